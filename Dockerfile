@@ -1,0 +1,24 @@
+# One image for the web server, the workers and the migration; docker-compose.yml says which command each runs.
+FROM python:3.11-slim
+
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+
+RUN useradd --create-home --uid 10001 operations \
+    && mkdir /data /input \
+    && chown operations /data /input
+
+WORKDIR /service
+COPY requirements.txt .
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes --requirement requirements.txt
+
+COPY wsgi.py worker.py schema.sql ./
+COPY migrations migrations
+COPY app app
+
+USER operations
+ENV HOST=0.0.0.0 PORT=8000 DATA_DIR=/data INPUT_DIR=/input
+VOLUME ["/data"]
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+
+CMD ["python", "-m", "gunicorn", "wsgi:app", "--bind", "0.0.0.0:8000", "--worker-class", "gthread", "--workers", "1", "--threads", "64", "--graceful-timeout", "4", "--no-control-socket"]

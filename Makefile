@@ -1,0 +1,70 @@
+# `make run` starts the service, `make test` checks it. Both need Python 3.11 or newer, make, and what pip can reach.
+# Settings are given in the environment, in `.env`, or behind the target: `make run PORT=9000`.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+UV_VERSION := 0.13.8
+LOCK := $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(UPGRADE)
+
+.PHONY: help run test lint format bench lock clean
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.for-running ## start everything on this machine; Ctrl-C stops it
+	@exec $(BIN)/python -m app.supervisor
+
+test: lint ## lint, types, import contracts and every test
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
+
+lint: $(VENV)/.for-testing ## the checks that run no code
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/deptry .
+
+format: $(VENV)/.for-testing ## put the code into shape
+	@$(BIN)/ruff check --fix --show-fixes .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.for-testing ## measure, and compare with plain Celery
+	@$(BIN)/python -m bench
+
+lock: $(VENV)/uv/bin/uv ## write the lock files anew (UPGRADE=--upgrade takes newer versions)
+	@$(LOCK) requirements.in --output-file requirements.txt
+	@$(LOCK) requirements-test.in --constraint requirements.txt --output-file requirements-test.txt
+
+clean: ## remove the environment and all caches; never data
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.for-running: requirements.txt $(BIN)/python
+	@echo "Installing into $(VENV) what requirements.txt lists (once) ..."
+	@$(PIP) install --require-hashes --requirement requirements.txt
+	@touch $@
+
+$(VENV)/.for-testing: requirements-test.txt $(BIN)/python
+	@echo "Installing into $(VENV) what requirements-test.txt lists (once) ..."
+	@$(PIP) install --require-hashes --requirement requirements-test.txt
+	@touch $@ $(VENV)/.for-running
+
+$(VENV)/uv/bin/uv: $(BIN)/python
+	@$(PIP) install --target $(VENV)/uv uv==$(UV_VERSION)
+
+# Order: a Python that is new enough, then the module that puts pip into a new environment. Each lack has its remedy.
+$(BIN)/python:
+	@for name in python3.11 python3 python3.12 python3.13 python3.14; do \
+		$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && python=$$name && break; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "Python 3.11 or newer is needed, and neither python3.11 nor python3 is one: install it (Debian, Ubuntu:" \
+			"apt install python3 python3-venv; macOS: brew install python)." >&2; exit 1; \
+	fi; \
+	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+		echo "$$python cannot make environments: install the package that lets it (Debian, Ubuntu:" \
+			"apt install python3-venv)." >&2; exit 1; \
+	fi; \
+	$$python -m venv $(VENV)

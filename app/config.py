@@ -1,0 +1,135 @@
+"""The settings of the service: read from the environment and `.env`, checked whole before anything starts."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from app.errors import SettingsInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+#: Where, under `DATA_DIR`, the embedded broker keeps its URL for the programs that speak to it.
+EMBEDDED_BROKER_URL = Path("broker", "url")
+
+_PASSWORD = re.compile(r"(://[^:@/\s]*:)\S*(?=@)|(password=)[^&\s]+")
+
+
+def masked(url: str) -> str:
+    """The text with the password of every URL in it replaced by `***`: the only form in which one is ever printed."""
+    return _PASSWORD.sub(r"\1\2***", url)
+
+
+def _split(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _upper(value: object) -> object:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+def _token(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]{16,}", value.get_secret_value()):
+        raise ValueError
+    return value
+
+
+_DottedName = Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*$")]
+_DatabaseUrl = Annotated[str, Field(pattern=r"^(sqlite:///[^:\s].*|postgresql(\+psycopg)?://\S+)$")]
+_BrokerUrl = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9+.-]*://\S+$")]
+_Token = Annotated[SecretStr, AfterValidator(_token)]
+
+
+class Settings(BaseModel):
+    """Every setting, under its variable's name in lower case; a field's description says what a right value is.
+
+    Making one directly takes defaults for whatever is not given; only `load_settings` looks at the environment.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    host: str = Field("127.0.0.1", min_length=1, description="an address of this machine, such as 127.0.0.1 or 0.0.0.0")
+    port: int = Field(8000, ge=1, le=65535, description="a whole number from 1 to 65535")
+    data_dir: Path = Field(Path("var"), description="a folder")
+    input_dir: Path = Field(Path("input"), description="a folder")
+    workers: int = Field(2, ge=1, description="a whole number, at least 1")
+    workflows: Annotated[tuple[_DottedName, ...], BeforeValidator(_split)] = Field(
+        (), description="names of Python modules parted by commas, such as reports.monthly,imports"
+    )
+    slice_seconds: float = Field(
+        1.0, gt=0, allow_inf_nan=False, description="a number of seconds greater than 0, such as 1 or 0.25"
+    )
+    slice_steps: int = Field(1000, ge=1, description="a whole number, at least 1")
+    database_url: _DatabaseUrl = Field(
+        default_factory=lambda known: f"sqlite:///{known['data_dir'] / 'operations.db'}",
+        description="sqlite:///path/to/file or postgresql://user:password@host/database",
+        repr=False,
+    )
+    broker_url: _BrokerUrl | None = Field(
+        None, description="a URL such as redis://host:6379/0 or amqp://user:password@host//", repr=False
+    )
+    operations_token: _Token | None = Field(None, description="at least 16 letters, digits or signs, without a space")
+    synchronous: Annotated[Literal["FULL", "NORMAL"], BeforeValidator(_upper)] = Field(
+        "FULL", description="FULL or NORMAL"
+    )
+    workflow_store: Path = Field(default_factory=lambda known: known["data_dir"] / "operations", description="a folder")
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
+        "INFO", description="DEBUG, INFO, WARNING or ERROR"
+    )
+
+
+def load_settings(environ: Mapping[str, str] | None = None, env_file: Path = Path(".env")) -> Settings:
+    """The settings that `environ` (by default this process's environment) and, behind it, `env_file` ask for.
+
+    An empty variable counts as absent, whatever the file says.
+
+    Raises:
+        SettingsInvalid: One or more are wrong; it names them all.
+    """
+    settings, faults = read_settings(environ, env_file)
+    if faults:
+        raise SettingsInvalid(faults)
+    return settings
+
+
+def read_settings(
+    environ: Mapping[str, str] | None = None, env_file: Path = Path(".env")
+) -> tuple[Settings, dict[str, str]]:
+    """The settings as far as they are right, defaults in the place of the others, and a sentence for each wrong one.
+
+    The sentences are keyed by the variable's name; no secret is in them.
+    """
+    asked = dotenv_values(env_file) | dict(os.environ if environ is None else environ)
+    given: dict[str, Any] = {name: asked[name.upper()] for name in Settings.model_fields if asked.get(name.upper())}
+    faults = _faults(given)
+    return Settings(**{name: value for name, value in given.items() if name.upper() not in faults}), faults
+
+
+def _faults(given: dict[str, Any]) -> dict[str, str]:
+    try:
+        Settings(**given)
+    except ValidationError as invalid:
+        found = {str(fault["loc"][0]): str(fault["input"]) for fault in invalid.errors() if fault["loc"][0] in given}
+        return {name.upper(): _sentence(name, value) for name, value in found.items()}
+    return {}
+
+
+def _sentence(name: str, value: str) -> str:
+    broken_url = "@" in value and "://" not in value
+    shown = "not usable" if name == "operations_token" or broken_url else repr(masked(value))
+    return f"{name.upper()} is {shown}: set it to {Settings.model_fields[name].description}, or leave it out."
+
+
+def broker_address(settings: Settings) -> str | None:
+    """The URL of the broker to speak to: `BROKER_URL`, else that of the embedded broker of this `DATA_DIR`, if any."""
+    kept = settings.data_dir / EMBEDDED_BROKER_URL
+    return settings.broker_url or (kept.read_text().strip() if kept.exists() else None)

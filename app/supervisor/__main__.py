@@ -1,0 +1,92 @@
+"""`python -m app.supervisor`: the whole service on this machine until Ctrl-C; with `prepare` only what comes before."""
+
+from __future__ import annotations
+
+import fcntl
+import sys
+from argparse import ArgumentParser
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from app.config import read_settings
+from app.errors import DatabaseTooNew, ReferencesBroken
+from app.store.migrations import upgrade
+from app.store.setup import first_user
+from app.supervisor.embedded_broker import prepare_broker
+from app.supervisor.preflight import faults_of
+from app.supervisor.programs import announcement, programs_of, token_sentence
+from app.supervisor.supervision import supervise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from app.config import Settings
+
+_STARTED, _NOT_STARTED, _INTERRUPTED = 0, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check everything, lay what is missing, run until asked to stop; returns the exit status."""
+    parser = ArgumentParser(prog="python -m app.supervisor", description="Run the service on this machine.")
+    parser.add_argument("only", nargs="?", choices=["prepare"], help="lay the database and the first user, then end")
+    only_prepare = parser.parse_args(arguments).only == "prepare"
+    settings, wrong = read_settings()
+    looked_at = {*wrong, "PORT"} if only_prepare else {*wrong}
+    if faults := [*wrong.values(), *faults_of(settings, looked_at)]:
+        return _refuse(faults)
+    return _prepare(settings) if only_prepare else _run_alone(settings)
+
+
+def _prepare(settings: Settings) -> int:
+    try:
+        print(token_sentence(_lay(settings)))
+    except (DatabaseTooNew, ReferencesBroken, OSError) as fault:
+        return _refuse([str(fault)])
+    return _STARTED
+
+
+def _run_alone(settings: Settings) -> int:
+    with _alone(settings.data_dir) as alone:
+        if alone:
+            return _run(settings)
+    return _refuse([f"DATA_DIR {settings.data_dir} is in use by a service that runs: stop it, or set DATA_DIR."])
+
+
+def _run(settings: Settings) -> int:
+    try:
+        token = _lay(settings)
+    except (DatabaseTooNew, ReferencesBroken, OSError) as fault:
+        return _refuse([str(fault)])
+    embedded = None if settings.broker_url else prepare_broker(settings.data_dir)
+    return supervise(programs_of(settings, embedded), lambda: print(announcement(settings, token), flush=True))
+
+
+def _lay(settings: Settings) -> Path | None:
+    """Bring the database up to date and make the first user; the answer is the file of their token, if it is kept."""
+    upgrade(settings)
+    return first_user(settings)
+
+
+@contextmanager
+def _alone(data_dir: Path) -> Iterator[bool]:
+    """Whether no other supervisor keeps this folder; while it is entered, none can. It ends with the process."""
+    with (data_dir / "supervisor.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _refuse(faults: list[str]) -> int:
+    print("The service was not started:", *faults, sep="\n  ", file=sys.stderr)
+    return _NOT_STARTED
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # before anything was started: afterwards the supervision listens to signals itself
+        sys.exit(_INTERRUPTED)

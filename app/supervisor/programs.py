@@ -1,0 +1,104 @@
+"""The programs that make up the service on one machine, and what is told once they all run."""
+
+from __future__ import annotations
+
+import http.client
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+from app.supervisor.processes import Program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from app.config import Settings
+    from app.supervisor.embedded_broker import EmbeddedBroker
+
+_WEB_THREADS = 64
+_EXAMPLE = '{"workflow": "add-numbers", "arguments": {"start": 1}}'
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - it is compared with, not bound to
+
+
+def programs_of(settings: Settings, embedded: EmbeddedBroker | None) -> tuple[Program, ...]:
+    """What to start, in order: the embedded broker if there is one, the worker, the web server."""
+    broker = () if embedded is None else (_broker(embedded),)
+    environ = {"PYTHONUNBUFFERED": "1"} | ({} if embedded is None else {"BROKER_URL": embedded.url})
+    worker = Program("worker", worker_command(settings), environ, patience=6)
+    web = Program("web", web_command(settings), environ, lambda: _is_healthy(settings), patience=6)
+    return (*broker, worker, web)
+
+
+def worker_command(settings: Settings) -> tuple[str, ...]:
+    """A worker that takes one message at a time and does not talk to its neighbours."""
+    options = f"--concurrency {settings.workers} --pool prefork --prefetch-multiplier 1 --loglevel {settings.log_level}"
+    quiet = "--without-gossip --without-mingle --without-heartbeat"
+    return (
+        sys.executable,
+        "-m",
+        "celery",
+        "--quiet",
+        "-A",
+        "worker:celery",
+        "worker",
+        *options.split(),
+        *quiet.split(),
+    )
+
+
+def web_command(settings: Settings) -> tuple[str, ...]:
+    """A web server of one process and many threads: a thread that waits for a pause holds up nobody."""
+    options = f"--worker-class gthread --workers 1 --threads {_WEB_THREADS} --graceful-timeout 4 --no-control-socket"
+    where = ("--bind", f"{_in_url(settings.host)}:{settings.port}", "--log-level", settings.log_level.lower())
+    return (sys.executable, "-m", "gunicorn", "wsgi:app", *where, *options.split())
+
+
+def address_of(settings: Settings) -> str:
+    """Where a browser on this machine finds the service."""
+    return f"http://{_in_url(_reachable(settings.host))}:{settings.port}"
+
+
+def announcement(settings: Settings, token: Path | None) -> str:
+    """What a person needs to go on: the address, where the token is kept, and a line to paste."""
+    return f"""
+The service is ready: {address_of(settings)}
+{token_sentence(token)}{_line_to_paste(settings, token) if token else ""}
+Ctrl-C stops everything; nothing is lost.
+"""
+
+
+def token_sentence(token: Path | None) -> str:
+    """Where the first user's token is kept, if it is."""
+    if token is None:
+        return "The first user's token is kept no more; `flask users add NAME` makes another user."
+    return f"The first user's token is kept in {token}."
+
+
+def _line_to_paste(settings: Settings, token: Path) -> str:
+    authorization = f'-H "Authorization: Bearer $(cat {shlex.quote(str(token))})"'
+    content = f"-H 'Content-Type: application/json' -d '{_EXAMPLE}'"
+    return f" Start an operation:\n\ncurl -s -X POST {authorization} {content} {address_of(settings)}/operations\n"
+
+
+def _broker(embedded: EmbeddedBroker) -> Program:
+    # Advice on the machine's memory for servers whose data would be missed: this one's would not.
+    return Program("broker", embedded.command, is_ready=embedded.answers, patience=3, unsaid="Memory overcommit")
+
+
+def _reachable(host: str) -> str:
+    return _EVERYWHERE.get(host, host)
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _is_healthy(settings: Settings) -> bool:
+    connection = http.client.HTTPConnection(_reachable(settings.host), settings.port, timeout=1)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

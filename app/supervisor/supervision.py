@@ -1,0 +1,88 @@
+"""The order of things: each program starts once the ones before it are ready, and they stop the other way round."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from app import clock
+from app.config import masked
+from app.errors import ProgramKeepsDying
+from app.supervisor.processes import Supervised
+from app.supervisor.wakeups import Wakeups
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from app.supervisor.processes import Program
+
+_WHILE_STARTING, _WHILE_SETTLED = 0.05, 5.0
+_printing = threading.Lock()
+
+
+def say(name: str, line: str) -> None:
+    """Print a line under the name of whose it is, with the passwords in it masked."""
+    with _printing, contextlib.suppress(OSError):  # whoever read along may have gone
+        sys.stdout.write(f"{name:<8}| {masked(line)}\n")
+        sys.stdout.flush()
+
+
+def supervise(programs: Sequence[Program], announce: Callable[[], None]) -> int:
+    """Run the programs until a signal asks to stop, calling `announce` once all are ready; returns the exit status.
+
+    The status is 0 after a stop that was asked for and 1 when a program kept dying.
+    """
+    with Wakeups() as wakeups:
+        return Supervision(programs, announce, wakeups).run()
+
+
+class Supervision:
+    """The programs of one run, in the order in which they start."""
+
+    def __init__(self, programs: Sequence[Program], announce: Callable[[], None], wakeups: Wakeups) -> None:
+        self._members = [Supervised(program, say) for program in programs]
+        self._announce = announce
+        self._announced = False
+        self._wakeups = wakeups
+
+    def run(self) -> int:
+        """Keep the programs alive until a stop is asked for or one of them keeps dying, then stop them all."""
+        try:
+            while not self._wakeups.stop_requested:
+                self._tend()
+                self._wakeups.wait(self._until_something_is_due())
+        except ProgramKeepsDying as fact:
+            say("run", str(fact))
+            return 1
+        finally:
+            self._stop()
+        return 0
+
+    def _tend(self) -> None:
+        for member in self._members:
+            member.tend()
+            if not member.is_ready():
+                return
+        if not self._announced:
+            self._announced = True
+            self._announce()
+
+    def _until_something_is_due(self) -> float:
+        return _WHILE_SETTLED if all(member.settled for member in self._members) else _WHILE_STARTING
+
+    def _stop(self) -> None:
+        say("run", "stopping; Ctrl-C again stops at once")
+        for member in reversed(self._members):
+            member.terminate()
+            self._await_end(member)
+            member.kill()
+        say("run", "stopped")
+
+    def _await_end(self, member: Supervised) -> None:
+        deadline = clock.monotonic() + member.program.patience
+        while member.runs and clock.monotonic() < deadline and not self._wakeups.impatient:
+            self._wakeups.wait(_WHILE_STARTING)
+        if member.runs:
+            say("run", f"{member.program.name} has not ended by itself: killing it")
