@@ -1,0 +1,114 @@
+"""workflow.json: the portable document of a paused operation, and what of it a plain Celery chain goes on with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from app.domain.graph import Inputs, PausePoint, numbers_in
+from app.domain.states import FINAL, StepState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: The version of the format; every one that was ever released keeps resuming.
+FORMAT: Final = 1
+#: Parts of the name of the Celery tasks that a pause point is made of.
+PAUSE_TASK: Final = "operations.pause_or_continue"
+CLAUSE_TASK: Final = "operations.should_pause"
+CALLBACK_TASK: Final = "operations.save_state"
+
+Signature = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StepFacts:
+    """What the document tells of a step; `result` is its value, `error` the facts of its failure."""
+
+    number: int
+    slug: str
+    state: StepState
+    signature: Signature
+    inputs: Inputs
+    upstream: tuple[int, ...]
+    point: PausePoint | None
+    result: Any
+    error: dict[str, Any] | None
+
+
+def remaining(operation_id: int, steps: Sequence[StepFacts]) -> list[Signature]:
+    """The signatures that have yet to run, left to right, with the pause points that lie between them.
+
+    For a rest that is one line, `chain(signature(s) for s in remaining)(retval)` is what plain Celery goes on with.
+    """
+    rest: list[Signature] = []
+    for step in (step for step in steps if step.state not in FINAL):
+        if rest and step.point is not None:
+            rest.append(point_signature(operation_id, step.point))
+        rest.append(step.signature)
+    return rest
+
+
+def point_signature(operation_id: int, point: PausePoint) -> Signature:
+    """A pause point as the Celery signature that it was compiled from."""
+    own_clause = {"task": CLAUSE_TASK, "args": [operation_id], "kwargs": {}, "options": {}}
+    own_callback = {"task": CALLBACK_TASK, "args": [operation_id], "kwargs": {}, "options": {}}
+    kwargs = {"clause": point.clause or own_clause, "callback": point.callback or own_callback}
+    return {"task": PAUSE_TASK, "args": [], "kwargs": kwargs, "options": {}}
+
+
+def carried_value(steps: Sequence[StepFacts]) -> Any:
+    """What the rest goes on with: what the held steps are handed, or a list of that where they are handed different."""
+    results = {step.number: step.result for step in steps}
+    held = [step for step in steps if step.state in (StepState.PAUSED, StepState.QUEUED)]
+    values = {repr(step.inputs): _handed(step.inputs, results) for step in held if step.inputs is not None}
+    if not values:
+        return None
+    return next(iter(values.values())) if len(values) == 1 else list(values.values())
+
+
+def compose(
+    operation_id: int, workflow: str, arguments: dict[str, Any], outcome: Inputs, steps: Sequence[StepFacts]
+) -> dict[str, Any]:
+    """The document of an operation whose steps stand as given."""
+    slugs = {step.number: step.slug for step in steps}
+    needed = {number for step in steps if step.state not in FINAL for number in numbers_in(step.inputs)}
+    needed |= set(numbers_in(outcome))
+    return {
+        "format": FORMAT,
+        "operation_id": operation_id,
+        "workflow": workflow,
+        "arguments": arguments,
+        "result": carried_value(steps),
+        "chain": remaining(operation_id, steps),
+        "steps": [_step(step, slugs, is_needed=step.number in needed) for step in steps],
+    }
+
+
+def encode(document: dict[str, Any]) -> bytes:
+    """The document as it stands in the file."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def digest_of(content: bytes) -> str:
+    """The SHA-256 of a document's bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _step(step: StepFacts, slugs: dict[int, str], *, is_needed: bool) -> dict[str, Any]:
+    message = step.error.get("message") if step.error else None
+    state = {"type": str(step.state), "message": message, "result": step.result if is_needed else None}
+    return {
+        "task": {"slug": step.slug, "name": step.signature["task"]},
+        "state": state,
+        "upstream": [slugs[number] for number in step.upstream],
+        "signature": step.signature,
+    }
+
+
+def _handed(inputs: Inputs, results: dict[int, Any]) -> Any:
+    if isinstance(inputs, int):
+        return results.get(inputs)
+    return None if inputs is None else [_handed(part, results) for part in inputs]

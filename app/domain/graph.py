@@ -1,0 +1,101 @@
+"""The graph of an operation: its steps, what each takes in, and where it may pause.
+
+Nothing here knows Celery: a canvas is compiled into this graph by `app.execution.compiler`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+#: What a step is given from its upstreams: nothing, one step's result, or an ordered list of these, nested to any depth.
+Inputs = int | list["Inputs"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PausePoint:
+    """A place between steps where a pause is noticed.
+
+    Every step that waits behind the same point carries the same `number`. `clause` and `callback` are JSON-able Celery
+    signatures of the author's own; `None` means the service's own (`should_pause`, `save_state`).
+    """
+
+    number: int
+    clause: dict[str, Any] | None = None
+    callback: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One step: a task call at its place in the graph.
+
+    `number` counts from 0 in topological order: every upstream has a smaller number. `signature` is a JSON-able Celery
+    signature of one task (`task`, `args`, `kwargs`, `options`, `immutable`). `inputs` says which results become its first
+    argument; `after` names steps that must end before it without handing it anything.
+    """
+
+    number: int
+    slug: str
+    signature: dict[str, Any]
+    inputs: Inputs = None
+    after: tuple[int, ...] = ()
+    pause: PausePoint | None = None
+
+    @property
+    def task(self) -> str:
+        """The registered name of the task."""
+        return str(self.signature["task"])
+
+    @property
+    def upstream(self) -> list[int]:
+        """The numbers of the steps that must end before this one may start, ascending, each once."""
+        return sorted({*numbers_in(self.inputs), *self.after})
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """All steps of an operation in topological order, and which of their results is the operation's own."""
+
+    nodes: tuple[Node, ...]
+    result: Inputs
+
+    def edges(self) -> list[tuple[int, int]]:
+        """Every (upstream, downstream) pair, ordered by downstream."""
+        return [(upstream, node.number) for node in self.nodes for upstream in node.upstream]
+
+
+def numbers_in(inputs: Inputs) -> Iterator[int]:
+    """Yield every step number named in `inputs`, left to right; a step named twice comes twice."""
+    if isinstance(inputs, int):
+        yield inputs
+    elif inputs is not None:
+        for part in inputs:
+            yield from numbers_in(part)
+
+
+def gather(inputs: Inputs, results: dict[int, Any]) -> Any:
+    """Put the results in the shape that `inputs` describes: one value, or nested lists of them."""
+    if inputs is None:
+        return None
+    if isinstance(inputs, int):
+        return results[inputs]
+    return [gather(part, results) for part in inputs]
+
+
+def slugs_for(tasks: Sequence[str]) -> list[str]:
+    """Name each step by the last part of its task's name; a task used more than once is numbered: `add-1`, `add-2`."""
+    names = [task.rsplit(".", 1)[-1] for task in tasks]
+    uses = Counter(names)
+    taken = {name for name in names if uses[name] == 1}
+    numbers = {name: count(1) for name in uses}
+    return [name if uses[name] == 1 else _next_slug(name, numbers[name], taken) for name in names]
+
+
+def _next_slug(name: str, numbers: Iterator[int], taken: set[str]) -> str:
+    """The next numbered slug of `name` that no step has yet: a task may itself be called `add-1`."""
+    slug = next(slug for slug in (f"{name}-{number}" for number in numbers) if slug not in taken)
+    taken.add(slug)
+    return slug

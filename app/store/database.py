@@ -1,0 +1,163 @@
+"""One database, SQLite or PostgreSQL, and its two kinds of transaction: `read` and `write`.
+
+A connection belongs to one thread of one process: none survives a fork. Which statements run in a transaction is the
+business of the other modules of this package.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
+
+from app.store.write_lock import NoQueue, WriteLock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.store.write_lock import Queue
+
+try:  # its wheels bundle a SQLite without the WAL-reset fault of 3.7.0 to 3.51.2 (sqlite.org/wal.html#walresetbug)
+    import pysqlite3.dbapi2 as sqlite
+except ImportError:  # no wheel for this platform
+    import sqlite3 as sqlite
+
+Synchronous = Literal["FULL", "NORMAL"]
+
+#: Writers queue at the file lock; this is for what writes without it, such as `sqlite3` on a terminal (milliseconds).
+_BUSY_TIMEOUT: Final = 5000
+#: PostgreSQL's bounds on waiting for a lock and on a transaction that its client forgot.
+_POSTGRESQL_OPTIONS: Final = "-c lock_timeout=5s -c idle_in_transaction_session_timeout=10s"
+
+
+class Database:
+    """The store's door: gives each thread a connection of its own and wraps its statements in transactions."""
+
+    def __init__(self, url: str, *, synchronous: Synchronous = "FULL") -> None:
+        self.url: Final = make_url(url)
+        self.is_sqlite: Final = self.url.get_backend_name() == "sqlite"
+        self._synchronous: Final = synchronous
+        self._mine = threading.local()
+        self._locks: weakref.WeakSet[WriteLock] = weakref.WeakSet()
+        self._engine: Engine | None = None
+        _databases.add(self)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Run a transaction that only reads, and sees one moment of the database throughout."""
+        connection = self._connection()
+        with connection.begin():
+            if self.is_sqlite:
+                _raw(connection).execute("BEGIN")
+            yield connection
+
+    @contextmanager
+    def glance(self) -> Iterator[Connection]:
+        """Run a single statement that only reads: cheaper than `read`, without a moment that several could share."""
+        connection = self._connection()
+        if not self.is_sqlite:
+            with connection.begin():
+                yield connection
+            return
+        try:
+            yield connection
+        finally:
+            if connection.in_transaction():  # SQLAlchemy began one of its own accord, unless the statement is prepared
+                connection.commit()
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Run a transaction that writes: committed at the end of the block, rolled back by an exception."""
+        connection = self._connection()
+        with self._mine.queue, connection.begin():
+            if self.is_sqlite:
+                _raw(connection).execute("BEGIN IMMEDIATE")
+            yield connection
+
+    def engine(self) -> Engine:
+        """This process's engine; migrations run on it, everything else asks for a transaction."""
+        if self._engine is None:
+            self._engine = self._sqlite_engine() if self.is_sqlite else self._postgresql_engine()
+        return self._engine
+
+    def close(self) -> None:
+        """Close this thread's connection; its next transaction opens another."""
+        mine = self._mine.__dict__
+        if mine:
+            mine.pop("connection").close()
+            mine.pop("queue").close()
+
+    def _connection(self) -> Connection:
+        connection: Connection | None = self._mine.__dict__.get("connection")
+        if connection is not None and not self.is_sqlite and _raw(connection).closed:
+            self.close()  # the server ended it: prepared statements go past SQLAlchemy, which would have noticed
+            connection = None
+        if connection is None:
+            connection = self._mine.connection = self.engine().connect()
+            self._mine.queue = self._queue()
+        return connection
+
+    def _queue(self) -> Queue:
+        path = self.url.database
+        if not self.is_sqlite or not path or path == ":memory:":
+            return NoQueue()
+        lock = WriteLock(f"{path}.lock")
+        self._locks.add(lock)
+        return lock
+
+    def _forget(self) -> None:
+        """Start anew after a fork. The parent's connections are kept from being closed: they are still the parent's."""
+        self._inherited = (self._engine, self._mine.__dict__.copy())
+        self._engine = None
+        self._mine = threading.local()
+        for lock in self._locks:
+            lock.close()
+        self._locks.clear()
+
+    def _sqlite_engine(self) -> Engine:
+        engine = create_engine(self.url, module=sqlite, poolclass=NullPool, connect_args={"check_same_thread": False})
+
+        @event.listens_for(engine, "connect")
+        def prepare(connection: Any, _record: object) -> None:
+            # The driver must not begin transactions by itself: it begins them deferred, and a deferred transaction
+            # that turns to writing fails at once when another writes, whatever the busy timeout.
+            connection.isolation_level = None
+            connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT}")
+            self._write_ahead(connection)
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            connection.execute("PRAGMA foreign_keys = ON")
+
+        return engine
+
+    def _write_ahead(self, connection: Any) -> None:
+        """Turn the write-ahead log on, once for each file: the change itself does not heed the busy timeout."""
+        if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+            return
+        queue = self._queue()
+        with queue:
+            connection.execute("PRAGMA journal_mode = WAL")
+        queue.close()
+
+    def _postgresql_engine(self) -> Engine:
+        return create_engine(self.url, poolclass=NullPool, connect_args={"options": _POSTGRESQL_OPTIONS})
+
+
+def _raw(connection: Connection) -> Any:
+    return connection.connection.driver_connection
+
+
+_databases: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for database in _databases:
+        database._forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

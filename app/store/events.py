@@ -1,0 +1,60 @@
+"""The history of operations: rows are only ever appended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, insert, select
+
+from app.store.prepared import Prepared
+from app.store.tables import events
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change: who made it, of what (a step's slug, or the operation itself), from where to where, and why."""
+
+    id: int
+    operation_id: int
+    at: float
+    who: str
+    step: str | None
+    old: str | None
+    new: str
+    why: str | None
+
+
+_TOLD = ("operation_id", "at", "who", "step", "old", "new", "why")
+_INSERT = Prepared(insert(events).values({name: bindparam(name) for name in _TOLD}))
+_OF_OPERATION = (
+    select(events)
+    .where(events.c.operation_id == bindparam("operation_id"), events.c.id > bindparam("after"))
+    .order_by(events.c.id)
+    .limit(bindparam("limit"))
+)
+
+
+def append_event(
+    tx: Connection,
+    operation_id: int,
+    *,
+    at: float,
+    who: str,
+    new: str,
+    old: str | None = None,
+    step: str | None = None,
+    why: str | None = None,
+) -> None:
+    """Append one event, in the transaction of the change that it tells of."""
+    row: dict[str, Any] = {"operation_id": operation_id, "at": at, "who": who, "step": step}
+    _INSERT.change(tx, row | {"old": old, "new": new, "why": why})
+
+
+def events_of(tx: Connection, operation_id: int, *, after: int = 0, limit: int = 1000) -> list[Event]:
+    """The events of one operation in the order they happened, those after the event `after`."""
+    rows = tx.execute(_OF_OPERATION, {"operation_id": operation_id, "after": after, "limit": limit})
+    return [Event(*row) for row in rows]

@@ -1,0 +1,174 @@
+"""The statements on `operations`. `save` is the only one that changes a row, and so the only writer of `completion`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, insert, select, text, update
+
+from app.domain.states import OPERATION_MOVES, Completion
+from app.errors import MoveRefused
+from app.store.prepared import Prepared
+from app.store.tables import operations
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Connection, Row, Select
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One row of `operations`; times are seconds since the epoch, `arguments`, `result`, `error`, `outcome` are JSON."""
+
+    id: int
+    requester_id: int
+    completion: Completion
+    workflow_store: str | None
+    result: str | None
+    workflow: str
+    arguments: str
+    version: int
+    steps_total: int
+    steps_left: int
+    outcome: str
+    workflow_digest: str | None
+    error: str | None
+    reason: str | None
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    idempotency_key: str | None
+    request_digest: str | None
+
+    @classmethod
+    def from_row(cls, row: Row[Any]) -> Operation:
+        """The operation that a row of all columns tells of."""
+        id_, requester_id, completion, *rest = row
+        return cls(id_, requester_id, Completion(completion), *rest)
+
+
+_ALL = select(operations)
+_ONE = _ALL.where(operations.c.id == bindparam("id"))
+_BY_ID = Prepared(_ONE)
+_LOCKED = Prepared(_ONE.with_for_update(key_share=True))
+_BY_KEY = _ALL.where(
+    operations.c.requester_id == bindparam("requester_id"), operations.c.idempotency_key == bindparam("key")
+)
+_NEXT_ID_SQLITE = text("UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'operations' RETURNING seq")
+_NEXT_ID_POSTGRESQL = text("SELECT nextval(pg_get_serial_sequence('operations', 'id'))")
+_INSERT = insert(operations).returning(operations.c.id)
+_COMPLETION = Prepared(select(operations.c.completion).where(operations.c.id == bindparam("id")))
+_SAVE = Prepared(
+    update(operations)
+    .where(
+        operations.c.id == bindparam("key_id"),
+        operations.c.version == bindparam("key_version"),
+        operations.c.completion == bindparam("key_completion"),
+    )
+    .values(
+        completion=bindparam("completion"),
+        version=bindparam("version"),
+        steps_left=bindparam("steps_left"),
+        steps_total=bindparam("steps_total"),
+        outcome=bindparam("outcome"),
+        workflow_store=bindparam("workflow_store"),
+        workflow_digest=bindparam("workflow_digest"),
+        result=bindparam("result"),
+        error=bindparam("error"),
+        reason=bindparam("reason"),
+        started_at=bindparam("started_at"),
+        finished_at=bindparam("finished_at"),
+    )
+)
+
+
+def insert_operation(tx: Connection, row: Mapping[str, Any]) -> int:
+    """Insert an operation, its columns by name; returns its id."""
+    id_: int = tx.execute(_INSERT, row).scalar_one()
+    return id_
+
+
+def next_id(tx: Connection) -> int:
+    """Take the id that the next operation would get; no other operation ever gets it."""
+    statement = _NEXT_ID_SQLITE if tx.dialect.name == "sqlite" else _NEXT_ID_POSTGRESQL
+    if taken := tx.execute(statement).scalar():
+        return int(taken)
+    tx.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES ('operations', 1)"))
+    return 1
+
+
+def find_operation(tx: Connection, operation_id: int) -> Operation | None:
+    """The operation of that id, as it stands."""
+    row = _BY_ID.first(tx, {"id": operation_id})
+    return row and Operation.from_row(row)
+
+
+def lock_operation(tx: Connection, operation_id: int) -> Operation | None:
+    """Take the operation's row for the rest of the transaction; it is the lock of all its steps too."""
+    row = _LOCKED.first(tx, {"id": operation_id})
+    return row and Operation.from_row(row)
+
+
+def find_by_idempotency_key(tx: Connection, requester_id: int, key: str) -> Operation | None:
+    """The operation that this requester started under that key."""
+    row = tx.execute(_BY_KEY, {"requester_id": requester_id, "key": key}).first()
+    return row and Operation.from_row(row)
+
+
+def completion_of(tx: Connection, operation_id: int) -> Completion | None:
+    """Where the operation stands: what a pause point asks."""
+    row = _COMPLETION.first(tx, {"id": operation_id})
+    return row and Completion(row[0])
+
+
+def save(tx: Connection, before: Operation, after: Operation) -> bool:
+    """Write what `after` says, raising the version by one, if the row still stands as `before` tells.
+
+    Returns False when it does not. Raises MoveRefused for a move that the table of moves does not have.
+    """
+    if before.completion is not after.completion and (before.completion, after.completion) not in OPERATION_MOVES:
+        raise MoveRefused(before.id, before.completion, after.completion)
+    guard = {"key_id": before.id, "key_version": before.version, "key_completion": before.completion}
+    values = _mutable(after) | {"version": before.version + 1}
+    return _SAVE.change(tx, guard | values) == 1
+
+
+def list_operations(
+    tx: Connection,
+    *,
+    requester_id: int | None,
+    completions: Sequence[Completion],
+    workflow: str | None,
+    before_id: int | None,
+    limit: int,
+) -> list[Operation]:
+    """The newest operations first, below `before_id`, at most `limit`; None means any."""
+    query: Select[Any] = _ALL.order_by(operations.c.id.desc()).limit(limit)
+    if requester_id is not None:
+        query = query.where(operations.c.requester_id == requester_id)
+    if completions:
+        query = query.where(operations.c.completion.in_(completions))
+    if workflow is not None:
+        query = query.where(operations.c.workflow == workflow)
+    if before_id is not None:
+        query = query.where(operations.c.id < before_id)
+    return [Operation.from_row(row) for row in tx.execute(query)]
+
+
+def requesting(tx: Connection) -> list[int]:
+    """The ids of all operations that wait for `drain`."""
+    waiting = (Completion.REQUESTING_PAUSE, Completion.REQUESTING_CANCEL)
+    query = select(operations.c.id).where(operations.c.completion.in_(waiting)).order_by(operations.c.id)
+    return list(tx.execute(query).scalars())
+
+
+_MUTABLE = ("completion", "steps_left", "steps_total", "outcome", "workflow_store", "workflow_digest", "result", "error",
+            "reason", "started_at", "finished_at")  # fmt: skip
+_mutable_values = attrgetter(*_MUTABLE)
+
+
+def _mutable(operation: Operation) -> dict[str, Any]:
+    return dict(zip(_MUTABLE, _mutable_values(operation), strict=True))

@@ -1,0 +1,193 @@
+"""The statements that only read `steps` and `edges`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, exists, func, select, text
+
+from app.domain.states import CLAIMABLE, StepState
+from app.store.prepared import Prepared
+from app.store.steps import TASK_COLUMNS, StepTask
+from app.store.tables import edges, operations, steps, workers
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from sqlalchemy import Connection
+
+_S = StepState
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """A step as people are shown it; `result` and `error` are JSON, times are seconds since the epoch."""
+
+    number: int
+    slug: str
+    state: StepState
+    signature: str
+    inputs: str | None
+    point: int | None
+    clause: str | None
+    callback: str | None
+    runs: int
+    losses: int
+    result: str | None
+    error: str | None
+    due_at: float | None
+    started_at: float | None
+    finished_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A step in a worker's hands: which, since when, and where."""
+
+    number: int
+    slug: str
+    started_at: float
+    host: str | None
+    process: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A step that waits to be published, again or after a retry's wait."""
+
+    operation_id: int
+    number: int
+    publishes: int
+
+
+_OPERATION = steps.c.operation_id == bindparam("operation_id")
+# Written out, as in the partial indexes: SQLite uses one only where it can see that the rows are among its own.
+_IS_RUNNING = text("steps.state = 'Running'")
+_IS_DUE = text("steps.state IN ('Queued', 'Retrying')")
+_SHOWN = (
+    steps.c.number,
+    steps.c.slug,
+    steps.c.state,
+    steps.c.signature,
+    steps.c.inputs,
+    steps.c.point,
+    steps.c.clause,
+    steps.c.callback,
+    steps.c.runs,
+    steps.c.losses,
+    steps.c.result,
+    steps.c.error,
+    steps.c.due_at,
+    steps.c.started_at,
+    steps.c.finished_at,
+)
+_LIST = select(*_SHOWN).where(_OPERATION, steps.c.number > bindparam("after")).order_by(steps.c.number)
+_LIST_SOME = _LIST.limit(bindparam("limit"))
+_RUNNING = (
+    select(steps.c.number, steps.c.slug, steps.c.started_at, workers.c.host, steps.c.process)
+    .outerjoin(workers, workers.c.id == steps.c.worker_id)
+    .where(_OPERATION, _IS_RUNNING)
+    .order_by(steps.c.number)
+)
+_ANY_RUNNING = select(steps.c.number).where(_OPERATION, _IS_RUNNING).limit(1)
+_QUEUED = select(*TASK_COLUMNS).where(_OPERATION, steps.c.state == _S.QUEUED).order_by(steps.c.number)
+_ONE = select(*TASK_COLUMNS, steps.c.state).where(_OPERATION, steps.c.number == bindparam("number"))
+_WINDOW = Prepared(
+    select(*TASK_COLUMNS, steps.c.state)
+    .where(_OPERATION, steps.c.number > bindparam("after"))
+    .order_by(steps.c.number)
+    .limit(bindparam("limit"))
+)
+_EDGES = select(edges.c.upstream, edges.c.downstream).where(edges.c.operation_id == bindparam("operation_id"))
+_EDGES_FROM = Prepared(_EDGES.where(edges.c.upstream >= bindparam("first"), edges.c.upstream <= bindparam("last")))
+#: A step that waits for a retry keeps its time while its operation is paused, and is due again once that goes on.
+_WAITS = _IS_DUE & exists().where(
+    operations.c.id == steps.c.operation_id, operations.c.completion.in_(sorted(CLAIMABLE))
+)
+_DUE = (
+    select(steps.c.operation_id, steps.c.number, steps.c.publishes)
+    .where(_WAITS, steps.c.due_at <= bindparam("now"))
+    .order_by(steps.c.due_at)
+    .limit(bindparam("limit"))
+)
+_NEXT_DUE = select(steps.c.due_at).where(_WAITS).order_by(steps.c.due_at).limit(1)
+
+
+def list_steps(tx: Connection, operation_id: int, *, after: int = -1, limit: int | None = None) -> list[StepRow]:
+    """The steps of an operation in topological order, those after number `after`, at most `limit`."""
+    key = {"operation_id": operation_id, "after": after}
+    rows = tx.execute(_LIST, key) if limit is None else tx.execute(_LIST_SOME, key | {"limit": limit})
+    return [StepRow(number, slug, StepState(state), *rest) for number, slug, state, *rest in rows]
+
+
+def running_steps(tx: Connection, operation_id: int) -> list[Running]:
+    """The steps that run now."""
+    return [Running(*row) for row in tx.execute(_RUNNING, {"operation_id": operation_id})]
+
+
+def is_anything_running(tx: Connection, operation_id: int) -> bool:
+    """Whether any step of the operation is in a worker's hands."""
+    return tx.execute(_ANY_RUNNING, {"operation_id": operation_id}).first() is not None
+
+
+def queued_steps(tx: Connection, operation_id: int) -> list[StepTask]:
+    """The steps that are ready and published, or about to be."""
+    return [StepTask(*row) for row in tx.execute(_QUEUED, {"operation_id": operation_id})]
+
+
+def find_step(tx: Connection, operation_id: int, number: int) -> tuple[StepTask, StepState] | None:
+    """One step and where it stands."""
+    row = tx.execute(_ONE, {"operation_id": operation_id, "number": number}).first()
+    return row and (StepTask(*row[:-1]), StepState(row[-1]))
+
+
+def window(
+    tx: Connection, operation_id: int, *, after: int, limit: int
+) -> tuple[list[tuple[StepTask, StepState]], list[tuple[int, int]]]:
+    """The next `limit` steps after number `after` with their states, and every edge from step `after` or from these."""
+    rows = _WINDOW.all(tx, {"operation_id": operation_id, "after": after, "limit": limit})
+    tasks = [(StepTask(*row[:-1]), StepState(row[-1])) for row in rows]
+    last = tasks[-1][0].number if tasks else after
+    key = {"operation_id": operation_id, "first": after, "last": last}
+    return tasks, list(_EDGES_FROM.all(tx, key))
+
+
+def edges_of(tx: Connection, operation_id: int) -> list[tuple[int, int]]:
+    """All (upstream, downstream) pairs of an operation."""
+    return [(up, down) for up, down in tx.execute(_EDGES, {"operation_id": operation_id})]
+
+
+def results_of(tx: Connection, operation_id: int, numbers: Collection[int]) -> dict[int, str | None]:
+    """The results of those steps as JSON; a step that has none is missing."""
+    found: dict[int, str | None] = {}
+    for some in _some_at_a_time(sorted(numbers)):
+        query = select(steps.c.number, steps.c.result).where(
+            steps.c.operation_id == operation_id, steps.c.number.in_(some), steps.c.state == _S.SUCCESS
+        )
+        found.update((number, result) for number, result in tx.execute(query))
+    return found
+
+
+def due_steps(tx: Connection, now: float, limit: int) -> list[Due]:
+    """The steps whose time has come, the longest due first."""
+    return [Due(*row) for row in tx.execute(_DUE, {"now": now, "limit": limit})]
+
+
+def next_due(tx: Connection) -> float | None:
+    """When the next step is due, in seconds since the epoch."""
+    due: float | None = tx.execute(_NEXT_DUE).scalar()
+    return due
+
+
+def _some_at_a_time(numbers: list[int], size: int = 500) -> Iterable[list[int]]:
+    return (numbers[start : start + size] for start in range(0, len(numbers), size))
+
+
+def steps_by_state(tx: Connection, operation_id: int) -> dict[StepState, int]:
+    """How many steps stand where."""
+    query = select(steps.c.state, func.count()).where(_OPERATION).group_by(steps.c.state)
+    counted: Any = tx.execute(query, {"operation_id": operation_id})
+    return {StepState(state): number for state, number in counted}
+
+

@@ -1,0 +1,283 @@
+"""The statements that change `steps`: each moves a state, guarded by where it may come from, under the operation's lock.
+
+What only reads steps lives in `app.store.step_queries`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, insert, or_, select, update
+
+from app.domain.states import IDLE, StepState
+from app.store.prepared import Prepared
+from app.store.tables import edges, steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+_S = StepState
+
+#: What a worker must know of a step in order to run it.
+_TASK = (
+    steps.c.number,
+    steps.c.slug,
+    steps.c.claim,
+    steps.c.losses,
+    steps.c.runs,
+    steps.c.retries,
+    steps.c.waiting,
+    steps.c.signature,
+    steps.c.inputs,
+    steps.c.point,
+    steps.c.clause,
+    steps.c.callback,
+    steps.c.passed,
+)
+TASK_COLUMNS = _TASK
+
+
+@dataclass(frozen=True)
+class StepTask:
+    """A step as a worker needs it; `claim` is the number it is claimed under, or was last."""
+
+    number: int
+    slug: str
+    claim: int
+    losses: int
+    runs: int
+    retries: int
+    waiting: int
+    signature: str
+    inputs: str | None
+    point: int | None
+    clause: str | None
+    callback: str | None
+    passed: bool
+
+    @cached_property
+    def call(self) -> dict[str, Any]:
+        """The signature, read."""
+        call: dict[str, Any] = json.loads(self.signature)
+        return call
+
+    @property
+    def task(self) -> str:
+        """The registered name of the task."""
+        return str(self.call["task"])
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a claim: a worker incarnation, and the process of its pool."""
+
+    worker_id: int | None
+    process: int
+
+
+_OPERATION = steps.c.operation_id == bindparam("key_operation")
+_STEP = _OPERATION & (steps.c.number == bindparam("key_number"))
+
+_BORN = ("operation_id", "number", "slug", "state", "claim", "losses", "runs", "retries", "waiting", "signature",
+         "inputs", "point", "clause", "callback", "passed", "due_at", "publishes")  # fmt: skip
+_INSERT_STEPS = Prepared(insert(steps).values({name: bindparam(name) for name in _BORN}))
+_INSERT_EDGES = Prepared(insert(edges).values({column.name: bindparam(column.name) for column in edges.c}))
+_CLAIM = Prepared(
+    update(steps)
+    .where(_STEP, steps.c.state == _S.QUEUED, or_(steps.c.clause.is_(None), steps.c.passed))
+    .values(
+        state=_S.RUNNING,
+        claim=steps.c.claim + 1,
+        runs=steps.c.runs + 1,
+        worker_id=bindparam("worker_id"),
+        process=bindparam("process"),
+        started_at=bindparam("now"),
+        due_at=None,
+    )
+    .returning(*_TASK)
+)
+_CONTINUE = Prepared(
+    update(steps)
+    .where(_STEP, steps.c.state == _S.PENDING, steps.c.claim == bindparam("key_claim"))
+    .values(
+        state=_S.RUNNING,
+        claim=steps.c.claim + 1,
+        runs=steps.c.runs + 1,
+        waiting=0,
+        worker_id=bindparam("worker_id"),
+        process=bindparam("process"),
+        started_at=bindparam("now"),
+    )
+)
+_RECORD = Prepared(
+    update(steps)
+    .where(_STEP, steps.c.state == bindparam("key_state"), steps.c.claim == bindparam("key_claim"))
+    .values(
+        state=bindparam("state"),
+        claim=bindparam("claim"),
+        runs=bindparam("runs"),
+        retries=bindparam("retries"),
+        waiting=0,
+        signature=bindparam("signature"),
+        result=bindparam("result"),
+        error=bindparam("error"),
+        due_at=bindparam("due_at"),
+        started_at=bindparam("started_at"),
+        finished_at=bindparam("finished_at"),
+        worker_id=None,
+        process=None,
+    )
+)
+_COUNT_DOWN = Prepared(
+    update(steps)
+    .where(
+        _OPERATION,
+        steps.c.state == _S.PENDING,
+        steps.c.number.in_(
+            select(edges.c.downstream).where(
+                edges.c.operation_id == bindparam("key_operation"), edges.c.upstream == bindparam("key_upstream")
+            )
+        ),
+    )
+    .values(waiting=steps.c.waiting - 1)
+    .returning(*_TASK)
+)
+_READY = _STEP & (steps.c.state == _S.PENDING) & (steps.c.waiting == 0)
+_RELEASE = Prepared(update(steps).where(_READY).values(state=_S.QUEUED, due_at=bindparam("due_at")))
+_HOLD = Prepared(update(steps).where(_READY).values(state=_S.PAUSED))
+_RELEASE_HELD = (
+    update(steps)
+    .where(_OPERATION, steps.c.state == _S.PAUSED)
+    .values(state=_S.QUEUED, passed=True, due_at=bindparam("due_at"), publishes=0)
+)
+_HOLD_QUEUED = update(steps).where(_OPERATION, steps.c.state == _S.QUEUED).values(state=_S.PAUSED, due_at=None)
+_CANCEL = (
+    update(steps)
+    .where(_OPERATION, steps.c.state.in_(sorted(IDLE)))
+    .values(state=_S.CANCELLED, due_at=None, finished_at=bindparam("now"))
+)
+_AT_POINT = _OPERATION & (steps.c.point == bindparam("key_point")) & (steps.c.state == _S.QUEUED) & ~steps.c.passed
+_PASS_POINT = update(steps).where(_AT_POINT).values(passed=True)
+_HOLD_POINT = update(steps).where(_AT_POINT).values(state=_S.PAUSED, due_at=None)
+_PUBLISHED_AGAIN = (
+    update(steps)
+    .where(
+        _STEP,
+        steps.c.state.in_([_S.QUEUED, _S.RETRYING]),
+        steps.c.publishes == bindparam("key_publishes"),
+        steps.c.due_at <= bindparam("now"),
+    )
+    .values(state=_S.QUEUED, publishes=steps.c.publishes + 1, due_at=bindparam("due_at"))
+    .returning(*_TASK)
+)
+_UNPUBLISHED = update(steps).where(_STEP, steps.c.state == _S.QUEUED).values(due_at=bindparam("due_at"))
+
+
+def insert_steps(tx: Connection, rows: Sequence[dict[str, Any]], pairs: Sequence[dict[str, int]]) -> None:
+    """Insert the steps of a new operation and the edges between them."""
+    _INSERT_STEPS.change_many(tx, rows)
+    if pairs:
+        _INSERT_EDGES.change_many(tx, pairs)
+
+
+def claim_step(tx: Connection, operation_id: int, number: int, holder: Holder, now: float) -> StepTask | None:
+    """Claim a queued step; None when it is not queued, or its pause point's own clause has yet to be asked."""
+    key = {"key_operation": operation_id, "key_number": number}
+    values = {"worker_id": holder.worker_id, "process": holder.process, "now": now}
+    row = _CLAIM.first(tx, key | values)
+    return row and StepTask(*row)
+
+
+def claim_next(tx: Connection, operation_id: int, step: StepTask, holder: Holder, now: float) -> bool:
+    """Claim a step that the settling worker goes on with; False when somebody changed it meanwhile."""
+    key = {"key_operation": operation_id, "key_number": step.number, "key_claim": step.claim}
+    values = {"worker_id": holder.worker_id, "process": holder.process, "now": now}
+    return _CONTINUE.change(tx, key | values) == 1
+
+
+def record(tx: Connection, rows: Sequence[dict[str, Any]]) -> bool:
+    """Record how steps ended, each under the state and claim it is expected to have; False when one has another."""
+    return _RECORD.change_many(tx, rows) == len(rows)
+
+
+def count_down(tx: Connection, operation_id: int, upstream: int) -> list[StepTask]:
+    """Tell the steps below `upstream` that it has succeeded; returns those that wait for nothing more."""
+    rows = _COUNT_DOWN.all(tx, {"key_operation": operation_id, "key_upstream": upstream})
+    return [task for task in (StepTask(*row) for row in rows) if task.waiting == 0]
+
+
+def release(tx: Connection, operation_id: int, due: Mapping[int, float]) -> None:
+    """Queue ready steps, each with the time when it is published again if nobody has claimed it."""
+    keys = [{"key_operation": operation_id, "key_number": number, "due_at": at} for number, at in due.items()]
+    if keys:
+        _RELEASE.change_many(tx, keys)
+
+
+def hold(tx: Connection, operation_id: int, numbers: Iterable[int]) -> None:
+    """Hold ready steps at their pause point."""
+    keys = [{"key_operation": operation_id, "key_number": number} for number in numbers]
+    if keys:
+        _HOLD.change_many(tx, keys)
+
+
+def release_held(tx: Connection, operation_id: int, due_at: float) -> int:
+    """Queue every held step; their points are not asked again. Returns how many."""
+    return tx.execute(_RELEASE_HELD, {"key_operation": operation_id, "due_at": due_at}).rowcount
+
+
+def hold_queued(tx: Connection, operation_id: int) -> int:
+    """Hold every queued step: the pause takes effect before anybody claimed it. Returns how many."""
+    return tx.execute(_HOLD_QUEUED, {"key_operation": operation_id}).rowcount
+
+
+def answer_point(tx: Connection, operation_id: int, point: int, *, pause: bool) -> int:
+    """Write down what a pause point's own clause answered, for all steps behind it. Returns how many."""
+    statement = _HOLD_POINT if pause else _PASS_POINT
+    return tx.execute(statement, {"key_operation": operation_id, "key_point": point}).rowcount
+
+
+def cancel_idle(tx: Connection, operation_id: int, now: float) -> int:
+    """Cancel every step that has not ended and does not run. Returns how many."""
+    return tx.execute(_CANCEL, {"key_operation": operation_id, "now": now}).rowcount
+
+
+def spread_failure(tx: Connection, operation_id: int, failed: Iterable[int], now: float) -> int:
+    """End as TriggerFailed all that lies downstream of the failed steps. Returns how many that were."""
+    below = (
+        select(edges.c.downstream)
+        .where(edges.c.operation_id == operation_id, edges.c.upstream.in_(list(failed)))
+        .cte("below", recursive=True)
+    )
+    below = below.union(
+        select(edges.c.downstream).where(edges.c.operation_id == operation_id, edges.c.upstream == below.c.downstream)
+    )
+    statement = (
+        update(steps)
+        .where(
+            steps.c.operation_id == operation_id,
+            steps.c.state == _S.PENDING,
+            steps.c.number.in_(select(below.c.downstream)),
+        )
+        .values(state=_S.TRIGGER_FAILED, finished_at=now)
+    )
+    return tx.execute(statement).rowcount
+
+
+def publish_again(
+    tx: Connection, operation_id: int, number: int, publishes: int, *, now: float, due_at: float
+) -> StepTask | None:
+    """Queue a step that is due, so that its one winner publishes it; None when another was first."""
+    key = {"key_operation": operation_id, "key_number": number, "key_publishes": publishes}
+    row = tx.execute(_PUBLISHED_AGAIN, key | {"now": now, "due_at": due_at}).first()
+    return row and StepTask(*row)
+
+
+def mark_unpublished(tx: Connection, operation_id: int, numbers: Iterable[int], due_at: float) -> None:
+    """Bring forward when queued steps are published again: the broker did not take them."""
+    keys = [{"key_operation": operation_id, "key_number": number, "due_at": due_at} for number in numbers]
+    tx.execute(_UNPUBLISHED, keys)

@@ -1,0 +1,184 @@
+"""The tables as SQLAlchemy knows them; `schema.sql` tells in words what each is for and who writes it.
+
+JSON is kept as text: it is written and read whole, and never searched.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from app.domain.states import Completion, StepState
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_by_%(column_0_N_name)s",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "pk": "%(table_name)s_pkey",
+    }
+)
+
+#: A key that counts up; on SQLite only INTEGER does.
+_KEY: Final = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _one_of(column: str, values: type[Completion] | type[StepState]) -> CheckConstraint:
+    texts = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({texts})", name=column)
+
+
+user: Final = Table(
+    "user",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("role", Text, CheckConstraint("role IN ('user', 'admin')", name="role"), nullable=False),
+    Column("created_at", Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+tokens: Final = Table(
+    "tokens",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("user_id", _KEY, ForeignKey("user.id"), nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("created_at", Float, nullable=False),
+    Column("revoked_at", Float),
+    sqlite_autoincrement=True,
+)
+
+operations: Final = Table(
+    "operations",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("requester_id", _KEY, ForeignKey("user.id"), nullable=False),
+    Column("completion", Text, _one_of("completion", Completion), nullable=False),
+    Column("workflow_store", Text),
+    Column("result", Text),
+    Column("workflow", Text, nullable=False),
+    Column("arguments", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("steps_total", Integer, nullable=False),
+    Column("steps_left", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("workflow_digest", Text),
+    Column("error", Text),
+    Column("reason", Text),
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    Column("idempotency_key", Text),
+    Column("request_digest", Text),
+    sqlite_autoincrement=True,
+)
+Index("operations_by_requester", operations.c.requester_id, operations.c.id)
+Index("operations_by_completion", operations.c.completion, operations.c.id)
+Index("operations_by_workflow", operations.c.workflow, operations.c.id)
+Index(
+    "operations_by_idempotency_key",
+    operations.c.requester_id,
+    operations.c.idempotency_key,
+    unique=True,
+    sqlite_where=text("idempotency_key IS NOT NULL"),
+    postgresql_where=text("idempotency_key IS NOT NULL"),
+)
+
+steps: Final = Table(
+    "steps",
+    metadata,
+    Column("operation_id", _KEY, ForeignKey("operations.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("slug", Text, nullable=False),
+    Column("state", Text, _one_of("state", StepState), nullable=False),
+    Column("claim", Integer, nullable=False),
+    Column("losses", Integer, nullable=False),
+    Column("runs", Integer, nullable=False),
+    Column("retries", Integer, nullable=False),
+    Column("waiting", Integer, nullable=False),
+    Column("signature", Text, nullable=False),
+    Column("inputs", Text),
+    Column("point", Integer),
+    Column("clause", Text),
+    Column("callback", Text),
+    Column("passed", Boolean, nullable=False),
+    Column("result", Text),
+    Column("error", Text),
+    Column("worker_id", _KEY, ForeignKey("workers.id")),
+    Column("process", Integer),
+    Column("due_at", Float),
+    Column("publishes", Integer, nullable=False),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    PrimaryKeyConstraint("operation_id", "number"),
+)
+Index(
+    "steps_running",
+    steps.c.operation_id,
+    sqlite_where=text("state = 'Running'"),
+    postgresql_where=text("state = 'Running'"),
+)
+Index(
+    "steps_due",
+    steps.c.due_at,
+    sqlite_where=text("state IN ('Queued', 'Retrying')"),
+    postgresql_where=text("state IN ('Queued', 'Retrying')"),
+)
+
+edges: Final = Table(
+    "edges",
+    metadata,
+    Column("operation_id", _KEY, ForeignKey("operations.id", ondelete="CASCADE"), nullable=False),
+    Column("upstream", Integer, nullable=False),
+    Column("downstream", Integer, nullable=False),
+    PrimaryKeyConstraint("operation_id", "upstream", "downstream"),
+    sqlite_with_rowid=False,
+)
+
+events: Final = Table(
+    "events",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("operation_id", _KEY, ForeignKey("operations.id", ondelete="CASCADE"), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("step", Text),
+    Column("old", Text),
+    Column("new", Text, nullable=False),
+    Column("why", Text),
+)
+Index("events_by_operation", events.c.operation_id, events.c.id)
+
+workers: Final = Table(
+    "workers",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("boot_id", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("start_time", BigInteger, nullable=False),
+    Column("heartbeat", Integer, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("stopped_at", Float),
+    UniqueConstraint("host", "boot_id", "pid", "start_time"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,173 @@
+"""Writes the next migration from `app/store/tables.py`, and `schema.sql` from all migrations.
+
+    python -m migrations "what changes"   a new migration, and schema.sql
+    python -m migrations --again          the newest migration anew (before it is released), and schema.sql
+    python -m migrations                  schema.sql alone
+
+Read what it wrote: it cannot know a renamed column from a new one. Comments in schema.sql are carried over; put one
+behind each new column.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from argparse import ArgumentParser
+from typing import TYPE_CHECKING, Final
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.operations.ops import CreateTableOp
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import CheckConstraint, Column
+
+from app.store.database import Database
+from app.store.migrations import FOLDER, config_for, snapshot, upgrade_database
+from app.store.tables import metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from alembic.config import Config
+    from alembic.operations.ops import MigrationScript
+    from sqlalchemy.sql.schema import SchemaItem
+
+SCHEMA: Final = FOLDER.parent / "schema.sql"
+
+_COMMENT_COLUMN: Final = 40
+_NUMBER_AND_NAME: Final = re.compile(r"(\d+)_(\w+)\.py")
+
+
+def write_migration(name: str) -> None:
+    """Write the migration that leads from the migrations so far to the tables; none where nothing differs."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = _migrated(folder)
+        with database.write() as tx:
+            if compare_metadata(MigrationContext.configure(tx), metadata):
+                config = config_for(FOLDER, tx)
+                _polish_with_ruff(config)
+                number = f"{len(_versions()) + 1:04}"
+                command.revision(config, name, True, rev_id=number, process_revision_directives=_keep_checks)
+        database.close()
+
+
+def rewrite_newest() -> None:
+    """Write the newest migration anew, under its name; hand-made changes in it are lost."""
+    newest = _versions()[-1]
+    name = newest.stem.partition("_")[2].replace("_", " ")
+    before = newest.read_text()
+    newest.unlink()
+    try:
+        write_migration(name)
+    except BaseException:
+        newest.write_text(before)
+        raise
+
+
+def schema_text(former: str) -> str:
+    """The text of `schema.sql` as the migrations give it, with the comments of the former text at their places."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = _migrated(folder)
+        statements = snapshot(database)
+        database.close()
+    return with_comments(statements, former)
+
+
+def with_comments(statements: str, former: str) -> str:
+    """The statements, each under the comment block that stood above it and each line before the comment behind it."""
+    above, behind = _comments(former)
+    blocks = [above.get("", "")]
+    for statement in statements.split("\n\n"):
+        first, *lines = statement.strip().splitlines()
+        table = _opening(first)
+        commented = [_with_comment(line, behind.get((table, _word(line)))) for line in lines]
+        blocks.append("\n".join(filter(None, [above.get(table, ""), first, *commented])))
+    return "\n\n".join(filter(None, blocks)) + "\n"
+
+
+def _comments(text: str) -> tuple[dict[str, str], dict[tuple[str, str], str]]:
+    """Comment blocks by the statement below them (the file's head by no name), and comments by table and column."""
+    above: dict[str, str] = {}
+    behind: dict[tuple[str, str], str] = {}
+    block: list[str] = []
+    table = ""
+    for line in text.splitlines():
+        code, _, comment = line.partition("-- ")
+        if line.startswith("--"):
+            block.append(line)
+            continue
+        if not line:
+            above.setdefault("", "\n".join(block))
+        elif line.startswith("CREATE"):
+            table = _opening(line)
+            above[table] = "\n".join(block)
+        elif comment:
+            behind[table, _word(code)] = comment
+        block = []
+    return above, behind
+
+
+def _opening(line: str) -> str:
+    """The words by which a statement is known, such as `CREATE TABLE steps`."""
+    return line.partition(" (")[0].partition(" ON ")[0]
+
+
+def _word(line: str) -> str:
+    """The words by which a line of a table's definition is known: a column's name, or a constraint's."""
+    words = line.split()
+    return " ".join(words[:2]) if words[:1] == ["CONSTRAINT"] else "".join(words[:1])
+
+
+def _with_comment(line: str, comment: str | None) -> str:
+    return f"{line.ljust(_COMMENT_COLUMN)} -- {comment}" if comment else line
+
+
+def _polish_with_ruff(config: Config) -> None:
+    hooks = {"format": "format", "excuse": "check --select E501 --add-noqa"}  # the text of a check may be one long line
+    config.set_section_option("post_write_hooks", "hooks", ",".join(hooks))
+    for name, options in hooks.items():
+        config.set_section_option("post_write_hooks", f"{name}.type", "module")
+        config.set_section_option("post_write_hooks", f"{name}.module", "ruff")
+        config.set_section_option("post_write_hooks", f"{name}.options", f"{options} REVISION_SCRIPT_FILENAME")
+
+
+def _keep_checks(_context: object, _revision: object, directives: list[MigrationScript]) -> None:
+    """Make the checks that stand behind a column in `tables.py` the new table's: Alembic passes over them."""
+    for script in directives:
+        for operation in script.upgrade_ops.ops if script.upgrade_ops else ():
+            if isinstance(operation, CreateTableOp):
+                operation.columns = [*operation.columns, *_column_checks(operation.columns)]
+
+
+def _column_checks(parts: Sequence[SchemaItem]) -> list[CheckConstraint]:
+    checks = [check for part in parts if isinstance(part, Column) for check in part.constraints]
+    return [CheckConstraint(check.sqltext, name=check.name) for check in checks if isinstance(check, CheckConstraint)]
+
+
+def _migrated(folder: str) -> Database:
+    database = Database(f"sqlite:///{folder}/scratch.db")
+    upgrade_database(database)
+    return database
+
+
+def _versions() -> list[Path]:
+    return sorted(path for path in (FOLDER / "versions").iterdir() if _NUMBER_AND_NAME.fullmatch(path.name))
+
+
+def main() -> None:
+    """Do what the command line asks for."""
+    parser = ArgumentParser(prog="python -m migrations", description="Write the next migration, and schema.sql.")
+    wanted = parser.add_mutually_exclusive_group()
+    wanted.add_argument("name", nargs="?", help="what the new migration changes")
+    wanted.add_argument("--again", action="store_true", help="write the newest migration anew instead")
+    asked = parser.parse_args()
+    if asked.again:
+        rewrite_newest()
+    elif asked.name:
+        write_migration(asked.name)
+    SCHEMA.write_text(schema_text(SCHEMA.read_text() if SCHEMA.exists() else ""))
+
+
+if __name__ == "__main__":
+    main()

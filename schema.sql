@@ -1,0 +1,154 @@
+-- The whole present schema, as SQLite keeps it; PostgreSQL has the same. `python -m migrations` writes this file from
+-- the migrations, its comments by hand. Times are seconds since the epoch in UTC; JSON is text, written and read whole.
+-- user             who may call the service; written by `flask users` and, once, by the first start
+-- tokens           what they prove it with; written by the same
+-- operations       one run of a workflow each; written by commands and workers, who take its row first: it is the lock
+-- steps            its task calls; written when it starts, then moved on by workers and commands
+-- edges            which step waits for which; written when it starts, never changed
+-- events           its history; appended in the transaction of the change it tells of, never changed
+-- workers          who holds claims; each worker writes its own row, and whoever finds it dead
+-- alembic_version  how far the migrations have come; written by them alone
+
+-- Somebody who may call the service: a person or a program.
+CREATE TABLE user (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, -- counts up, never used twice
+    name TEXT NOT NULL,                  -- 1 to 64 printable characters; the history calls them by it
+    role TEXT NOT NULL,                  -- user: sees and steers their own operations; admin: everybody's
+    created_at FLOAT NOT NULL,           -- when they were added
+    CONSTRAINT user_role_check CHECK (role IN ('user', 'admin')),
+    CONSTRAINT user_name_key UNIQUE (name)
+);
+
+-- What a user proves themselves with at each request. The token itself is kept nowhere here.
+CREATE TABLE tokens (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, -- counts up, never used twice
+    user_id INTEGER NOT NULL,            -- whose it is
+    prefix TEXT NOT NULL,                -- the token's first characters, by which people tell one from another
+    digest TEXT NOT NULL,                -- SHA-256 of the token, in hexadecimal: each request looks here
+    created_at FLOAT NOT NULL,           -- when it was added
+    revoked_at FLOAT,                    -- since when it opens nothing; empty while it is valid
+    CONSTRAINT tokens_user_id_fkey FOREIGN KEY(user_id) REFERENCES user (id),
+    CONSTRAINT tokens_digest_key UNIQUE (digest)
+);
+
+-- One requested run of a workflow.
+CREATE TABLE operations (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, -- counts up, never used twice: the newest has the largest
+    requester_id INTEGER NOT NULL,       -- the user it belongs to
+    completion TEXT NOT NULL,            -- where it stands
+    workflow_store TEXT,                 -- where workflow.json lies, once it has been paused
+    result TEXT,                         -- JSON: its value when COMPLETED, the carried value when PAUSED
+    workflow TEXT NOT NULL,              -- the workflow's registered name
+    arguments TEXT NOT NULL,             -- JSON: what it was started with
+    version INTEGER NOT NULL,            -- raised by every change; the ETag
+    steps_total INTEGER NOT NULL,        -- how many steps it has
+    steps_left INTEGER NOT NULL,         -- how many of them have yet to end
+    outcome TEXT NOT NULL,               -- JSON: which steps' results make the operation's, in which shape
+    workflow_digest TEXT,                -- SHA-256 of workflow.json, in hexadecimal: an altered file is refused
+    error TEXT,                          -- JSON: the first failure, with its step and traceback
+    reason TEXT,                         -- why it was asked to pause, or why it cannot yet
+    created_at FLOAT NOT NULL,           -- when it was asked for
+    started_at FLOAT,                    -- when its first step was claimed
+    finished_at FLOAT,                   -- when it was COMPLETED, FAILED or CANCELLED
+    idempotency_key TEXT,                -- the Idempotency-Key it was asked for under, if any
+    request_digest TEXT,                 -- SHA-256 of the request made under that key: another under it is refused
+    CONSTRAINT operations_completion_check CHECK (completion IN ('SCHEDULED', 'IN PROGRESS', 'REQUESTING PAUSE', 'PAUSED', 'REQUESTING CANCEL', 'CANCELLED', 'COMPLETED', 'FAILED')),
+    CONSTRAINT operations_requester_id_fkey FOREIGN KEY(requester_id) REFERENCES user (id)
+);
+
+-- The list of operations, newest first, of those in one completion; also what `drain` looks for.
+CREATE INDEX operations_by_completion ON operations (completion, id);
+
+-- One operation for each key that a requester names.
+CREATE UNIQUE INDEX operations_by_idempotency_key ON operations (requester_id, idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
+
+-- The list of operations, newest first, of one requester.
+CREATE INDEX operations_by_requester ON operations (requester_id, id);
+
+-- The list of operations, newest first, of one workflow.
+CREATE INDEX operations_by_workflow ON operations (workflow, id);
+
+-- One task call inside an operation, with all that is needed to run it: a message carries ids alone.
+CREATE TABLE steps (
+    operation_id INTEGER NOT NULL,       -- the operation it belongs to
+    number INTEGER NOT NULL,             -- its place in topological order, from 0: what it waits for has smaller ones
+    slug TEXT NOT NULL,                  -- its name within the operation
+    state TEXT NOT NULL,                 -- where it stands
+    claim INTEGER NOT NULL,              -- raised by each claim and each loss: an older number writes nothing
+    losses INTEGER NOT NULL,             -- how many workers were lost in it
+    runs INTEGER NOT NULL,               -- how often its code was started
+    retries INTEGER NOT NULL,            -- how often its code asked to be run again: Celery's request.retries
+    waiting INTEGER NOT NULL,            -- how many of its upstreams have not succeeded; at 0 it is ready
+    signature TEXT NOT NULL,             -- JSON: the Celery call
+    inputs TEXT,                         -- JSON: which steps' results it is given, in which shape; empty for none
+    point INTEGER,                       -- the number of the pause point it waits behind, if any
+    clause TEXT,                         -- JSON: the author's own clause at that point; empty for should_pause
+    callback TEXT,                       -- JSON: the author's own callback at that point; empty for save_state
+    passed BOOLEAN NOT NULL,             -- whether that point was answered: it is not asked again
+    result TEXT,                         -- JSON: what it returned, once it is a Success
+    error TEXT,                          -- JSON: what it raised last
+    worker_id INTEGER,                   -- the worker that holds the claim, while it is Running
+    process INTEGER,                     -- the process id of that worker's child, while it is Running
+    due_at FLOAT,                        -- Queued: published again then if still unclaimed; Retrying: may run then
+    publishes INTEGER NOT NULL,          -- how often it was published again
+    started_at FLOAT,                    -- when its code was last started
+    finished_at FLOAT,                   -- when it came to a state it does not leave
+    CONSTRAINT steps_pkey PRIMARY KEY (operation_id, number),
+    CONSTRAINT steps_state_check CHECK (state IN ('Pending', 'Queued', 'Running', 'Retrying', 'Paused', 'Success', 'Failed', 'TriggerFailed', 'Cancelled')),
+    CONSTRAINT steps_operation_id_fkey FOREIGN KEY(operation_id) REFERENCES operations (id) ON DELETE CASCADE,
+    CONSTRAINT steps_worker_id_fkey FOREIGN KEY(worker_id) REFERENCES workers (id)
+);
+
+-- What is to be published, the earliest first.
+CREATE INDEX steps_due ON steps (due_at)
+    WHERE state IN ('Queued', 'Retrying');
+
+-- What of an operation runs: while there is any, it is not PAUSED.
+CREATE INDEX steps_running ON steps (operation_id)
+    WHERE state = 'Running';
+
+-- Which step waits for which, within one operation.
+CREATE TABLE edges (
+    operation_id INTEGER NOT NULL,       -- the operation of both
+    upstream INTEGER NOT NULL,           -- the number of the step that must succeed first
+    downstream INTEGER NOT NULL,         -- the number of the step that waits for it
+    CONSTRAINT edges_pkey PRIMARY KEY (operation_id, upstream, downstream),
+    CONSTRAINT edges_operation_id_fkey FOREIGN KEY(operation_id) REFERENCES operations (id) ON DELETE CASCADE
+) WITHOUT ROWID;
+
+-- What happened, in order: who changed what, from where to where, and why.
+CREATE TABLE events (
+    id INTEGER NOT NULL,                 -- counts up
+    operation_id INTEGER NOT NULL,       -- the operation it happened to
+    at FLOAT NOT NULL,                   -- when it happened
+    who TEXT NOT NULL,                   -- the name of the user, or of the part of the service, that did it
+    step TEXT,                           -- the slug of the step it happened to; empty for the operation itself
+    old TEXT,                            -- the completion or state before; empty where there was none
+    new TEXT NOT NULL,                   -- the completion or state after
+    why TEXT,                            -- the reason, where there is one to tell
+    CONSTRAINT events_pkey PRIMARY KEY (id),
+    CONSTRAINT events_operation_id_fkey FOREIGN KEY(operation_id) REFERENCES operations (id) ON DELETE CASCADE
+);
+
+-- The history of one operation, in order.
+CREATE INDEX events_by_operation ON events (operation_id, id);
+
+-- One incarnation of a worker each: a restarted one is another.
+CREATE TABLE workers (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, -- counts up, never used twice
+    host TEXT NOT NULL,                  -- the machine it runs on
+    boot_id TEXT NOT NULL,               -- which boot of that machine: process ids begin anew with each
+    pid INTEGER NOT NULL,                -- its process id
+    start_time BIGINT NOT NULL,          -- when that process began, in clock ticks since the boot
+    heartbeat INTEGER NOT NULL,          -- a counter it raises while it lives: others watch whether it moves
+    seen_at FLOAT NOT NULL,              -- when it last raised it, by its own clock; for people to read
+    stopped_at FLOAT,                    -- when it ended in good order, or was found dead; empty while it lives
+    CONSTRAINT workers_host_boot_id_pid_start_time_key UNIQUE (host, boot_id, pid, start_time)
+);
+
+-- The newest migration this database has seen.
+CREATE TABLE alembic_version (
+    version_num VARCHAR(32) NOT NULL,    -- its number
+    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
