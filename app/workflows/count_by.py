@@ -1,0 +1,141 @@
+"""A real workflow: count the rows of a CSV file by some of its columns, one byte range a step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING, Annotated, Any
+
+from celery import chain, current_app
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from app.errors import ColumnMissing, ColumnRepeated, InputEmpty, RowTooShort
+from app.workflows.csv_ranges import Records
+from app.workflows.inputs import Edition, InputPath, edition, reading
+from app.workflows.registry import workflow
+from app.workflows.step import step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from io import BufferedReader
+
+    from app.workflows.registry import Canvas
+
+    Key = tuple[str, ...]
+
+
+def _countable(by: list[str]) -> list[str]:
+    if len(set(by)) < len(by):
+        raise PydanticCustomError("column_twice", "Name each column once")
+    if "count" in by:
+        raise PydanticCustomError("column_count", 'A column "count" would hide the counts: rename it in the file')
+    return by
+
+
+Column = Annotated[str, Field(min_length=1)]
+Columns = Annotated[
+    list[Column],
+    Field(min_length=1, max_length=16, description="The columns to count by, as the file's header names them."),
+    AfterValidator(_countable),
+]
+Chunks = Annotated[int, Field(ge=1, le=10_000, description="How many steps share the file, each a pause point.")]
+Top = Annotated[int | None, Field(ge=1, description="Return only so many of the largest counts.")]
+
+
+@dataclass
+class Tally:
+    """What is counted of a file so far, and where in it the next step goes on.
+
+    `offset` is a byte at which a record begins, `row` the number of rows before it, and `columns` are the places in a
+    record of what makes up a key of `counts`.
+    """
+
+    edition: Edition
+    offset: int
+    row: int
+    columns: list[int]
+    counts: Counter[Key]
+
+    @classmethod
+    def begin(cls, file: BufferedReader, path: str, by: list[str]) -> Tally:
+        """Nothing counted yet: only the header is read."""
+        records = Records(file, path)
+        header = records.header()
+        if not header:
+            raise InputEmpty(path)
+        columns = [_place(path, header, column) for column in by]
+        return cls(edition(file), records.offset, records.row, columns, Counter())
+
+    @classmethod
+    def carried(cls, value: Mapping[str, Any]) -> Tally:
+        """The tally that `carry` made a value of."""
+        counts = Counter(dict(zip(zip(*value["keys"], strict=True), value["counts"], strict=True)))
+        return cls(Edition(*value["edition"]), value["offset"], value["row"], value["columns"], counts)
+
+    def carry(self) -> dict[str, Any]:
+        """The tally as the value that a step hands to the next: the keys column by column, which is small and fast."""
+        return {
+            "edition": [self.edition.size, self.edition.modified],
+            "offset": self.offset,
+            "row": self.row,
+            "columns": self.columns,
+            "keys": [list(column) for column in zip(*self.counts, strict=True)],
+            "counts": list(self.counts.values()),
+        }
+
+    def count(self, file: BufferedReader, path: str, until: int) -> None:
+        """Count the records that begin before byte `until`."""
+        records = Records(file, path, self.offset, self.row)
+        try:
+            self.counts.update(_keys(records.until(until), self.columns))
+        except IndexError as fault:
+            raise RowTooShort(path, records.row) from fault
+        self.offset, self.row = records.offset, records.row
+
+
+def _place(path: str, header: list[str], column: str) -> int:
+    if column not in header:
+        raise ColumnMissing(path, column, shorten(", ".join(header), 1_000, placeholder=" …"))
+    if header.count(column) > 1:
+        raise ColumnRepeated(path, column)
+    return header.index(column)
+
+
+def _keys(records: Iterable[list[str]], columns: list[int]) -> Iterator[Key]:
+    picked = map(itemgetter(*columns), records)
+    return picked if len(columns) > 1 else zip(picked)  # itemgetter makes tuples only of two columns or more
+
+
+@step
+def count_range(so_far: dict[str, Any] | None, path: str, by: list[str], number: int, chunks: int) -> dict[str, Any]:
+    """Count the rows of one byte range, `number` of `chunks`, on top of what is counted so far.
+
+    Raises:
+        InputUnusable: The file cannot be read, or is not what it was when the first step read it.
+    """
+    tally = Tally.carried(so_far) if so_far else None
+    with reading(Path(current_app.conf.input_dir), path, tally.edition if tally else None) as file:
+        tally = tally or Tally.begin(file, path, by)
+        tally.count(file, path, tally.edition.size * number // chunks)
+    return tally.carry()
+
+
+@step
+def rank(so_far: dict[str, Any], by: list[str], top: int | None) -> dict[str, Any]:
+    """The counts, largest first, equal ones in the order of their keys."""
+    counts = Tally.carried(so_far).counts
+    ranked = sorted(counts.items(), key=lambda counted: (-counted[1], counted[0]))[:top]
+    entries = [{**dict(zip(by, key, strict=True)), "count": number} for key, number in ranked]
+    return {"rows": counts.total(), "by": by, "counts": entries}
+
+
+@workflow("count-by")
+def count_by(path: InputPath, by: Columns, chunks: Chunks = 100, top: Top = None) -> Canvas:
+    """Count the rows of a CSV file by the columns named."""
+    first = count_range.s(None, path, by, 1, chunks)
+    others = [count_range.s(path, by, number, chunks) for number in range(2, chunks + 1)]
+    return chain(first, *others, rank.s(by, top))

@@ -1,0 +1,140 @@
+"""The records of a CSV file, a byte range at a time, in memory that does not grow with the file.
+
+A record is what Python's `csv.reader` makes of RFC 4180 and of what is found in its stead: quoted line breaks, LF, CRLF
+or CR at the end of a line, a last line without any, blank lines. What is done with records does not live here.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from io import StringIO
+from itertools import chain
+from os import SEEK_CUR
+from typing import TYPE_CHECKING
+
+from app.errors import EncodingInvalid, QuoteUnclosed, RowTooLong, RowUnusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from io import BufferedReader
+
+BLOCK = 256 * 1024
+LONGEST_ROW = 4 * 1024 * 1024
+
+_BOM = b"\xef\xbb\xbf"
+_LINE_END = re.compile(rb"\r\n?|\n")
+_PROBE = ("",)
+_FAULTS: dict[type[Exception], type[RowUnusable]] = {
+    csv.Error: RowTooLong,
+    EOFError: QuoteUnclosed,
+    UnicodeDecodeError: EncodingInvalid,
+}
+
+
+class Records:
+    """The records of a CSV file from byte `offset` on, where one begins that has `row` others before it.
+
+    Both move on as records are read; when a range is read to its end, `offset` lies at the beginning of a record again.
+    The header is row 1, and blank lines are rows too, though no record comes of them.
+    """
+
+    def __init__(self, file: BufferedReader, path: str, offset: int = 0, row: int = 0) -> None:
+        file.seek(offset or _byte_order_mark(file))
+        self.offset = file.tell()
+        self.row = row
+        self._file = file
+        self._path = path
+        self._end = self._handed_out = self.offset
+        self._probing = False
+        self._reader = csv.reader(chain.from_iterable(self._lines()))
+
+    def header(self) -> list[str]:
+        """The first record, or `[]` when there is none; raises as `until` does."""
+        fields: list[str] = []
+        while not fields and self._file.peek(1):  # each turn takes one record, or one blank line
+            fields = [field for record in self.until(self.offset + 1) for field in record]
+        return fields
+
+    def until(self, end: int) -> Iterator[list[str]]:
+        """The records that begin before byte `end`.
+
+        Raises:
+            QuoteUnclosed: A quote is still open where the file ends.
+            EncodingInvalid: A row is not UTF-8.
+            RowTooLong: A row, or a field in it, is longer than is kept in memory.
+        """
+        self._end = end
+        try:
+            for record in self._reader if self.offset < end else ():
+                if record:
+                    self.row += 1
+                    yield record
+                elif not self._probing:
+                    self.row += 1
+                elif self._note_boundary() >= end:
+                    return
+        except tuple(_FAULTS) as fault:
+            raise _FAULTS[type(fault)](self._path, self.row + 1) from fault
+
+    def _note_boundary(self) -> int:
+        self._probing = False
+        self.offset = self._handed_out
+        return self.offset
+
+    def _lines(self) -> Iterator[Iterable[str]]:
+        """The lines that the csv reader asks for, a block at a time, each block followed by a probe.
+
+        The probe is an empty line without a line's end. Between two records the reader makes an empty record of it;
+        inside quotes it adds nothing and asks on, and is then given line by line till the record ends.
+        """
+        while True:
+            inside_quotes = self._probing
+            block = read_lines(self._file, 1 if inside_quotes else min(BLOCK, self._end - self._handed_out))
+            if not block:
+                raise EOFError
+            if self._handed_out - self.offset > LONGEST_ROW + BLOCK:
+                raise csv.Error
+            self._handed_out += len(block)
+            yield decoded(block)
+            self._probing = True
+            yield _PROBE
+
+
+def _byte_order_mark(file: BufferedReader) -> int:
+    return len(_BOM) if file.peek(len(_BOM)).startswith(_BOM) else 0
+
+
+def read_lines(file: BufferedReader, size: int) -> bytes:
+    """The next `size` bytes, and more up to the end of a line; less only before a line that is too long, or at the end.
+
+    Raises:
+        csv.Error: The very next line is too long.
+    """
+    block = file.read(size)
+    while (ahead := file.peek(1)) and not _ends_line(block, ahead):
+        if len(block) - size > LONGEST_ROW:
+            return _before_the_last(file, block)
+        end = _LINE_END.search(ahead)
+        block += file.read(end.end() if end else len(ahead))
+    return block
+
+
+def _before_the_last(file: BufferedReader, block: bytes) -> bytes:
+    end = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
+    if not end:
+        raise csv.Error
+    file.seek(end - len(block), SEEK_CUR)
+    return block[:end]
+
+
+def _ends_line(block: bytes, ahead: bytes) -> bool:
+    return block.endswith(b"\n") or (block.endswith(b"\r") and not ahead.startswith(b"\n"))
+
+
+def decoded(block: bytes) -> Iterable[str]:
+    """The lines of a block as text, each with its end; one that is not UTF-8 raises in its turn, not before."""
+    try:
+        return StringIO(block.decode(), newline="")
+    except UnicodeDecodeError:
+        return map(bytes.decode, block.splitlines(keepends=True))

@@ -1,0 +1,160 @@
+"""The workflows there are: the decorator that makes one of a function, and their collection from modules.
+
+There is no list that an import fills in silently: `load_workflows` imports modules and looks at what they hold.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from celery.canvas import Signature
+
+from app.errors import ModuleUnusable, NotACanvas, WorkflowMalformed, WorkflowTwice, WorkflowUnknown
+from app.workflows.parameters import OPERATION_ID, Parameters, parameters_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import ModuleType
+
+#: What a workflow function returns: signatures put together by `|`, `chain`, `group` or `chord`. Each is a dict.
+Canvas = dict[str, Any]
+
+#: The modules of the shipped workflows.
+SHIPPED = ("app.workflows.add_numbers", "app.workflows.count_by")
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_SENTENCE = re.compile(r"(.*?[.!?])(?=\s+[A-Z]|\s*$)")
+
+
+@dataclass(frozen=True, eq=False)
+class Workflow:
+    """A named recipe: called, it is the function it was made of; built, the canvas of one operation."""
+
+    name: str
+    pause_every: int
+    summary: str
+    function: Callable[..., Canvas]
+    parameters: Parameters
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Canvas:
+        """What the function itself returns."""
+        return self.function(*args, **kwargs)
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of the arguments; a parameter named `operation_id` is filled in and not among them."""
+        return self.parameters.schema()
+
+    def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments as JSON holds them, defaults filled in.
+
+        Raises:
+            ArgumentsInvalid: They do not fit; it names every bad field.
+        """
+        return self.parameters.normalise(arguments)
+
+    def build(self, operation_id: int, arguments: Mapping[str, Any]) -> Signature[Any]:
+        """The canvas of an operation with these arguments.
+
+        Raises:
+            ArgumentsInvalid: They do not fit; it names every bad field.
+            NotACanvas: The function returned something else.
+        """
+        values = self.parameters.values(arguments)
+        if self.parameters.takes_operation_id:
+            values[OPERATION_ID] = operation_id
+        canvas: object = self.function(**values)
+        if not isinstance(canvas, Signature):
+            raise NotACanvas(canvas)
+        return canvas
+
+
+def workflow(name: str, *, pause_every: int = 1) -> Callable[[Callable[..., Canvas]], Workflow]:
+    """Make a workflow of a function that returns a canvas; its parameters are what an operation is asked for.
+
+    Give it a unique `name`, and in `pause_every` after how many links of its chain a pause is noticed: 1 for each,
+    0 for none but the pause points that the canvas holds already.
+
+    Raises:
+        WorkflowMalformed: The name, `pause_every` or a parameter of the function cannot be used.
+    """
+    if not _NAME.fullmatch(str(name)):
+        raise WorkflowMalformed(str(name), 'its name is no word of letters, digits and "-": write @workflow("report")')
+    if pause_every < 0:
+        raise WorkflowMalformed(name, f"pause_every is {pause_every}, but it counts links: give 0 or more")
+
+    def decorate(function: Callable[..., Canvas]) -> Workflow:
+        return Workflow(name, pause_every, _summary(function), function, parameters_of(name, function))
+
+    return decorate
+
+
+def _summary(function: Callable[..., Any]) -> str:
+    paragraph = " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
+    sentence = _SENTENCE.match(paragraph)
+    return sentence[1] if sentence else paragraph
+
+
+class Workflows:
+    """Workflows by name; iterating gives them sorted by it."""
+
+    def __init__(self, workflows: Mapping[str, Workflow]) -> None:
+        self._by_name = dict(sorted(workflows.items()))
+
+    def get(self, name: str) -> Workflow:
+        """The workflow of that name.
+
+        Raises:
+            WorkflowUnknown: There is none; it tells the names that look like it.
+        """
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise WorkflowUnknown(name, get_close_matches(name, self._by_name)) from None
+
+    __getitem__ = get
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def __iter__(self) -> Iterator[Workflow]:
+        return iter(self._by_name.values())
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+
+def load_workflows(modules: Sequence[str] = ()) -> Workflows:
+    """Import the shipped modules and these, and collect the workflows that they hold.
+
+    Raises:
+        ModuleUnusable: A module does not import, or holds no workflow.
+        WorkflowTwice: Two workflows have the same name.
+    """
+    found: dict[str, Workflow] = {}
+    homes: dict[str, str] = {}
+    for module in dict.fromkeys((*SHIPPED, *modules)):
+        for one in _workflows_in(module):
+            if found.setdefault(one.name, one) is not one:
+                raise WorkflowTwice(one.name, [homes[one.name], module])
+            homes.setdefault(one.name, module)
+    return Workflows(found)
+
+
+def _workflows_in(module: str) -> list[Workflow]:
+    workflows = [value for value in vars(_imported(module)).values() if isinstance(value, Workflow)]
+    if not workflows:
+        raise ModuleUnusable(module, "it holds no workflow: put @workflow on a function in it, or leave it out")
+    return workflows
+
+
+def _imported(module: str) -> ModuleType:
+    try:
+        return import_module(module)
+    except Exception as fault:  # a user's module may raise anything while it is imported
+        why = f"it does not import ({type(fault).__name__}: {fault}): correct the name or the module"
+        raise ModuleUnusable(module, f"{why}, and see that its folder is on PYTHONPATH") from fault
