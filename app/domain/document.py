@@ -53,16 +53,20 @@ def remaining(operation_id: int, steps: Sequence[StepFacts]) -> list[Signature]:
 
 def point_signature(operation_id: int, point: PausePoint) -> Signature:
     """A pause point as the Celery signature that it was compiled from."""
-    own_clause = {"task": CLAUSE_TASK, "args": [operation_id], "kwargs": {}, "options": {}}
-    own_callback = {"task": CALLBACK_TASK, "args": [operation_id], "kwargs": {}, "options": {}}
-    kwargs = {"clause": point.clause or own_clause, "callback": point.callback or own_callback}
-    return {"task": PAUSE_TASK, "args": [], "kwargs": kwargs, "options": {}}
+    clause = point.clause or _whole(CLAUSE_TASK, args=[operation_id])
+    callback = point.callback or _whole(CALLBACK_TASK, args=[operation_id])
+    return _whole(PAUSE_TASK, kwargs={"clause": clause, "callback": callback})
+
+
+def _whole(task: str, **given: Any) -> Signature:
+    """A signature with every key that bare Celery looks for."""
+    return {"task": task, "args": [], "kwargs": {}, "options": {}, "subtask_type": None, "immutable": False, **given}
 
 
 def carried_value(steps: Sequence[StepFacts]) -> Any:
     """What the rest goes on with: what the held steps are handed, or a list of that where they are handed different."""
     results = {step.number: step.result for step in steps}
-    held = [step for step in steps if step.state in (StepState.PAUSED, StepState.QUEUED)]
+    held = [step for step in steps if step.state in (StepState.PAUSED, StepState.QUEUED, StepState.RETRYING)]
     values = {repr(step.inputs): _handed(step.inputs, results) for step in held if step.inputs is not None}
     if not values:
         return None

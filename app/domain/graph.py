@@ -6,12 +6,14 @@ Nothing here knows Celery: a canvas is compiled into this graph by `app.executio
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-#: What a step is given from its upstreams: nothing, one step's result, or an ordered list of these, nested to any depth.
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+#: What a step is given from its upstreams: nothing, one step's result, or an ordered list of these, at any depth.
 Inputs = int | list["Inputs"] | None
 
 
@@ -32,9 +34,9 @@ class PausePoint:
 class Node:
     """One step: a task call at its place in the graph.
 
-    `number` counts from 0 in topological order: every upstream has a smaller number. `signature` is a JSON-able Celery
-    signature of one task (`task`, `args`, `kwargs`, `options`, `immutable`). `inputs` says which results become its first
-    argument; `after` names steps that must end before it without handing it anything.
+    `number` counts from 0 in topological order: every upstream has a smaller number. `signature` is the stored form of
+    one task call: `task` and, where there are any, `args`, `kwargs`, `options` and `immutable`. `inputs` says which
+    results become its first argument; `after` names steps that must end before it without handing it anything.
     """
 
     number: int
@@ -83,6 +85,12 @@ def gather(inputs: Inputs, results: dict[int, Any]) -> Any:
     if isinstance(inputs, int):
         return results[inputs]
     return [gather(part, results) for part in inputs]
+
+
+def full_signature(signature: Mapping[str, Any]) -> dict[str, Any]:
+    """The stored form of a call with every key that Celery expects: what `celery.signature` and bare Celery take."""
+    blank: dict[str, Any] = {"args": [], "kwargs": {}, "options": {}, "subtask_type": None, "immutable": False}
+    return {**blank, **signature}
 
 
 def slugs_for(tasks: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,11 +62,17 @@ OPERATION_MOVES: Final = MappingProxyType(
         (_C.IN_PROGRESS, _C.FAILED): "The last step that could still run ends and one has failed.",
         (_C.REQUESTING_PAUSE, _C.PAUSED): "Nothing of the operation runs and workflow.json is written.",
         (_C.REQUESTING_PAUSE, _C.IN_PROGRESS): "The pause is withdrawn before it took effect.",
-        (_C.REQUESTING_PAUSE, _C.REQUESTING_CANCEL): "A cancel is asked for while the pause waits for the step in hand.",
+        (
+            _C.REQUESTING_PAUSE,
+            _C.REQUESTING_CANCEL,
+        ): "A cancel is asked for while the pause waits for the step in hand.",
         (_C.REQUESTING_PAUSE, _C.COMPLETED): "The step in hand was the last one: there is nothing left to pause.",
         (_C.REQUESTING_PAUSE, _C.FAILED): "The step in hand ends, nothing is left that could run, and one has failed.",
         (_C.PAUSED, _C.IN_PROGRESS): "A person resumes it and its workflow.json is whole.",
-        (_C.PAUSED, _C.REQUESTING_CANCEL): "A person cancels it; nothing runs, so it is CANCELLED in the same transaction.",
+        (
+            _C.PAUSED,
+            _C.REQUESTING_CANCEL,
+        ): "A person cancels it; nothing runs, so it is CANCELLED in the same transaction.",
         (_C.REQUESTING_CANCEL, _C.CANCELLED): "Nothing of the operation runs any more.",
         (_C.REQUESTING_CANCEL, _C.COMPLETED): "The step in hand was the last one and it succeeded.",
         (_C.REQUESTING_CANCEL, _C.FAILED): "The step in hand ends, nothing is left that could run, and one has failed.",
@@ -115,25 +121,25 @@ def as_page() -> str:
         [
             "# States",
             "",
-            "The tables of `app/domain/states.py`, which the code obeys: a move that is not here is refused and changes nothing.",
-            "(`python -c 'from app.domain.states import as_page; print(as_page())' > docs/states.md` writes this page.)",
+            "The tables of `app/domain/states.py`, which the code obeys: a move that is not here is refused and",
+            "changes nothing. (`python -c 'from app.domain.states import as_page; print(as_page())'` prints this page.)",
             "",
             "## An operation (`operations.completion`)",
             "",
             *_rows(OPERATION_MOVES),
             "",
-            "`COMPLETED`, `FAILED` and `CANCELLED` are final. `PAUSED` means quiescent: nothing of the operation runs anywhere.",
+            "`COMPLETED`, `FAILED` and `CANCELLED` are final. `PAUSED` means quiescent: nothing of the operation runs.",
             "",
             "## A step (`steps.state`)",
             "",
             *_rows(STEP_MOVES),
             "",
-            "`Success`, `Failed`, `TriggerFailed` and `Cancelled` are final. A step in `Paused` is held: it is ready, and runs on resume.",
+            "`Success`, `Failed`, `TriggerFailed` and `Cancelled` are final. A step in `Paused` is held: it is ready,",
+            "and runs on resume.",
         ]
     )
 
 
-def _rows(moves: Mapping[tuple[StrEnum, StrEnum], str]) -> list[str]:
+def _rows(moves: Mapping[Any, str]) -> list[str]:
     rows = [f"| `{source}` | `{target}` | {when} |" for (source, target), when in moves.items()]
     return ["| from | to | when |", "|---|---|---|", *rows]
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict, Unpack
 
 from sqlalchemy import bindparam, insert, select
 
@@ -28,6 +28,17 @@ class Event:
     why: str | None
 
 
+class Told(TypedDict):
+    """What an event tells; the fields of `Event`."""
+
+    at: float
+    who: str
+    new: str
+    old: NotRequired[str | None]
+    step: NotRequired[str | None]
+    why: NotRequired[str | None]
+
+
 _TOLD = ("operation_id", "at", "who", "step", "old", "new", "why")
 _INSERT = Prepared(insert(events).values({name: bindparam(name) for name in _TOLD}))
 _OF_OPERATION = (
@@ -38,20 +49,9 @@ _OF_OPERATION = (
 )
 
 
-def append_event(
-    tx: Connection,
-    operation_id: int,
-    *,
-    at: float,
-    who: str,
-    new: str,
-    old: str | None = None,
-    step: str | None = None,
-    why: str | None = None,
-) -> None:
+def append_event(tx: Connection, operation_id: int, **told: Unpack[Told]) -> None:
     """Append one event, in the transaction of the change that it tells of."""
-    row: dict[str, Any] = {"operation_id": operation_id, "at": at, "who": who, "step": step}
-    _INSERT.change(tx, row | {"old": old, "new": new, "why": why})
+    _INSERT.change(tx, {"operation_id": operation_id, "step": None, "old": None, "why": None, **told})
 
 
 def events_of(tx: Connection, operation_id: int, *, after: int = 0, limit: int = 1000) -> list[Event]:

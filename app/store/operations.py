@@ -16,12 +16,12 @@ from app.store.tables import operations
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy import Connection, Select
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One row of `operations`; times are seconds since the epoch, `arguments`, `result`, `error`, `outcome` are JSON."""
+    """One row of `operations`; times are seconds since the epoch; arguments, result, error and outcome are JSON."""
 
     id: int
     requester_id: int
@@ -44,7 +44,7 @@ class Operation:
     request_digest: str | None
 
     @classmethod
-    def from_row(cls, row: Row[Any]) -> Operation:
+    def from_row(cls, row: Sequence[Any]) -> Operation:
         """The operation that a row of all columns tells of."""
         id_, requester_id, completion, *rest = row
         return cls(id_, requester_id, Completion(completion), *rest)
@@ -115,7 +115,7 @@ def lock_operation(tx: Connection, operation_id: int) -> Operation | None:
 def find_by_idempotency_key(tx: Connection, requester_id: int, key: str) -> Operation | None:
     """The operation that this requester started under that key."""
     row = tx.execute(_BY_KEY, {"requester_id": requester_id, "key": key}).first()
-    return row and Operation.from_row(row)
+    return Operation.from_row(row) if row else None
 
 
 def completion_of(tx: Connection, operation_id: int) -> Completion | None:
@@ -165,8 +165,8 @@ def requesting(tx: Connection) -> list[int]:
     return list(tx.execute(query).scalars())
 
 
-_MUTABLE = ("completion", "steps_left", "steps_total", "outcome", "workflow_store", "workflow_digest", "result", "error",
-            "reason", "started_at", "finished_at")  # fmt: skip
+_MUTABLE = ("completion", "steps_left", "steps_total", "outcome", "workflow_store", "workflow_digest", "result",
+            "error", "reason", "started_at", "finished_at")  # fmt: skip
 _mutable_values = attrgetter(*_MUTABLE)
 
 

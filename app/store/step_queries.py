@@ -84,13 +84,13 @@ _SHOWN = (
 )
 _LIST = select(*_SHOWN).where(_OPERATION, steps.c.number > bindparam("after")).order_by(steps.c.number)
 _LIST_SOME = _LIST.limit(bindparam("limit"))
-_RUNNING = (
+_RUNNING = Prepared(
     select(steps.c.number, steps.c.slug, steps.c.started_at, workers.c.host, steps.c.process)
     .outerjoin(workers, workers.c.id == steps.c.worker_id)
     .where(_OPERATION, _IS_RUNNING)
     .order_by(steps.c.number)
 )
-_ANY_RUNNING = select(steps.c.number).where(_OPERATION, _IS_RUNNING).limit(1)
+_ANY_RUNNING = Prepared(select(steps.c.number).where(_OPERATION, _IS_RUNNING).limit(1))
 _QUEUED = select(*TASK_COLUMNS).where(_OPERATION, steps.c.state == _S.QUEUED).order_by(steps.c.number)
 _ONE = select(*TASK_COLUMNS, steps.c.state).where(_OPERATION, steps.c.number == bindparam("number"))
 _WINDOW = Prepared(
@@ -123,17 +123,18 @@ def list_steps(tx: Connection, operation_id: int, *, after: int = -1, limit: int
 
 def running_steps(tx: Connection, operation_id: int) -> list[Running]:
     """The steps that run now."""
-    return [Running(*row) for row in tx.execute(_RUNNING, {"operation_id": operation_id})]
+    return [Running(*row) for row in _RUNNING.all(tx, {"operation_id": operation_id})]
 
 
 def is_anything_running(tx: Connection, operation_id: int) -> bool:
     """Whether any step of the operation is in a worker's hands."""
-    return tx.execute(_ANY_RUNNING, {"operation_id": operation_id}).first() is not None
+    return _ANY_RUNNING.first(tx, {"operation_id": operation_id}) is not None
 
 
 def queued_steps(tx: Connection, operation_id: int) -> list[StepTask]:
     """The steps that are ready and published, or about to be."""
-    return [StepTask(*row) for row in tx.execute(_QUEUED, {"operation_id": operation_id})]
+    rows: Any = tx.execute(_QUEUED, {"operation_id": operation_id})
+    return [StepTask(*row) for row in rows]
 
 
 def find_step(tx: Connection, operation_id: int, number: int) -> tuple[StepTask, StepState] | None:
@@ -189,5 +190,3 @@ def steps_by_state(tx: Connection, operation_id: int) -> dict[StepState, int]:
     query = select(steps.c.state, func.count()).where(_OPERATION).group_by(steps.c.state)
     counted: Any = tx.execute(query, {"operation_id": operation_id})
     return {StepState(state): number for state, number in counted}
-
-

@@ -1,4 +1,4 @@
-"""The statements that change `steps`: each moves a state, guarded by where it may come from, under the operation's lock.
+"""The statements that change `steps`: each moves a state, guarded by its source, under the operation's lock.
 
 What only reads steps lives in `app.store.step_queries`.
 """
@@ -274,7 +274,7 @@ def publish_again(
     """Queue a step that is due, so that its one winner publishes it; None when another was first."""
     key = {"key_operation": operation_id, "key_number": number, "key_publishes": publishes}
     row = tx.execute(_PUBLISHED_AGAIN, key | {"now": now, "due_at": due_at}).first()
-    return row and StepTask(*row)
+    return StepTask(*row) if row else None
 
 
 def mark_unpublished(tx: Connection, operation_id: int, numbers: Iterable[int], due_at: float) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, exists, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from app.errors import UserExists, UserNameInvalid
+from app.store.prepared import Prepared
 from app.store.tables import tokens, user
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class User:
 _USERS: Final = select(user.c.id, user.c.name, user.c.role).order_by(user.c.id)
 _BY_NAME: Final = _USERS.where(user.c.name == bindparam("name"))
 #: Runs for every HTTP request: built once, and answered from the unique index on the digest.
-_BY_TOKEN: Final = (
+_BY_TOKEN: Final = Prepared(
     select(user.c.id, user.c.name, user.c.role)
     .join_from(tokens, user)
     .where(tokens.c.digest == bindparam("digest"), tokens.c.revoked_at.is_(None))
@@ -69,7 +70,7 @@ def user_named(tx: Connection, name: str) -> User | None:
 
 def user_of_token(tx: Connection, digest: str) -> User | None:
     """The user whose token, not revoked, has this digest."""
-    row = tx.execute(_BY_TOKEN, {"digest": digest}).one_or_none()
+    row = _BY_TOKEN.first(tx, {"digest": digest})
     return User(*row) if row else None
 
 

@@ -1,4 +1,4 @@
-"""A queue in front of SQLite's one writer: its own busy handler sleeps up to 25 ms at a time, a file lock wakes at once."""
+"""A queue in front of SQLite's one writer: its busy handler sleeps up to 25 ms at a time, a file lock wakes at once."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ class WriteLock(Queue):
         fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
+        """Close the lock's file."""
         os.close(self._file)
 
 
@@ -63,4 +64,4 @@ class NoQueue(Queue):
         pass
 
     def close(self) -> None:
-        pass
+        """Nothing is held open."""

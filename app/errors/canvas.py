@@ -1,0 +1,82 @@
+"""Errors about a canvas that cannot become an operation."""
+
+from __future__ import annotations
+
+
+class CanvasRefused(Exception):
+    """What a workflow returned cannot become the steps of an operation."""
+
+
+class CanvasEmpty(CanvasRefused):
+    """A workflow returned a canvas without a single step."""
+
+    def __init__(self) -> None:
+        super().__init__("The canvas has no step: an operation needs at least one.")
+
+
+class NotACanvas(CanvasRefused):
+    """Something that is no Celery signature stands where one is expected: as the whole canvas, or as a part of it."""
+
+    def __init__(self, found: object) -> None:
+        self.found = found
+        super().__init__(f"A Celery signature is expected where {found!r:.80} stands.")
+
+
+class UnknownTasks(CanvasRefused):
+    """A canvas calls tasks that no module of WORKFLOWS registers; `tasks` are their names."""
+
+    def __init__(self, tasks: list[str]) -> None:
+        self.tasks = tasks
+        super().__init__(f"No task is registered under {', '.join(tasks)}. Is its module named in WORKFLOWS?")
+
+
+class UnstorableArgument(CanvasRefused):
+    """The call of `step` holds a value that JSON cannot hold; `path` leads to it, `fault` says what stands there."""
+
+    def __init__(self, step: str, path: str, fault: str) -> None:
+        self.step = step
+        self.path = path
+        self.fault = fault
+        super().__init__(f"step {step}: {path} {fault}, which JSON cannot hold.")
+
+
+class OptionRefused(CanvasRefused):
+    """The call of `step` carries an option that an operation cannot honour."""
+
+    def __init__(self, step: str, option: str) -> None:
+        self.step = step
+        self.option = option
+        super().__init__(f"step {step}: an operation cannot honour the option {option}.")
+
+
+class CanvasTooDeep(CanvasRefused):
+    """Groups and chords stand within each other more than `limit` deep."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"The canvas nests groups and chords more than {limit} deep.")
+
+
+class CanvasTooLarge(CanvasRefused):
+    """A canvas has more than `limit` of a kind of `parts`: steps, or edges between steps."""
+
+    def __init__(self, parts: str, limit: int) -> None:
+        self.parts = parts
+        self.limit = limit
+        super().__init__(f"The canvas has more than {limit:,} {parts}.")
+
+
+class TaskUnfit(CanvasRefused):
+    """A task asks for something that an operation cannot honour."""
+
+    def __init__(self, task: str, asks_for: str) -> None:
+        self.task = task
+        super().__init__(f"{task} has {asks_for}, which a step of an operation cannot honour: take it off the task.")
+
+
+class WorkflowRaised(CanvasRefused):
+    """The author's function raised, with these arguments, where it should have returned a canvas."""
+
+    def __init__(self, workflow: str, fault: Exception) -> None:
+        self.workflow = workflow
+        super().__init__(f"The workflow {workflow!r} raised {type(fault).__name__}: {fault}")

@@ -1,0 +1,68 @@
+"""Errors about operations: what was asked of one cannot be done."""
+
+from __future__ import annotations
+
+
+class OperationNotFound(Exception):
+    """There is no operation of that id, or it is not this requester's."""
+
+    def __init__(self, operation_id: int) -> None:
+        self.operation_id = operation_id
+        super().__init__(f"There is no operation {operation_id}, or it is not yours.")
+
+
+class MoveRefused(Exception):
+    """An operation cannot go from where it stands to where it was asked to go."""
+
+    def __init__(self, operation_id: int, completion: str, wanted: str) -> None:
+        self.operation_id = operation_id
+        self.completion = completion
+        super().__init__(f"Operation {operation_id} is {completion}: it cannot become {wanted}.")
+
+
+class VersionPassed(Exception):
+    """The operation has changed since the version that the request was made for."""
+
+    def __init__(self, operation_id: int, version: int) -> None:
+        self.operation_id = operation_id
+        self.version = version
+        super().__init__(f"Operation {operation_id} has changed: it is at version {version} now. Read it again.")
+
+
+class IdempotencyKeyReused(Exception):
+    """An idempotency key came again with another request than the first time."""
+
+    def __init__(self, key: str, operation_id: int) -> None:
+        self.key = key
+        self.operation_id = operation_id
+        super().__init__(f"The idempotency key {key!r} already started operation {operation_id} with another request.")
+
+
+class DocumentUnusable(Exception):
+    """The workflow.json of a paused operation is missing or is not what was written."""
+
+    def __init__(self, operation_id: int, completion: str, why: str) -> None:
+        self.operation_id = operation_id
+        self.completion = completion
+        super().__init__(
+            f"Operation {operation_id} stays {completion}: {why}. "
+            f"`flask operations rebuild {operation_id}` writes it anew from the database."
+        )
+
+
+class DocumentNotWritten(Exception):
+    """The operation has no workflow.json now: only a paused one has."""
+
+    def __init__(self, operation_id: int, completion: str) -> None:
+        self.operation_id = operation_id
+        self.completion = completion
+        super().__init__(f"Operation {operation_id} is {completion}: only a PAUSED one has a workflow.json.")
+
+
+class ResultMissing(Exception):
+    """The result of an operation was asked for that is not COMPLETED."""
+
+    def __init__(self, operation_id: int, completion: str) -> None:
+        self.operation_id = operation_id
+        self.completion = completion
+        super().__init__(f"Operation {operation_id} is {completion}: only a COMPLETED one has a result.")

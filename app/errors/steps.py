@@ -1,0 +1,35 @@
+"""Errors that a step meets, or its worker."""
+
+from __future__ import annotations
+
+
+class ClaimLost(Exception):
+    """A worker's claim is no longer the newest: what it wanted to write was written by nobody."""
+
+    def __init__(self, operation_id: int) -> None:
+        self.operation_id = operation_id
+        super().__init__(f"A claim on a step of operation {operation_id} was lost.")
+
+
+class ReplaceRefused(Exception):
+    """A step called `self.replace`, which steps of an operation cannot do."""
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        super().__init__(f"{task} called self.replace: a step of an operation cannot replace itself with a canvas.")
+
+
+class ResultRefused(Exception):
+    """A step returned a value that JSON cannot hold."""
+
+    def __init__(self, task: str, why: str) -> None:
+        self.task = task
+        super().__init__(f"{task} returned a value that JSON cannot hold: {why}.")
+
+
+class TaskMissing(Exception):
+    """A worker was given a step whose task it does not have."""
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        super().__init__(f"This worker has no task {task}: name its module in WORKFLOWS and restart the worker.")
