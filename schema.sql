@@ -43,6 +43,7 @@ CREATE TABLE operations (
     version INTEGER NOT NULL,            -- raised by every change; the ETag
     steps_total INTEGER NOT NULL,        -- how many steps it has
     steps_left INTEGER NOT NULL,         -- how many of them have yet to end
+    steps_done INTEGER NOT NULL,         -- how many of them have succeeded: what progress shows
     outcome TEXT NOT NULL,               -- JSON: which steps' results make the operation's, in which shape
     workflow_digest TEXT,                -- SHA-256 of workflow.json, in hexadecimal: an altered file is refused
     error TEXT,                          -- JSON: the first failure, with its step and traceback

@@ -122,7 +122,7 @@ def as_page() -> str:
             "# States",
             "",
             "The tables of `app/domain/states.py`, which the code obeys: a move that is not here is refused and",
-            "changes nothing. (`python -c 'from app.domain.states import as_page; print(as_page())'` prints this page.)",
+            "changes nothing. (`python -c 'from app.domain.states import as_page; print(as_page())'` prints it.)",
             "",
             "## An operation (`operations.completion`)",
             "",

@@ -33,6 +33,7 @@ class Operation:
     version: int
     steps_total: int
     steps_left: int
+    steps_done: int
     outcome: str
     workflow_digest: str | None
     error: str | None
@@ -72,6 +73,7 @@ _SAVE = Prepared(
         completion=bindparam("completion"),
         version=bindparam("version"),
         steps_left=bindparam("steps_left"),
+        steps_done=bindparam("steps_done"),
         steps_total=bindparam("steps_total"),
         outcome=bindparam("outcome"),
         workflow_store=bindparam("workflow_store"),
@@ -165,8 +167,8 @@ def requesting(tx: Connection) -> list[int]:
     return list(tx.execute(query).scalars())
 
 
-_MUTABLE = ("completion", "steps_left", "steps_total", "outcome", "workflow_store", "workflow_digest", "result",
-            "error", "reason", "started_at", "finished_at")  # fmt: skip
+_MUTABLE = ("completion", "steps_left", "steps_done", "steps_total", "outcome", "workflow_store", "workflow_digest",
+            "result", "error", "reason", "started_at", "finished_at")  # fmt: skip
 _mutable_values = attrgetter(*_MUTABLE)
 
 

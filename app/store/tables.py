@@ -80,6 +80,7 @@ operations: Final = Table(
     Column("version", Integer, nullable=False),
     Column("steps_total", Integer, nullable=False),
     Column("steps_left", Integer, nullable=False),
+    Column("steps_done", Integer, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("workflow_digest", Text),
     Column("error", Text),

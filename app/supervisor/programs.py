@@ -25,7 +25,7 @@ def programs_of(settings: Settings, embedded: EmbeddedBroker | None) -> tuple[Pr
     broker = () if embedded is None else (_broker(embedded),)
     environ = {"PYTHONUNBUFFERED": "1"} | ({} if embedded is None else {"BROKER_URL": embedded.url})
     worker = Program("worker", worker_command(settings), environ, patience=6)
-    web = Program("web", web_command(settings), environ, lambda: _is_healthy(settings), patience=6)
+    web = Program("web", web_command(settings), environ, lambda: _is_ready(settings), patience=6)
     return (*broker, worker, web)
 
 
@@ -93,10 +93,10 @@ def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _is_healthy(settings: Settings) -> bool:
+def _is_ready(settings: Settings) -> bool:
     connection = http.client.HTTPConnection(_reachable(settings.host), settings.port, timeout=1)
     try:
-        connection.request("GET", "/healthz")
+        connection.request("GET", "/readyz")
         return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False

@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("steps_total", sa.Integer(), nullable=False),
         sa.Column("steps_left", sa.Integer(), nullable=False),
+        sa.Column("steps_done", sa.Integer(), nullable=False),
         sa.Column("outcome", sa.Text(), nullable=False),
         sa.Column("workflow_digest", sa.Text(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),

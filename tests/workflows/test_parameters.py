@@ -140,6 +140,15 @@ def test_the_schema_is_json_schema_that_says_what_validation_does() -> None:
         jsonschema.validate(GIVEN | {"other": 1}, schema)
 
 
+def test_positional_arguments_take_the_names_of_the_parameters_from_left_to_right() -> None:
+    assert everything.parameters.named(["a.csv", "2024-05-01"]) == {"source": "a.csv", "day": "2024-05-01"}
+
+
+def test_more_positional_arguments_than_parameters_are_refused() -> None:
+    with pytest.raises(ArgumentsInvalid, match="takes 7 arguments, 8 were given"):
+        everything.parameters.named(range(8))
+
+
 def variadic(*sources: str) -> Canvas:
     return {}
 
