@@ -1,0 +1,173 @@
+"""Compiling a canvas into the graph of an operation's steps.
+
+How a canvas reads is in `app.execution.links`; how a step's call is stored, in `app.execution.signatures`. The values
+that steps hand on are plain Celery's: a link gets what the one before it returned, a group hands on the list of its
+members' values.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from app.domain.document import CALLBACK_TASK, CLAUSE_TASK
+from app.domain.graph import Graph, Inputs, Node, PausePoint, numbers_in, slugs_for
+from app.errors import CanvasTooLarge, UnknownTasks
+from app.execution.links import Call, Fan, Point, Reader, kind_of
+from app.execution.signatures import distinct, storable, stored_options, stored_signature, tidied
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import tzinfo
+
+    from celery import Celery
+    from celery.canvas import Signature
+
+    from app.execution.links import Canvas, Link
+
+MAX_EDGES = 1_000_000
+_MAPS = frozenset({"celery.map", "celery.starmap"})
+
+
+def compile_canvas(canvas: Signature[Any], *, pause_every: int, app: Celery) -> Graph:
+    """The steps of a canvas, with a pause point before each step that waits behind a `pause_or_continue`.
+
+    Chains inside groups and chords, where `tappable` puts none, get the service's own point after every
+    `pause_every`-th link (0: none). Raises a kind of `CanvasRefused`.
+    """
+    compiler = _Compiler(Reader(pause_every))
+    result = compiler.compile(canvas).inputs
+    if kind_of(canvas) == "group" and isinstance(result, list) and len(result) == 1 and isinstance(result[0], list):
+        # Celery hands back the inner list of an outermost group whose only member ends in a group.
+        result = result[0]
+    return Graph(compiler.nodes(app), result)
+
+
+class _Flow:
+    """What a link hands on: `inputs` as the next one's first argument, steps to wait for beside them, a pause point."""
+
+    __slots__ = ("_waits", "after", "inputs", "point")
+
+    def __init__(self, inputs: Inputs = None, after: tuple[int, ...] = (), point: PausePoint | None = None) -> None:
+        self.inputs = inputs
+        self.after = after
+        self.point = point
+        self._waits: tuple[int, ...] | None = None
+
+    @property
+    def waits(self) -> tuple[int, ...]:
+        """Every step that must end before the next one may start, each once."""
+        if self._waits is None:
+            self._waits = tuple(dict.fromkeys((*numbers_in(self.inputs), *self.after)))
+        return self._waits
+
+
+class _Compiler:
+    """Numbers the steps in the order in which it meets them, so that an upstream always comes first."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.steps: list[tuple[Call, _Flow, Sequence[Canvas]]] = []
+        self.callbacks: deque[tuple[Canvas, _Flow]] = deque()
+        self.points = 0
+        self.edges = 0
+
+    def compile(self, canvas: Canvas) -> _Flow:
+        """Lay out the canvas, then what is linked to its steps, which has no part in its result."""
+        flow = self.branch(self.reader.whole(canvas), _Flow(), ())
+        while self.callbacks:
+            callback, behind = self.callbacks.popleft()
+            self.branch(self.reader.linked(callback), behind, ())
+        return flow
+
+    def branch(self, links: Sequence[Link], flow: _Flow, errbacks: Sequence[Canvas]) -> _Flow:
+        for index, link in enumerate(links):
+            if isinstance(link, Call):
+                flow = self.call(link, flow, errbacks)
+            elif isinstance(link, Fan):
+                # Celery tells the error callbacks of a chord's body when its header fails.
+                flow = self.fan(link, flow, (*errbacks, *_errbacks_behind(links, index)))
+            else:
+                flow = self.point(link, flow)
+        return flow
+
+    def call(self, call: Call, flow: _Flow, errbacks: Sequence[Canvas]) -> _Flow:
+        self.edges += len(flow.waits)
+        if self.edges > MAX_EDGES:
+            raise CanvasTooLarge("edges between steps", MAX_EDGES)
+        behind = _Flow(len(self.steps))
+        self.steps.append((call, flow, errbacks))
+        self.callbacks.extend((callback, behind) for callback in call.given.callbacks)
+        return behind
+
+    def fan(self, fan: Fan, flow: _Flow, errbacks: Sequence[Canvas]) -> _Flow:
+        ends = [self.branch(branch, flow, errbacks) for branch in fan.branches if branch]
+        if not ends:
+            return _Flow([], flow.waits, flow.point)
+        after = dict.fromkeys(number for end in ends for number in end.after)
+        return _Flow([end.inputs for end in ends], tuple(after), next((end.point for end in ends if end.point), None))
+
+    def point(self, point: Point, flow: _Flow) -> _Flow:
+        """A point with nothing before it is dropped; of two in a row, one of the author's own stands."""
+        clause, callback = _authors(point.clause, "clause"), _authors(point.callback, "callback")
+        if flow.waits and (clause or callback or flow.point is None):
+            self.points += 1
+            flow = _Flow(flow.inputs, flow.after, PausePoint(self.points, clause, callback))
+        self.callbacks.extend((linked, flow) for linked in point.callbacks)
+        return flow
+
+    def nodes(self, app: Celery) -> tuple[Node, ...]:
+        """The steps as nodes; raises when one cannot be run or stored."""
+        unknown = {name for call, flow, _ in self.steps for name in _tasks_of(call, flow.point)} - app.tasks.keys()
+        if unknown:
+            raise UnknownTasks(sorted(unknown))
+        slugs = slugs_for([call.task for call, _, _ in self.steps])
+        numbered = enumerate(zip(slugs, self.steps, strict=True))
+        return tuple(_node(number, slug, *step, app.timezone) for number, (slug, step) in numbered)
+
+
+def _node(number: int, slug: str, call: Call, flow: _Flow, errbacks: Sequence[Canvas], timezone: tzinfo) -> Node:
+    given, options = call.given, {}
+    if given.options or given.errbacks or errbacks:
+        options = stored_options(given.options, (*given.errbacks, *errbacks), step=slug, timezone=timezone)
+    kwargs = _map_kwargs(given.kwargs) if call.task in _MAPS else given.kwargs
+    signature = stored_signature(call.task, given.args, kwargs, options=options, immutable=call.immutable, step=slug)
+    if call.immutable:
+        return Node(number, slug, signature, None, flow.waits, flow.point)
+    return Node(number, slug, signature, flow.inputs, flow.after, flow.point)
+
+
+def _map_kwargs(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """What `celery.map` and `celery.starmap` take; `it` may be a generator, and of the task only its name counts."""
+    return {"task": {"task": kwargs["task"]["task"]}, "it": list(kwargs["it"])}
+
+
+def _tasks_of(call: Call, point: PausePoint | None) -> Iterator[str]:
+    """Yield the names of all tasks that a worker calls for the step."""
+    yield call.task
+    if call.task in _MAPS:
+        yield call.given.kwargs["task"]["task"]
+    if point:
+        yield from (called["task"] for called in (point.clause, point.callback) if called)
+
+
+def _authors(signature: Canvas | None, role: str) -> dict[str, Any] | None:
+    """The author's own clause or callback; None where it is the service's."""
+    if signature is None or signature["task"] in (CLAUSE_TASK, CALLBACK_TASK):
+        return None
+    own: dict[str, Any] = storable(tidied(signature), "pause_or_continue", role)
+    return own
+
+
+def _errbacks_behind(links: Sequence[Link], index: int) -> list[Canvas]:
+    """The error callbacks of what follows the link at `index`."""
+    behind = next((link for link in islice(links, index + 1, None) if not isinstance(link, Point)), None)
+    return distinct(_errbacks_of(behind))
+
+
+def _errbacks_of(link: Link | None) -> Iterable[Canvas]:
+    if isinstance(link, Call):
+        return link.given.errbacks
+    branches = link.branches if isinstance(link, Fan) else []
+    return [errback for branch in branches if branch for errback in _errbacks_of(branch[0])]

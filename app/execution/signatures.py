@@ -1,0 +1,139 @@
+"""The stored form of a step's task call, and how a task is called from it.
+
+A stored signature is a JSON-able dict with the keys `task`, `args`, `kwargs`, `options` and `immutable`, of which all
+but `task` are left out when empty: there are tens of thousands of them. What Celery writes into a signature for its own
+book-keeping is never stored. Signatures within it (`options.link_error`, arguments) are whole ones of Celery's.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from celery.utils.time import maybe_make_aware
+from kombu import Exchange, Queue
+
+from app.domain.graph import full_signature
+from app.errors import OptionRefused, UnstorableArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import tzinfo
+
+#: Options of a call that a step keeps.
+KEPT = frozenset({
+    "compression", "countdown", "delivery_mode", "eta", "exchange", "exchange_type", "expires", "headers",
+    "ignore_result", "priority", "queue", "routing_key", "serializer", "shadow", "soft_time_limit", "time_limit",
+})  # fmt: skip
+#: Options kept in another way: `link` becomes steps of its own, `link_error` is kept as stored signatures.
+LINKS = frozenset({"link", "link_error"})
+#: Options that mean nothing to an operation: Celery's book-keeping, its own publishing and its polling of chords.
+DROPPED = frozenset({
+    "add_to_parent", "argsrepr", "chain", "chord", "correlation_id", "group_id", "group_index", "immutable", "interval",
+    "kwargsrepr", "max_retries", "parent_id", "replaced_task_nesting", "reply_to", "retry", "retry_policy", "root_id",
+    "route_name", "stamped_headers", "task_id", "use_link",
+})  # fmt: skip
+
+_SCALARS = frozenset({str, int, bool, type(None)})
+_PLAIN = (str, int, float, type(None))
+_encode = json.JSONEncoder(allow_nan=False).encode
+
+
+def call_of(signature: Mapping[str, Any], *upstream: Any) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments to call a step's task with: what its upstreams hand it comes first, unless it is immutable.
+
+    Give nothing for a step without inputs, and the value (which may be None) for one with inputs.
+    """
+    given = () if signature.get("immutable") else upstream
+    return [*given, *signature.get("args", ())], dict(signature.get("kwargs", ()))
+
+
+def stored_signature(
+    task: str, args: Sequence[Any], kwargs: Mapping[str, Any], *, options: Mapping[str, Any], immutable: bool, step: str
+) -> dict[str, Any]:
+    """The call of a step as it is stored; raises `UnstorableArgument` where JSON cannot hold it."""
+    stored: dict[str, Any] = {"task": task}
+    if args:
+        stored["args"] = storable(list(args), step, "args")
+    if kwargs:
+        stored["kwargs"] = storable(dict(kwargs), step, "kwargs")
+    if options:
+        stored["options"] = storable(dict(options), step, "options")
+    if immutable:
+        stored["immutable"] = True
+    return stored
+
+
+def stored_options(
+    options: Mapping[str, Any], errbacks: Iterable[Mapping[str, Any]], *, step: str, timezone: tzinfo
+) -> dict[str, Any]:
+    """The options that a step keeps; raises `OptionRefused` for one that an operation cannot honour."""
+    unknown = options.keys() - KEPT - LINKS - DROPPED - set(options.get("stamped_headers") or ())
+    if unknown:
+        raise OptionRefused(step, min(unknown))
+    kept = {name: _plain(options[name], timezone) for name in options if name in KEPT and options[name] is not None}
+    if errbacks:
+        kept["link_error"] = distinct(tidied(errback) for errback in errbacks)
+    return kept
+
+
+def tidied(signature: Mapping[str, Any]) -> dict[str, Any]:
+    """A whole signature of Celery's, without its book-keeping: an error callback, a clause, a callback."""
+    options = {name: value for name, value in signature.get("options", {}).items() if name not in DROPPED}
+    return full_signature({**signature, "options": options})
+
+
+def distinct(signatures: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The signatures in their order, each once."""
+    kept: list[Mapping[str, Any]] = []
+    for signature in signatures:
+        if signature not in kept:
+            kept.append(signature)
+    return kept
+
+
+def storable(part: list[Any] | dict[str, Any], step: str, name: str) -> Any:
+    """The part as it comes back out of JSON (tuples are lists, keys are text); raises `UnstorableArgument`."""
+    values = part if isinstance(part, list) else part.values()
+    if all(type(value) in _SCALARS for value in values):
+        return part
+    try:
+        return json.loads(_encode(part))
+    except (TypeError, ValueError, RecursionError):
+        raise UnstorableArgument(step, *_first_fault(part, name)) from None
+
+
+def _plain(value: Any, timezone: tzinfo) -> Any:
+    """A time as ISO 8601 (a naive one is in the app's time zone, as in Celery), a kombu queue or exchange by name."""
+    if isinstance(value, datetime):
+        return maybe_make_aware(value, tz=timezone).isoformat()
+    return value.name if isinstance(value, Queue | Exchange) else value
+
+
+def _first_fault(part: Any, name: str) -> tuple[str, str]:
+    try:
+        return next(_faults(part, name))
+    except (RecursionError, StopIteration):
+        return name, "is nested too deeply, or holds itself"
+
+
+def _faults(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield where JSON cannot hold the value, and what stands there."""
+    if isinstance(value, dict):
+        yield from ((path, f"has a key that is {_kind(key)}") for key in value if not isinstance(key, _PLAIN))
+        for key, item in value.items():
+            yield from _faults(item, f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _faults(item, f"{path}[{index}]")
+    elif isinstance(value, float) and not isfinite(value):
+        yield path, f"is {value}"
+    elif not isinstance(value, _PLAIN):
+        yield path, f"is {_kind(value)}"
+
+
+def _kind(value: Any) -> str:
+    name = type(value).__name__
+    return f"an {name}" if name[0] in "AEIOUaeiou" else f"a {name}"
