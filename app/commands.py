@@ -1,0 +1,207 @@
+"""What a person may ask of the service; the web and the terminal translate, call one of these, and present."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from app.domain.states import ENDED, Completion
+from app.errors import CanvasRefused, DocumentNotWritten, IdempotencyKeyReused, OperationNotFound, WorkflowRaised
+from app.execution import starting, steering
+from app.execution.documents import verify_document
+from app.execution.starting import Request
+from app.execution.steering import Wish
+from app.store.errors import is_taken
+from app.store.events import Event, events_of
+from app.store.operations import (
+    Operation,
+    completion_of,
+    find_by_idempotency_key,
+    find_operation,
+    list_operations,
+    next_id,
+)
+from app.store.step_queries import Running, StepRow, list_steps, running_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from celery import Signature
+
+    from app.execution.engine import Engine
+    from app.store.users import User
+    from app.workflows.registry import Workflow, Workflows
+
+
+#: Nothing runs of an operation that stands here.
+_AT_REST = ENDED | {Completion.SCHEDULED, Completion.PAUSED}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An operation and the steps of it that run now."""
+
+    operation: Operation
+    in_flight: tuple[Running, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """The commands; every one is made in the name of a user, who sees only their own operations unless an admin."""
+
+    engine: Engine
+    workflows: Workflows
+
+    def start_operation(self, requester: User, workflow: str, *args: Any, **kwargs: Any) -> int:
+        """Start a workflow with these arguments; returns the operation's id.
+
+        Raises WorkflowUnknown, ArgumentsInvalid, CanvasRefused.
+        """
+        named = self.workflows.get(workflow).parameters.named(args)
+        return self.start(requester, workflow, named | kwargs)[0].operation.id
+
+    def start(
+        self, requester: User, workflow: str, arguments: dict[str, Any], *, idempotency_key: str | None = None
+    ) -> tuple[View, bool]:
+        """Start a workflow; True with it when it is new, False when the key had already started it.
+
+        Raises WorkflowUnknown, ArgumentsInvalid, CanvasRefused, IdempotencyKeyReused.
+        """
+        recipe = self.workflows.get(workflow)
+        digest = _digest(workflow, arguments) if idempotency_key is not None else None
+        if idempotency_key is not None and (known := self._started(requester, idempotency_key, digest)):
+            return known, False
+        valid = recipe.validate(arguments)
+        request = Request(requester.id, requester.name, workflow, valid, idempotency_key, digest)
+        try:
+            new_id = self._insert(recipe, request)
+        except Exception as fault:
+            # Two requests with one key at once: the database lets one in, the other gets what the first started.
+            if idempotency_key is None or not is_taken(fault):
+                raise
+            known = self._started(requester, idempotency_key, digest)
+            if known is None:
+                raise
+            return known, False
+        return self.show(requester, new_id), True
+
+    def show(self, requester: User, operation_id: int) -> View:
+        """The operation as it stands. Raises OperationNotFound."""
+        with self.engine.database.glance() as tx:
+            operation = find_operation(tx, operation_id)
+            if operation is None or not _may_see(requester, operation):
+                raise OperationNotFound(operation_id)
+            running = () if operation.completion in _AT_REST else tuple(running_steps(tx, operation_id))
+        return View(operation, running)
+
+    def completion(self, operation_id: int) -> Completion | None:
+        """Where an operation stands that the requester is known to see: the cheapest look there is."""
+        with self.engine.database.glance() as tx:
+            return completion_of(tx, operation_id)
+
+    def list(
+        self,
+        requester: User,
+        *,
+        completions: Sequence[Completion] = (),
+        workflow: str | None = None,
+        before_id: int | None = None,
+        limit: int = 50,
+    ) -> list[Operation]:
+        """The requester's operations, an admin's all, newest first, those older than `before_id`."""
+        with self.engine.database.glance() as tx:
+            return list_operations(
+                tx,
+                requester_id=None if requester.is_admin else requester.id,
+                completions=completions,
+                workflow=workflow,
+                before_id=before_id,
+                limit=limit,
+            )
+
+    def pause(
+        self, requester: User, operation_id: int, *, reason: str | None = None, version: int | None = None
+    ) -> tuple[View, bool]:
+        """Ask an operation to pause; False with it when that was asked before. Raises MoveRefused, VersionPassed."""
+        changed = steering.pause(self.engine, self._wish(requester, operation_id, reason, version))
+        return self.show(requester, operation_id), changed
+
+    def resume(self, requester: User, operation_id: int, *, version: int | None = None) -> tuple[View, bool]:
+        """Let a paused operation go on, or withdraw the pause; False with it when it runs already.
+
+        Raises MoveRefused, VersionPassed, DocumentUnusable.
+        """
+        changed = steering.resume(self.engine, self._wish(requester, operation_id, None, version))
+        return self.show(requester, operation_id), changed
+
+    def cancel(
+        self, requester: User, operation_id: int, *, reason: str | None = None, version: int | None = None
+    ) -> tuple[View, bool]:
+        """Ask an operation to be cancelled; False with it when that was asked. Raises MoveRefused, VersionPassed."""
+        changed = steering.cancel(self.engine, self._wish(requester, operation_id, reason, version))
+        return self.show(requester, operation_id), changed
+
+    def rebuild(self, requester: User, operation_id: int) -> View:
+        """Write a paused operation's workflow.json anew from the table. Raises MoveRefused."""
+        steering.rebuild(self.engine, self._wish(requester, operation_id, None, None))
+        return self.show(requester, operation_id)
+
+    def steps(self, requester: User, operation_id: int, *, after: int = -1, limit: int = 1000) -> Sequence[StepRow]:
+        """The operation's steps in topological order, those after number `after`."""
+        self.show(requester, operation_id)
+        with self.engine.database.glance() as tx:
+            return list_steps(tx, operation_id, after=after, limit=limit)
+
+    def events(self, requester: User, operation_id: int, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
+        """The operation's history in the order it happened, what came after the event `after`."""
+        self.show(requester, operation_id)
+        with self.engine.database.glance() as tx:
+            return events_of(tx, operation_id, after=after, limit=limit)
+
+    def document(self, requester: User, operation_id: int) -> bytes:
+        """The bytes of a paused operation's workflow.json. Raises DocumentNotWritten, DocumentUnusable."""
+        operation = self.show(requester, operation_id).operation
+        if operation.completion is not Completion.PAUSED:
+            raise DocumentNotWritten(operation_id, operation.completion)
+        return verify_document(operation)
+
+    def _wish(self, requester: User, operation_id: int, why: str | None, version: int | None) -> Wish:
+        self.show(requester, operation_id)
+        return Wish(operation_id, requester.name, why, version)
+
+    def _started(self, requester: User, key: str, digest: str | None) -> View | None:
+        with self.engine.database.glance() as tx:
+            known = find_by_idempotency_key(tx, requester.id, key)
+        if known is not None and known.request_digest != digest:
+            raise IdempotencyKeyReused(key, known.id)
+        return None if known is None else self.show(requester, known.id)
+
+    def _insert(self, recipe: Workflow, request: Request) -> int:
+        """Build the canvas outside any transaction: it is the author's code. One that asks for its id gets it first."""
+        operation_id = None
+        if recipe.parameters.takes_operation_id:
+            with self.engine.database.write() as tx:
+                operation_id = next_id(tx)
+        canvas = _canvas(recipe, operation_id or 0, request.arguments)
+        graph = starting.graph_of(self.engine, canvas, operation_id, recipe.pause_every)
+        return starting.insert(self.engine, request, graph, operation_id)
+
+
+def _canvas(recipe: Workflow, operation_id: int, arguments: dict[str, Any]) -> Signature[Any]:
+    try:
+        return recipe.build(operation_id, arguments)
+    except CanvasRefused:
+        raise
+    except Exception as fault:  # whatever the author's function raises
+        raise WorkflowRaised(recipe.name, fault) from fault
+
+
+def _may_see(requester: User, operation: Operation) -> bool:
+    return requester.is_admin or operation.requester_id == requester.id
+
+
+def _digest(workflow: str, arguments: dict[str, Any]) -> str:
+    text = json.dumps([workflow, arguments], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

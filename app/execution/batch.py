@@ -1,0 +1,131 @@
+"""What a slice has run and not yet written: consecutive endings of short steps that share one transaction.
+
+The batch stands or falls with its first claim. A timer writes what is older than 5 ms even while the next step runs.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from app import clock
+from app.domain.states import Completion
+from app.errors import ClaimLost
+from app.execution.neighbourhood import Neighbourhood
+from app.execution.settling import Ended, InHand, Settled, settle
+from app.store.operations import completion_of
+
+if TYPE_CHECKING:
+    from app.execution.engine import Engine
+    from app.execution.settling import MayGoOn
+    from app.execution.step import Ending
+    from app.store.steps import StepTask
+
+
+@dataclass(slots=True)
+class Hand:
+    """The step whose code runs now, and whether the table knows of its claim."""
+
+    step: StepTask
+    is_claimed: bool
+    started_at: float
+
+
+class Batch:
+    """The endings of one slice that wait to be written; shared by the slice's thread and the timer's."""
+
+    def __init__(self, engine: Engine, operation_id: int) -> None:
+        self._engine = engine
+        self._operation_id = operation_id
+        self._near = Neighbourhood()
+        self._ended: list[Ended] = []
+        self._hand: Hand | None = None
+        self._is_lost = False
+        self._mutex = threading.Lock()
+
+    def take_up(self, step: StepTask, *, is_claimed: bool) -> None:
+        """Note the step whose code is about to run."""
+        with self._mutex:
+            self._hand = Hand(step, is_claimed, clock.now())
+
+    def finish(self, ending: Ending) -> Ended:
+        """Note how the step in hand ended. Raises ClaimLost when the timer found its claim gone."""
+        with self._mutex:
+            if self._is_lost:
+                raise ClaimLost(self._operation_id)
+            assert self._hand is not None
+            hand, self._hand = self._hand, None
+            ended = Ended(hand.step, ending, hand.is_claimed, hand.started_at, clock.now())
+            self._ended.append(ended)
+            return ended
+
+    def next_nearby(self, may_run_on: MayGoOn) -> StepTask | None:
+        """The next step that may run before anything is written; None when the table must be asked."""
+        with self._mutex:
+            last = self._ended[-1].step.number
+            if not self._near.knows(last):
+                self._near.read(self._engine.database, self._operation_id, last)
+            self._near.count_down(last)
+            step = self._near.first_ready()
+            if step is None or not self._is_free(step, may_run_on):
+                return None
+            self._near.take(step)
+            return step
+
+    def known_results(self) -> dict[int, str | None]:
+        """The results that are not in the table yet, by step number."""
+        with self._mutex:
+            return {one.step.number: one.ending.result for one in self._ended}
+
+    def write(self, may_go_on: MayGoOn) -> Settled:
+        """Settle all that has ended. Raises ClaimLost."""
+        with self._mutex:
+            if self._is_lost:
+                raise ClaimLost(self._operation_id)
+            settled = settle(self._engine, self._operation_id, self._written(), may_go_on=may_go_on)
+            self._clear()
+            return settled
+
+    def write_late(self) -> None:
+        """Settle what has ended while the next step runs, and publish what became ready beside it."""
+        with self._mutex:
+            hand = self._hand
+            if hand is None or not self._ended:
+                return
+            in_hand = None if hand.is_claimed else InHand(hand.step, hand.started_at)
+            try:
+                settled = settle(self._engine, self._operation_id, self._written(), in_hand=in_hand)
+            except ClaimLost:
+                self._is_lost = True
+                return
+            if in_hand:
+                claimed = replace(hand.step, claim=hand.step.claim + 1, runs=hand.step.runs + 1)
+                self._hand = Hand(claimed, True, hand.started_at)
+            self._clear()
+        ready = (settled.ask, *settled.publish) if settled.ask else settled.publish
+        self._engine.publisher.publish(self._operation_id, ready)
+
+    def _is_free(self, step: StepTask, may_run_on: MayGoOn) -> bool:
+        if step.clause and not step.passed:
+            return False
+        completion = Completion.IN_PROGRESS if step.point is None else self._completion()
+        return completion is Completion.IN_PROGRESS and may_run_on(completion, step)
+
+    def _completion(self) -> Completion | None:
+        """The pause point's question, asked between any two steps, whether or not they share a transaction."""
+        with self._engine.database.glance() as tx:
+            return completion_of(tx, self._operation_id)
+
+    def _written(self) -> list[Ended]:
+        here = {one.step.number for one in self._ended}
+        if self._hand:
+            here.add(self._hand.step.number)
+        return [replace(one, is_awaited=self._is_awaited(one.step.number, here)) for one in self._ended]
+
+    def _is_awaited(self, number: int, here: set[int]) -> bool:
+        return not self._near.knows(number) or not here.issuperset(self._near.below(number))
+
+    def _clear(self) -> None:
+        self._ended.clear()
+        self._near.forget()

@@ -1,0 +1,77 @@
+"""The Celery app of the service: its settings, and the engine that its tasks find on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from celery import Celery, current_app
+
+from app.config import broker_address
+from app.execution.engine import Engine
+from app.execution.publishing import Publisher
+from app.execution.step import Step
+from app.store.database import Database
+
+if TYPE_CHECKING:
+    from app.config import Settings
+
+#: Seconds after which the broker counts as silent: no web thread waits longer for it.
+_SILENCE = 1.0
+
+
+class OperationsCelery(Celery):  # type: ignore[misc]
+    """A Celery app that knows the engine its tasks work with."""
+
+    engine: Engine
+
+
+def make_celery(settings: Settings) -> OperationsCelery:
+    """The Celery app for these settings, ready to start operations and to run their steps."""
+    app = OperationsCelery("operations", task_cls=Step, broker=broker_address(settings), set_as_current=True)
+    app.conf.update(_configuration(settings))
+    database = Database(settings.database_url, synchronous=settings.synchronous)
+    app.engine = Engine(
+        app=app,
+        database=database,
+        publisher=Publisher(app, database),
+        workflow_store=settings.workflow_store.absolute(),
+        slice_seconds=settings.slice_seconds,
+        slice_steps=settings.slice_steps,
+    )
+    app.set_default()
+    return app
+
+
+def this_engine() -> Engine:
+    """The engine of the Celery app that the running task belongs to."""
+    return cast("OperationsCelery", current_app._get_current_object()).engine
+
+
+def _configuration(settings: Settings) -> dict[str, Any]:
+    return {
+        "input_dir": str(settings.input_dir.absolute()),
+        "imports": ("app.execution.tasks", "app.execution.pause"),
+        "task_default_queue": "operations",
+        "task_ignore_result": True,
+        # Recovery is the engine's: a message that is delivered again by the broker would only be refused.
+        "task_acks_late": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_deduplicate_successful_tasks": False,
+        "worker_enable_remote_control": True,
+        "worker_hijack_root_logger": False,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "result_accept_content": ["json"],
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_timeout": _SILENCE,
+        # Without `ack_emulation` kombu keeps no copy of unacknowledged messages in Redis: half of what a delivery costs.
+        # Without `socket_timeout` a broker that hangs would hang whoever publishes, and one that is gone for two seconds
+        # without `max_retries`.
+        "broker_transport_options": {
+            "socket_connect_timeout": _SILENCE,
+            "socket_timeout": _SILENCE,
+            "ack_emulation": False,
+            "max_retries": 0,
+        },
+        "task_publish_retry": False,
+    }

@@ -1,0 +1,125 @@
+"""Claiming a queued step: the first thing a delivery does, and where a pause point's own clause is asked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from app import clock
+from app.domain.graph import Inputs, gather, numbers_in
+from app.domain.states import CLAIMABLE, Completion, StepState
+from app.execution.errbacks import call_errbacks
+from app.execution.pause import ask
+from app.execution.settling import Ended, settle
+from app.execution.signatures import call_of
+from app.execution.step import decode, failed
+from app.execution.timing import not_before
+from app.store import steps as store
+from app.store.events import append_event
+from app.store.operations import Operation, lock_operation, save
+from app.store.step_queries import find_step, queued_steps, results_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import Connection
+
+    from app.execution.engine import Engine
+    from app.store.steps import StepTask
+
+
+def claim(engine: Engine, operation_id: int, number: int) -> StepTask | None:
+    """Claim a step that was delivered; None when it is no longer to be run, or not now."""
+    with engine.database.write() as tx:
+        operation = lock_operation(tx, operation_id)
+        if operation is None or operation.completion not in CLAIMABLE:
+            return None
+        now = clock.now()
+        step = store.claim_step(tx, operation_id, number, engine.holder(), now)
+        if step:
+            _begin(tx, operation, now)
+    return step or _claim_past_clause(engine, operation_id, number)
+
+
+def call_with(
+    engine: Engine, operation_id: int, step: StepTask, known: Mapping[int, str | None]
+) -> tuple[list[Any], dict[str, Any]]:
+    """What to call a step's task with; upstream results are looked up in `known` first, then in the table."""
+    if step.inputs is None or step.call.get("complete"):
+        return call_of(step.call)
+    return call_of(step.call, upstream_value(engine, operation_id, json.loads(step.inputs), known))
+
+
+def upstream_value(engine: Engine, operation_id: int, inputs: Inputs, known: Mapping[int, str | None]) -> Any:
+    """The results that `inputs` names, in its shape."""
+    numbers = set(numbers_in(inputs))
+    found = {number: known[number] for number in numbers & known.keys()}
+    if missing := numbers - found.keys():
+        with engine.database.glance() as tx:
+            found |= results_of(tx, operation_id, missing)
+    return gather(inputs, {number: decode(result) for number, result in found.items()})
+
+
+def _begin(tx: Connection, operation: Operation, now: float) -> None:
+    after = replace(operation, completion=Completion.IN_PROGRESS, started_at=operation.started_at or now)
+    save(tx, operation, after)
+    if operation.completion is not after.completion:
+        append_event(tx, operation.id, at=now, who="worker", old=operation.completion, new=after.completion)
+
+
+def _claim_past_clause(engine: Engine, operation_id: int, number: int) -> StepTask | None:
+    """Ask the clause that a queued step waits behind, outside any transaction, and claim the step if it says go on."""
+    with engine.database.glance() as tx:
+        found = find_step(tx, operation_id, number)
+    if found is None or found[1] is not StepState.QUEUED or not found[0].clause or found[0].passed:
+        return None
+    step = found[0]
+    retval = upstream_value(engine, operation_id, json.loads(step.inputs), {}) if step.inputs else None
+    try:
+        pause = ask(json.loads(step.clause or "null"), retval, engine.app)
+    except Exception as fault:  # the author's code may raise anything, and raises it again when it is asked again
+        _fail(engine, operation_id, step, fault)
+        return None
+    _answer(engine, operation_id, step, pause=pause)
+    return None if pause else claim(engine, operation_id, number)
+
+
+def _answer(engine: Engine, operation_id: int, step: StepTask, *, pause: bool) -> None:
+    """Write the clause's answer down, and publish the other steps behind the point if it says go on."""
+    assert step.point is not None
+    with engine.database.write() as tx:
+        operation = lock_operation(tx, operation_id)
+        if operation is None or operation.completion not in CLAIMABLE:
+            return
+        store.answer_point(tx, operation_id, step.point, pause=pause)
+        if pause:
+            _request_pause(tx, operation, step)
+        others = [one for one in queued_steps(tx, operation_id) if one.point == step.point and one.number != step.number]
+    engine.publisher.publish(operation_id, [one for one in others if not_before(one.call, clock.now()) is None])
+
+
+def _fail(engine: Engine, operation_id: int, step: StepTask, fault: Exception) -> None:
+    """End all that waits behind a point whose clause raised: nobody can tell whether it may go on."""
+    assert step.point is not None
+    with engine.database.write() as tx:
+        operation = lock_operation(tx, operation_id)
+        if operation is None or operation.completion not in CLAIMABLE:
+            return
+        now = clock.now()
+        behind = [one.number for one in queued_steps(tx, operation_id) if one.point == step.point]
+        store.answer_point(tx, operation_id, step.point, pause=False)
+        claimed = [store.claim_step(tx, operation_id, number, engine.holder(), now) for number in behind]
+    ended = [Ended(one, failed(fault), True, now, clock.now()) for one in claimed if one]
+    settle(engine, operation_id, ended)
+    for one in ended:
+        call_errbacks(engine.app, operation_id, one)
+
+
+def _request_pause(tx: Connection, operation: Operation, step: StepTask) -> None:
+    why = f"the pause point before {step.slug} asked for it"
+    after = replace(operation, completion=Completion.REQUESTING_PAUSE, reason=why)
+    save(tx, operation, after)
+    append_event(
+        tx, operation.id, at=clock.now(), who="clause", old=operation.completion, new=after.completion, why=why
+    )

@@ -1,0 +1,122 @@
+"""workflow.json on disk: one immutable file for each version, written whole or not at all, verified when it is read."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.domain.document import StepFacts, compose, digest_of, encode
+from app.domain.graph import PausePoint
+from app.domain.states import StepState
+from app.errors import DocumentUnusable
+from app.execution.signatures import full_signature
+from app.store.operations import Operation, find_operation
+from app.store.step_queries import StepRow, edges_of, list_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy import Connection
+
+    from app.execution.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An operation and all its steps at one moment."""
+
+    operation: Operation
+    steps: tuple[StepFacts, ...]
+
+
+def snapshot_of(tx: Connection, operation_id: int) -> Snapshot | None:
+    """The operation and its steps as one transaction sees them."""
+    operation = find_operation(tx, operation_id)
+    if operation is None:
+        return None
+    upstream: dict[int, list[int]] = {}
+    for up, down in edges_of(tx, operation_id):
+        upstream.setdefault(down, []).append(up)
+    steps = (_facts(row, upstream.get(row.number, ())) for row in list_steps(tx, operation_id))
+    return Snapshot(operation, tuple(steps))
+
+
+def write_document(engine: Engine, snapshot: Snapshot) -> dict[str, str]:
+    """Write the document of the version that comes next; returns the two columns that point to it.
+
+    Raises OSError when the disk does not take it. Writing the same version twice writes the same bytes.
+    """
+    operation, steps = snapshot.operation, [_held(step) for step in snapshot.steps]
+    content = encode(
+        compose(operation.id, operation.workflow, json.loads(operation.arguments), json.loads(operation.outcome), steps)
+    )
+    path = engine.workflow_store / str(operation.id) / str(operation.version + 1) / "workflow.json"
+    write_atomically(path, content)
+    return {"workflow_store": str(path), "workflow_digest": digest_of(content)}
+
+
+def verify_document(operation: Operation) -> bytes:
+    """The bytes of a paused operation's document; raises DocumentUnusable when they are not what was written."""
+    try:
+        content = Path(operation.workflow_store or "").read_bytes()
+    except OSError as why:
+        fault = f"its workflow.json cannot be read ({why.strerror})"
+        raise DocumentUnusable(operation.id, operation.completion, fault) from why
+    if digest_of(content) != operation.workflow_digest:
+        raise DocumentUnusable(operation.id, operation.completion, "its workflow.json was altered")
+    return content
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a power cut, meets all of it or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
+        _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _facts(row: StepRow, upstream: Iterable[int]) -> StepFacts:
+    clause, callback = _loads(row.clause), _loads(row.callback)
+    point = None if row.point is None else PausePoint(row.point, clause, callback)
+    return StepFacts(
+        number=row.number,
+        slug=row.slug,
+        state=row.state,
+        signature=full_signature(_loads(row.signature)),
+        inputs=_loads(row.inputs),
+        upstream=tuple(sorted(upstream)),
+        point=point,
+        result=_loads(row.result),
+        error=_loads(row.error),
+    )
+
+
+def _held(step: StepFacts) -> StepFacts:
+    """The step as it stands once the pause takes effect: what is queued is held then."""
+    return replace(step, state=StepState.PAUSED) if step.state is StepState.QUEUED else step
+
+
+def _loads(text: str | None) -> Any:
+    """The JSON as it is: a value of a type that JSON has no word for stays in the form that Celery gives it."""
+    return None if text is None else json.loads(text)

@@ -1,0 +1,112 @@
+"""`drain`: ends REQUESTING PAUSE and REQUESTING CANCEL as soon as nothing of the operation runs.
+
+The pause is written in three moves: read, under no lock; write workflow.json, under no lock; and one guarded update.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from celery import signature
+
+from app import clock
+from app.domain.document import carried_value, remaining
+from app.domain.states import REQUESTING, Completion, StepState
+from app.execution.documents import Snapshot, snapshot_of
+from app.execution.settling import cancelled
+from app.execution.step import decode
+from app.store import steps as store
+from app.store.events import append_event
+from app.store.operations import Operation, lock_operation, save
+from app.store.step_queries import is_anything_running
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from app.execution.engine import Engine
+
+_NOT_YET: Final = "it cannot pause yet: "
+
+_log = logging.getLogger(__name__)
+
+
+def drain(engine: Engine, operation_id: int) -> None:
+    """End the pause or cancel that is requested, unless something of the operation runs; safe to call at any time."""
+    with engine.database.read() as tx:
+        snapshot = snapshot_of(tx, operation_id)
+        if snapshot is None or snapshot.operation.completion not in REQUESTING or is_anything_running(tx, operation_id):
+            return
+    if snapshot.operation.completion is Completion.REQUESTING_CANCEL:
+        _finish_cancel(engine, operation_id)
+    else:
+        _finish_pause(engine, snapshot)
+
+
+def _finish_cancel(engine: Engine, operation_id: int) -> None:
+    with engine.database.write() as tx:
+        operation = lock_operation(tx, operation_id)
+        if operation and operation.completion is Completion.REQUESTING_CANCEL and not is_anything_running(tx, operation_id):
+            finish_cancel(tx, operation)
+
+
+def finish_cancel(tx: Connection, operation: Operation) -> Operation:
+    """Cancel all that has not ended of an operation of which nothing runs."""
+    now = clock.now()
+    after = cancelled(tx, operation, now)
+    save(tx, operation, after)
+    append_event(tx, operation.id, at=now, who="worker", old=operation.completion, new=after.completion)
+    return after
+
+
+def _finish_pause(engine: Engine, snapshot: Snapshot) -> None:
+    operation = snapshot.operation
+    carried = json.dumps(carried_value(snapshot.steps))
+    retval = decode(carried)
+    rest = remaining(operation.id, snapshot.steps)
+    try:
+        stored = engine.app.tasks["operations.save_state"].s(operation.id)(retval, rest)
+        for callback in _own_callbacks(snapshot):
+            signature(callback, app=engine.app)(retval, rest)
+    except Exception as why:  # a full disk, or an author's callback: the pause is tried again by the next sweep
+        _log.exception("operation %s cannot pause yet", operation.id)
+        _note(engine, operation, why)
+        return
+    _write_paused(engine, operation, stored, carried)
+
+
+def _own_callbacks(snapshot: Snapshot) -> list[dict[str, Any]]:
+    held = [step.point for step in snapshot.steps if step.state in (StepState.PAUSED, StepState.QUEUED) and step.point]
+    return list({point.number: point.callback for point in held if point.callback}.values())
+
+
+def _write_paused(engine: Engine, operation: Operation, stored: dict[str, str], result: str) -> None:
+    """Set PAUSED if nothing has happened since the snapshot; else somebody else has drained, or will."""
+    now = clock.now()
+    with engine.database.write() as tx:
+        present = lock_operation(tx, operation.id)
+        if present != operation or is_anything_running(tx, operation.id):
+            return
+        store.hold_queued(tx, operation.id)
+        after = replace(operation, completion=Completion.PAUSED, result=result, reason=_asked_for(operation), **stored)
+        save(tx, operation, after)
+        append_event(
+            tx, operation.id, at=now, who="worker", old=operation.completion, new=after.completion, why=after.reason
+        )
+
+
+def _note(engine: Engine, operation: Operation, why: Exception) -> None:
+    """Tell people what keeps the pause from taking effect; no path is in it, or each version would tell another."""
+    is_disk = isinstance(why, OSError) and why.strerror
+    fault = f"workflow.json could not be written ({why.strerror})" if is_disk else str(why)
+    reason = "; ".join(part for part in (_asked_for(operation), f"{_NOT_YET}{fault}") if part)
+    with engine.database.write() as tx:
+        if lock_operation(tx, operation.id) == operation and operation.reason != reason:
+            save(tx, operation, replace(operation, reason=reason))
+
+
+def _asked_for(operation: Operation) -> str | None:
+    """Why the pause was asked for, without what kept it from taking effect."""
+    return (operation.reason or "").partition(_NOT_YET)[0].removesuffix("; ") or None

@@ -1,0 +1,96 @@
+"""Telling the broker that a step is ready: ids only, after the commit, and never for longer than a second."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Final
+
+from kombu.exceptions import OperationalError
+
+from app import clock
+from app.store.steps import mark_unpublished
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from contextlib import AbstractContextManager
+    from typing import Protocol
+
+    from celery import Celery
+
+    from app.store.database import Database
+
+    class Ready(Protocol):
+        """A step that may be published: its number and its stored signature."""
+
+        @property
+        def number(self) -> int: ...
+        @property
+        def call(self) -> dict[str, Any]: ...
+
+RUN_SLICE: Final = "operations.run_slice"
+#: For this many seconds after a failure the broker is not asked again; what is ready waits in the table.
+_OPEN_FOR: Final = 2.0
+#: Options of a signature that give its step a message of its own, and travel with that message.
+_TRAVELLING: Final = ("queue", "exchange", "routing_key", "priority", "time_limit", "soft_time_limit")
+#: The same as attributes of a task.
+_ATTRIBUTES: Final = ("queue", "priority", "time_limit", "soft_time_limit")
+
+
+class Publisher:
+    """Publishes steps and remembers in the table those that the broker did not take."""
+
+    def __init__(self, app: Celery, database: Database) -> None:
+        self._app = app
+        self._database = database
+        self._broken_until = 0.0
+        self._of_task: dict[str, dict[str, Any]] = {}
+
+    def publish(self, operation_id: int, steps: Iterable[Ready]) -> None:
+        """Publish the steps, each in a message of its own; the broker takes all of them or is asked again later."""
+        ready = list(steps)
+        if ready and not self._are_taken(operation_id, ready):
+            with self._database.write() as tx:
+                mark_unpublished(tx, operation_id, [step.number for step in ready], clock.now() + _OPEN_FOR)
+
+    def own_options(self, step: Ready) -> dict[str, Any]:
+        """What a step's message must say of its own: a queue, a priority, a time limit; empty for most."""
+        name = step.call["task"]
+        if name not in self._of_task:
+            self._of_task[name] = self._options_of_task(name)
+        options = step.call.get("options")
+        if not options:
+            return self._of_task[name]
+        return self._of_task[name] | {key: options[key] for key in _TRAVELLING if options.get(key) is not None}
+
+    def _options_of_task(self, name: str) -> dict[str, Any]:
+        task = self._app.tasks.get(name)
+        own = {key: getattr(task, key, None) for key in _ATTRIBUTES}
+        routed = self._app.amqp.router.route({}, name)
+        queue = routed.get("queue")
+        if queue is not None and queue.name != self._app.conf.task_default_queue:
+            own["queue"] = queue.name
+        return {key: value for key, value in own.items() if value is not None}
+
+    def _are_taken(self, operation_id: int, steps: list[Ready]) -> bool:
+        if clock.monotonic() < self._broken_until:
+            return False
+        try:
+            self._send(operation_id, steps)
+        except (OperationalError, OSError):
+            self._broken_until = clock.monotonic() + _OPEN_FOR
+            return False
+        return True
+
+    def _send(self, operation_id: int, steps: list[Ready]) -> None:
+        with self._app.producer_or_acquire() as producer, _together(producer, steps):
+            for step in steps:
+                options = self.own_options(step)
+                self._app.send_task(RUN_SLICE, (operation_id, step.number), producer=producer, retry=False, **options)
+
+
+def _together(producer: Any, steps: list[Ready]) -> AbstractContextManager[object]:
+    """One round trip for several messages, where the transport can."""
+    if len(steps) > 1 and producer.supports_batch_publish:
+        together: AbstractContextManager[object] = producer.batch()
+        return together
+    return nullcontext()

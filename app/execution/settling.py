@@ -1,0 +1,226 @@
+"""Settling: one transaction that records how steps ended and releases, holds or goes on with what became ready."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from app import clock
+from app.domain.graph import Inputs, gather, numbers_in
+from app.domain.states import FINAL, REQUESTING, Completion, StepState
+from app.errors import ClaimLost
+from app.execution.step import decode, encode
+from app.execution.timing import next_publish, not_before
+from app.store import steps as store
+from app.store.events import append_event
+from app.store.operations import Operation, lock_operation, save
+from app.store.step_queries import is_anything_running, results_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from sqlalchemy import Connection
+
+    from app.execution.engine import Engine
+    from app.execution.step import Ending
+    from app.store.steps import StepTask
+
+    MayGoOn = Callable[[Completion, StepTask], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A step that has run and how it ended; `claimed` tells whether the table knows of its claim yet."""
+
+    step: StepTask
+    ending: Ending
+    claimed: bool
+    started_at: float
+    finished_at: float
+    #: Whether a step may wait for it that is not among those that end with it.
+    is_awaited: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """A step whose code runs now while the table does not know of its claim yet."""
+
+    step: StepTask
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What is to be done once the transaction is committed."""
+
+    completion: Completion
+    next: StepTask | None = None
+    ask: StepTask | None = None
+    publish: tuple[StepTask, ...] = ()
+
+
+def settle(
+    engine: Engine,
+    operation_id: int,
+    ended: Sequence[Ended],
+    *,
+    in_hand: InHand | None = None,
+    may_go_on: MayGoOn = lambda _completion, _step: False,
+) -> Settled:
+    """Record how steps ended, and say what comes next.
+
+    `may_go_on` tells whether the caller would itself run a step that became ready, the operation standing so. Raises ClaimLost, and writes
+    nothing, when one of the steps is no longer the caller's.
+    """
+    now = clock.now()
+    with engine.database.write() as tx:
+        operation = lock_operation(tx, operation_id)
+        if operation is None:
+            raise ClaimLost(operation_id)
+        _record(tx, engine, operation_id, ended, in_hand, now)
+        ready = _count_down(tx, operation_id, ended)
+        settled = _release(tx, engine, operation, ready, may_go_on, now)
+        is_idle = settled.next is None and in_hand is None
+        after = _after(tx, operation, ended, now, is_idle=is_idle)
+        if not save(tx, operation, after):
+            raise ClaimLost(operation_id)
+        _tell(tx, operation, after, ended, now)
+    return replace(settled, completion=after.completion)
+
+
+def _record(
+    tx: Connection, engine: Engine, operation_id: int, ended: Iterable[Ended], in_hand: InHand | None, now: float
+) -> None:
+    rows = [_row(operation_id, one) for one in ended]
+    if rows and not store.record(tx, rows):
+        raise ClaimLost(operation_id)
+    if in_hand and not store.claim_next(tx, operation_id, in_hand.step, engine.holder(), in_hand.started_at):
+        raise ClaimLost(operation_id)
+
+
+def _row(operation_id: int, one: Ended) -> dict[str, Any]:
+    step, ending = one.step, one.ending
+    again = ending.again or {}
+    return {
+        "key_operation": operation_id,
+        "key_number": step.number,
+        "key_state": StepState.RUNNING if one.claimed else StepState.PENDING,
+        "key_claim": step.claim,
+        "state": ending.state,
+        "claim": step.claim if one.claimed else step.claim + 1,
+        "runs": step.runs if one.claimed else step.runs + 1,
+        "retries": again.get("retries", step.retries),
+        "signature": _signature_again(step, again) if "args" in again else step.signature,
+        "result": ending.result,
+        "error": ending.error,
+        "due_at": ending.due_at,
+        "started_at": one.started_at,
+        "finished_at": one.finished_at if ending.state in FINAL else None,
+    }
+
+
+def _signature_again(step: StepTask, again: Any) -> str:
+    """The signature with the arguments that a retry asks for: they are complete, nothing is put before them."""
+    return encode({**step.call, "args": again["args"], "kwargs": again["kwargs"], "complete": True, "immutable": True})
+
+
+def _count_down(tx: Connection, operation_id: int, ended: Iterable[Ended]) -> list[StepTask]:
+    ready: list[StepTask] = []
+    for one in ended:
+        if one.is_awaited and one.ending.state is StepState.SUCCESS:
+            ready += store.count_down(tx, operation_id, one.step.number)
+    return sorted(ready, key=lambda step: step.number)
+
+
+def _release(
+    tx: Connection,
+    engine: Engine,
+    operation: Operation,
+    ready: list[StepTask],
+    may_go_on: MayGoOn,
+    now: float,
+) -> Settled:
+    """Decide for each ready step: hold it, go on with it, ask its clause, or queue it for whoever comes first."""
+    if not ready or operation.completion is Completion.REQUESTING_CANCEL:
+        return Settled(operation.completion)
+    held = [step for step in ready if is_held(operation.completion, step)]
+    store.hold(tx, operation.id, [step.number for step in held])
+    free = [step for step in ready if step not in held]
+    mine = next((step for step in free if not step.clause and may_go_on(operation.completion, step)), None)
+    if mine and not store.claim_next(tx, operation.id, mine, engine.holder(), now):
+        raise ClaimLost(operation.id)
+    queued = [step for step in free if step is not mine]
+    store.release(tx, operation.id, {step.number: next_publish(step.call, now) for step in queued})
+    publish = _one_for_each_clause([step for step in queued if not_before(step.call, now) is None])
+    if mine:
+        return Settled(operation.completion, replace(mine, claim=mine.claim + 1, runs=mine.runs + 1), None, tuple(publish))
+    to_ask = next((step for step in publish if step.clause), None)
+    return Settled(operation.completion, None, to_ask, tuple(step for step in publish if step is not to_ask))
+
+
+def _one_for_each_clause(ready: list[StepTask]) -> list[StepTask]:
+    """Those that wait for nothing but a worker, and the first behind each clause: it asks for all that wait there."""
+    asking = {step.point: step for step in reversed(ready) if step.clause}
+    return [step for step in ready if not step.clause or step is asking[step.point]]
+
+
+def is_held(completion: Completion, step: StepTask) -> bool:
+    """The pause decision for a step that became ready: it waits behind a point and a pause is requested."""
+    return completion is Completion.REQUESTING_PAUSE and step.point is not None and not step.passed
+
+
+def _after(tx: Connection, operation: Operation, ended: Sequence[Ended], now: float, *, is_idle: bool) -> Operation:
+    failed = [one for one in ended if one.ending.state is StepState.FAILED]
+    spread = store.spread_failure(tx, operation.id, [one.step.number for one in failed], now) if failed else 0
+    left = operation.steps_left - spread - sum(one.ending.state in FINAL for one in ended)
+    error = operation.error or (_error_of(failed[0]) if failed else None)
+    done = operation.steps_done + sum(one.ending.state is StepState.SUCCESS for one in ended)
+    after = replace(operation, steps_left=left, steps_done=done, error=error)
+    if left == 0:
+        return _finished(tx, after, ended, now)
+    if is_idle and operation.completion is Completion.REQUESTING_CANCEL and not is_anything_running(tx, operation.id):
+        return cancelled(tx, after, now)
+    return after
+
+
+def _error_of(one: Ended) -> str:
+    return encode({"step": one.step.slug, **decode(one.ending.error)})
+
+
+def _finished(tx: Connection, operation: Operation, ended: Sequence[Ended], now: float) -> Operation:
+    if operation.error is not None:
+        return replace(operation, completion=Completion.FAILED, finished_at=now)
+    result = _outcome(tx, operation, {one.step.number: one.ending.result for one in ended})
+    return replace(operation, completion=Completion.COMPLETED, result=result, finished_at=now)
+
+
+def _outcome(tx: Connection, operation: Operation, known: dict[int, str | None]) -> str | None:
+    outcome: Inputs = decode(operation.outcome)
+    if isinstance(outcome, int) and outcome in known:
+        return known[outcome]
+    missing = set(numbers_in(outcome)) - known.keys()
+    results = known | results_of(tx, operation.id, missing)
+    return encode(gather(outcome, {number: decode(result) for number, result in results.items()}))
+
+
+def cancelled(tx: Connection, operation: Operation, now: float) -> Operation:
+    """The operation once all its steps that had not ended are cancelled."""
+    store.cancel_idle(tx, operation.id, now)
+    return replace(operation, completion=Completion.CANCELLED, steps_left=0, finished_at=now)
+
+
+def _tell(tx: Connection, before: Operation, after: Operation, ended: Iterable[Ended], now: float) -> None:
+    for one in ended:
+        if one.ending.state in (StepState.FAILED, StepState.RETRYING):
+            error = decode(one.ending.error) or {}
+            append_event(
+                tx, before.id, at=now, who="worker", step=one.step.slug, old=StepState.RUNNING, new=one.ending.state,
+                why=error.get("message"),
+            )  # fmt: skip
+    if before.completion is not after.completion:
+        append_event(tx, before.id, at=now, who="worker", old=before.completion, new=after.completion)
+
+
+def is_waiting_for_drain(settled: Settled) -> bool:
+    """Whether a pause or cancel is requested and this worker goes on with nothing."""
+    return settled.completion in REQUESTING and settled.next is None and settled.ask is None

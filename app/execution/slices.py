@@ -1,0 +1,129 @@
+"""A slice: what one delivery runs, steps one after another, until its budget is spent, the work fans out, or it pauses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from app import clock
+from app.domain.states import Completion, StepState
+from app.errors import ClaimLost
+from app.execution.batch import Batch
+from app.execution.claiming import call_with, claim
+from app.execution.draining import drain
+from app.execution.errbacks import call_errbacks
+from app.execution.late_writer import LateWriter
+from app.execution.pace import Pace
+from app.execution.settling import Ended, Settled, is_waiting_for_drain
+from app.execution.step import Ending, run_task
+from app.execution.timing import is_timed, not_before
+
+if TYPE_CHECKING:
+    from app.execution.engine import Engine
+    from app.store.steps import StepTask
+
+_pace = Pace()
+_late_writer = LateWriter()
+
+
+def run_slice(engine: Engine, operation_id: int, number: int) -> None:
+    """Run the slice that begins with this step; does nothing when the step is no longer to be run."""
+    step = claim(engine, operation_id, number)
+    if step is None:
+        drain(engine, operation_id)
+        return
+    try:
+        is_alone = bool(engine.publisher.own_options(step)) or is_timed(step.call)
+        Slice(engine, operation_id, is_alone=is_alone).run(step)
+    except ClaimLost:
+        return  # another worker has taken over: what this one did is recorded by nobody
+
+
+class Slice:
+    """The steps of one operation that one delivery runs."""
+
+    def __init__(self, engine: Engine, operation_id: int, *, is_alone: bool) -> None:
+        self._engine = engine
+        self._operation_id = operation_id
+        self._batch = Batch(engine, operation_id)
+        self._is_alone = is_alone
+        self._steps = 0
+        self._until = clock.monotonic() + engine.slice_seconds
+
+    def run(self, step: StepTask) -> None:
+        """Run `step`, which is claimed, and all that this delivery goes on with."""
+        going: StepTask | None = step
+        is_claimed = True
+        while going is not None:
+            self._batch.take_up(going, is_claimed=is_claimed)
+            ended = self._batch.finish(self._execute(going))
+            going = self._next_nearby(ended)
+            is_claimed = going is None
+            going = going or self._settle(ended)
+
+    def _execute(self, step: StepTask) -> Ending:
+        known = self._batch.known_results()
+        if known:
+            _late_writer.arm(self._batch)
+        args, kwargs = call_with(self._engine, self._operation_id, step, known)
+        self._steps += 1
+        started = clock.monotonic()
+        ending = run_task(self._engine.app, step.task, args, kwargs, self._request(step))
+        _pace.measure(step.task, clock.monotonic() - started)
+        return ending
+
+    def _next_nearby(self, ended: Ended) -> StepTask | None:
+        """The next step, if what has ended is short enough to wait for it."""
+        is_short = ended.ending.state is StepState.SUCCESS and ended.step.losses == 0 and _is_short(ended.step)
+        return self._batch.next_nearby(self._may_run_on) if is_short and not self._is_alone else None
+
+    def _settle(self, ended: Ended) -> StepTask | None:
+        settled = self._batch.write(self._may_go_on)
+        _late_writer.disarm()
+        self._engine.publisher.publish(self._operation_id, settled.publish)
+        call_errbacks(self._engine.app, self._operation_id, ended)
+        if is_waiting_for_drain(settled):
+            drain(self._engine, self._operation_id)
+        return settled.next or self._asked(settled)
+
+    def _asked(self, settled: Settled) -> StepTask | None:
+        """The step behind a clause of the author's own, once that was asked and said go on."""
+        if settled.ask is None:
+            return None
+        if not self._may_go_on(settled.completion, settled.ask):
+            self._engine.publisher.publish(self._operation_id, [settled.ask])
+            return None
+        step = claim(self._engine, self._operation_id, settled.ask.number)
+        if step is None:
+            drain(self._engine, self._operation_id)
+        return step
+
+    def _may_go_on(self, completion: Completion, step: StepTask) -> bool:
+        """Whether this delivery goes on with a step; a pause must not fall where there is no pause point."""
+        if self._is_alone or self._engine.publisher.own_options(step) or not_before(step.call, clock.now()):
+            return False
+        return self._has_budget() or (completion is Completion.REQUESTING_PAUSE and step.point is None)
+
+    def _may_run_on(self, completion: Completion, step: StepTask) -> bool:
+        return step.losses == 0 and _is_short(step) and self._has_budget() and self._may_go_on(completion, step)
+
+    def _has_budget(self) -> bool:
+        return self._steps < self._engine.slice_steps and clock.monotonic() < self._until
+
+    def _request(self, step: StepTask) -> dict[str, Any]:
+        options = step.call.get("options", {})
+        message = self._engine.app.current_worker_task.request
+        return {
+            "id": f"{self._operation_id}-{step.slug}",
+            "task": step.task,
+            "retries": step.retries,
+            "root_id": str(self._operation_id),
+            "operation_id": self._operation_id,
+            "hostname": message.hostname,
+            "delivery_info": {**message.delivery_info, "redelivered": step.losses > 0},
+            "headers": options.get("headers", {}),
+            "ignore_result": True,
+        }
+
+
+def _is_short(step: StepTask) -> bool:
+    return _pace.is_short(step.task)

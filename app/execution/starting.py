@@ -1,0 +1,125 @@
+"""Starting an operation: its canvas becomes steps and edges, written in the transaction that creates its row."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from app import clock
+from app.domain.states import Completion, StepState
+from app.errors import CanvasEmpty, OptionRefused, TaskUnfit
+from app.execution.compiler import compile_canvas
+from app.execution.tappable import tappable
+from app.execution.timing import next_publish, not_before
+from app.store.events import append_event
+from app.store.operations import insert_operation
+from app.store.steps import insert_steps
+
+if TYPE_CHECKING:
+    from celery import Signature
+
+    from app.domain.graph import Graph, Node
+    from app.execution.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for: by whom, which workflow, with which arguments, under which idempotency key."""
+
+    requester_id: int
+    requester: str
+    workflow: str
+    arguments: dict[str, Any]
+    idempotency_key: str | None = None
+    digest: str | None = None
+
+
+class FirstStep(NamedTuple):
+    """A step that waits for no other."""
+
+    number: int
+    call: dict[str, Any]
+
+
+def graph_of(engine: Engine, canvas: Signature[Any], operation_id: int | None, pause_every: int) -> Graph:
+    """The steps of a canvas that has been made tappable. Raises CanvasRefused."""
+    tasks = engine.app.tasks
+    clause, callback = tasks["operations.should_pause"].s(operation_id), tasks["operations.save_state"].s(operation_id)
+    graph = compile_canvas(
+        tappable(canvas, clause, callback, nth=pause_every), pause_every=pause_every, app=engine.app
+    )
+    if not graph.nodes:
+        raise CanvasEmpty
+    _refuse_what_no_step_can_have(engine, graph)
+    return graph
+
+
+def _refuse_what_no_step_can_have(engine: Engine, graph: Graph) -> None:
+    for node in graph.nodes:
+        if node.signature.get("options", {}).get("expires") is not None:
+            raise OptionRefused(node.slug, "expires")
+    for name in {node.task for node in graph.nodes}:
+        if limit := getattr(engine.app.tasks[name], "rate_limit", None):
+            raise TaskUnfit(name, f"rate_limit={limit!r}")
+
+
+def insert(engine: Engine, request: Request, graph: Graph, operation_id: int | None = None) -> int:
+    """Write the operation with its steps and edges, and publish what can start; returns its id.
+
+    Raises the database's own integrity error when the idempotency key is taken.
+    """
+    now = clock.now()
+    with engine.database.write() as tx:
+        new_id = insert_operation(tx, _operation_row(request, graph, operation_id, now))
+        rows = [_step_row(new_id, node, now) for node in graph.nodes]
+        insert_steps(tx, rows, [{"operation_id": new_id, "upstream": up, "downstream": down} for up, down in graph.edges()])
+        append_event(tx, new_id, at=now, who=request.requester, new=Completion.SCHEDULED)
+    first = [FirstStep(node.number, node.signature) for node in graph.nodes if not node.upstream]
+    engine.publisher.publish(new_id, [step for step in first if not_before(step.call, now) is None])
+    return new_id
+
+
+def _operation_row(request: Request, graph: Graph, operation_id: int | None, now: float) -> dict[str, Any]:
+    row = {
+        "requester_id": request.requester_id,
+        "completion": Completion.SCHEDULED,
+        "workflow": request.workflow,
+        "arguments": _json(request.arguments),
+        "version": 1,
+        "steps_total": len(graph.nodes),
+        "steps_left": len(graph.nodes),
+        "steps_done": 0,
+        "outcome": _json(graph.result),
+        "created_at": now,
+        "idempotency_key": request.idempotency_key,
+        "request_digest": request.digest,
+    }
+    return row if operation_id is None else row | {"id": operation_id}
+
+
+def _step_row(operation_id: int, node: Node, now: float) -> dict[str, Any]:
+    waiting = len(node.upstream)
+    point = node.pause
+    return {
+        "operation_id": operation_id,
+        "number": node.number,
+        "slug": node.slug,
+        "state": StepState.PENDING if waiting else StepState.QUEUED,
+        "claim": 0,
+        "losses": 0,
+        "runs": 0,
+        "retries": 0,
+        "waiting": waiting,
+        "signature": _json(node.signature),
+        "inputs": None if node.inputs is None else _json(node.inputs),
+        "point": point and point.number,
+        "clause": _json(point.clause) if point and point.clause else None,
+        "callback": _json(point.callback) if point and point.callback else None,
+        "passed": False,
+        "due_at": None if waiting else next_publish(node.signature, now),
+        "publishes": 0,
+    }
+
+
+_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode

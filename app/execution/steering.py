@@ -1,0 +1,143 @@
+"""Pause, resume, cancel and rebuild: each one guarded transaction, and then what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from app import clock
+from app.domain.states import ENDED, REQUESTING, Completion
+from app.errors import MoveRefused, OperationNotFound, VersionPassed
+from app.execution.documents import snapshot_of, verify_document, write_document
+from app.execution.draining import drain, finish_cancel
+from app.execution.engine import REPUBLISH_AFTER
+from app.execution.timing import not_before
+from app.store import steps as store
+from app.store.events import append_event
+from app.store.operations import Operation, find_operation, lock_operation, save
+from app.store.step_queries import is_anything_running, queued_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from app.execution.engine import Engine
+    from app.store.steps import StepTask
+
+_C = Completion
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Who asks for a change of which operation, why, and at which version of it they looked."""
+
+    operation_id: int
+    who: str
+    why: str | None = None
+    version: int | None = None
+
+
+def pause(engine: Engine, wish: Wish) -> bool:
+    """Ask an operation to pause; False when that was asked before. Raises MoveRefused when it has ended or will."""
+    with engine.database.write() as tx:
+        operation = _locked(tx, wish)
+        if operation.completion in (_C.REQUESTING_PAUSE, _C.PAUSED):
+            return False
+        _move(tx, operation, _C.REQUESTING_PAUSE, wish)
+    drain(engine, wish.operation_id)
+    return True
+
+
+def resume(engine: Engine, wish: Wish) -> bool:
+    """Let a paused operation go on, or withdraw a pause; False when it runs already.
+
+    Raises MoveRefused when it has ended or will, DocumentUnusable when its workflow.json is not what was written.
+    """
+    verified = _verified(engine, wish)
+    with engine.database.write() as tx:
+        operation = _locked(tx, wish)
+        if operation.completion in (_C.SCHEDULED, _C.IN_PROGRESS):
+            return False
+        if operation.completion is _C.PAUSED and operation.workflow_digest != verified:
+            raise VersionPassed(operation.id, operation.version)
+        _move(tx, replace(operation, reason=None), _C.IN_PROGRESS, wish, was=operation)
+        store.release_held(tx, operation.id, clock.now() + REPUBLISH_AFTER)
+        ready = _due_at_once(tx, operation.id, queued_steps(tx, operation.id))
+    engine.publisher.publish(wish.operation_id, ready)
+    return True
+
+
+def cancel(engine: Engine, wish: Wish) -> bool:
+    """Ask an operation to be cancelled; False when that was asked before. Raises MoveRefused when it has ended."""
+    with engine.database.write() as tx:
+        operation = _locked(tx, wish)
+        if operation.completion in (_C.REQUESTING_CANCEL, _C.CANCELLED):
+            return False
+        requested = _move(tx, operation, _C.REQUESTING_CANCEL, wish)
+        if not is_anything_running(tx, operation.id):
+            finish_cancel(tx, requested)
+    return True
+
+
+def rebuild(engine: Engine, wish: Wish) -> Operation:
+    """Write a paused operation's workflow.json anew from the table, as its next version."""
+    with engine.database.read() as tx:
+        snapshot = snapshot_of(tx, wish.operation_id)
+    if snapshot is None:
+        raise OperationNotFound(wish.operation_id)
+    if snapshot.operation.completion is not _C.PAUSED:
+        raise MoveRefused(wish.operation_id, snapshot.operation.completion, "rebuilt: only a PAUSED one has a workflow.json")
+    stored = write_document(engine, snapshot)
+    with engine.database.write() as tx:
+        after = replace(snapshot.operation, **stored)
+        if not save(tx, snapshot.operation, after):
+            raise VersionPassed(wish.operation_id, snapshot.operation.version)
+        append_event(
+            tx, wish.operation_id, at=clock.now(), who=wish.who, old=_C.PAUSED, new=_C.PAUSED, why="workflow.json rebuilt"
+        )
+    return replace(after, version=after.version + 1)
+
+
+def _due_at_once(tx: Connection, operation_id: int, queued: Sequence[StepTask]) -> list[StepTask]:
+    """Those that may start now; for the others the time is set when they are published, a countdown beginning anew."""
+    now = clock.now()
+    for step in queued:
+        if (start := not_before(step.call, now)) is not None:
+            store.mark_unpublished(tx, operation_id, [step.number], start)
+    return [step for step in queued if not_before(step.call, now) is None]
+
+
+def _verified(engine: Engine, wish: Wish) -> str | None:
+    """The digest of a paused operation's document once its file was read and found whole."""
+    with engine.database.glance() as tx:
+        operation = find_operation(tx, wish.operation_id)
+    if operation is None:
+        raise OperationNotFound(wish.operation_id)
+    if operation.completion is not _C.PAUSED:
+        return None
+    verify_document(operation)
+    return operation.workflow_digest
+
+
+def _locked(tx: Connection, wish: Wish) -> Operation:
+    operation = lock_operation(tx, wish.operation_id)
+    if operation is None:
+        raise OperationNotFound(wish.operation_id)
+    if wish.version is not None and wish.version != operation.version:
+        raise VersionPassed(operation.id, operation.version)
+    return operation
+
+
+def _move(
+    tx: Connection, operation: Operation, to: Completion, wish: Wish, was: Operation | None = None
+) -> Operation:
+    """Move the operation and tell its history; the move was found legal by the table or is refused by it."""
+    before = was or operation
+    if before.completion in ENDED or (to is not _C.CANCELLED and before.completion is _C.REQUESTING_CANCEL):
+        raise MoveRefused(before.id, before.completion, to)
+    reason = wish.why if to in REQUESTING else operation.reason
+    after = replace(operation, completion=to, reason=reason, result=None)
+    save(tx, before, after)
+    append_event(tx, before.id, at=clock.now(), who=wish.who, old=before.completion, new=to, why=wish.why)
+    return replace(after, version=before.version + 1)

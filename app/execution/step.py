@@ -1,0 +1,173 @@
+"""Running one task call as a step: Celery's own tracer, so that its signals and hooks fire as in any worker."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from dataclasses import dataclass, replace
+from datetime import datetime
+from traceback import format_exception
+from types import MethodType
+from typing import TYPE_CHECKING, Any
+
+from celery import Task, states
+from celery.app.trace import build_tracer
+from celery.exceptions import Retry
+from kombu.utils import json
+
+from app import clock
+from app.domain.states import StepState
+from app.errors import ReplaceRefused, ResultRefused, TaskMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from celery import Celery
+
+    Tracer = Callable[[str, list[Any], dict[str, Any], dict[str, Any]], Any]
+
+
+class Step(Task):  # type: ignore[misc]
+    """The base class of tasks that run as steps: what would send messages from inside a step is done by the engine.
+
+    Sent as a message of its own, as an error callback is, it behaves as any task of Celery's.
+    """
+
+    abstract = True
+
+    def retry(self, *args: Any, **options: Any) -> Any:
+        """Ask to be run again later, as `celery.Task.retry`; the engine keeps the time, the broker sees nothing."""
+        if not _is_step(self):
+            return Task.retry(self, *args, **options)
+        # Celery publishes the retry itself unless the request says that it runs eagerly.
+        self.request.is_eager = True
+        try:
+            return Task.retry(self, *args, **options)
+        finally:
+            self.request.is_eager = False
+
+    def replace(self, sig: Any) -> Any:
+        """Refuse: a step cannot put a canvas in its own place."""
+        if not _is_step(self):
+            return Task.replace(self, sig)
+        raise ReplaceRefused(self.name)
+
+
+def _is_step(task: Task) -> bool:
+    return getattr(task.request, "operation_id", None) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How one run of a step ended: its state, and with it a result, an error, or the call to make again and when."""
+
+    state: StepState
+    result: str | None = None
+    error: str | None = None
+    due_at: float | None = None
+    #: `retries`, and `args` and `kwargs` where the next run is to have others than this one.
+    again: Mapping[str, Any] | None = None
+    exception: BaseException | None = None
+    #: The arguments, where it failed: an error callback may ask for them.
+    called_with: tuple[list[Any], dict[str, Any]] = ([], {})
+
+
+def run_task(app: Celery, name: str, args: list[Any], kwargs: dict[str, Any], request: dict[str, Any]) -> Ending:
+    """Run a task's code here and now, with `request` as its `self.request`; a task that is not known here has failed."""
+    task = app.tasks.get(name)
+    if task is None:
+        return _error(TaskMissing(name), "")
+    tracer = _tracers.get(task)
+    if tracer is None:
+        tracer = _tracers[task] = _tracer(app, task)
+    try:
+        traced = tracer(request["id"], args, kwargs, request)
+    except SystemExit as leaving:
+        if not _is_of_the_step(leaving):
+            raise
+        return failed(leaving)
+    if traced.info is None:
+        return _success(task, traced.retval)
+    if traced.info.state == states.RETRY:
+        return _retrying(traced.info.retval, args, kwargs)
+    return replace(_failed(task, traced.info, traced.retval), called_with=(args, kwargs))
+
+
+def _is_of_the_step(leaving: SystemExit) -> bool:
+    """Whether a step's own code asked to exit; a process of the pool that is told to leaves by a negative code."""
+    return type(leaving) is SystemExit and not (isinstance(leaving.code, int) and leaving.code < 0)
+
+
+_tracers: weakref.WeakKeyDictionary[Task, Tracer] = weakref.WeakKeyDictionary()
+
+
+def _tracer(app: Celery, task: Task) -> Tracer:
+    if not isinstance(task, Step):  # a task of the author's own base class
+        task.retry = MethodType(Step.retry, task)
+        task.replace = MethodType(Step.replace, task)
+    tracer: Tracer = build_tracer(task.name, task, app.loader, app=app)
+    return tracer
+
+
+def _success(task: Task, value: Any) -> Ending:
+    try:
+        return Ending(StepState.SUCCESS, result=encode(value))
+    except (TypeError, ValueError, RecursionError) as why:
+        return _error(ResultRefused(task.name, str(why)), "")
+
+
+def _retrying(retry: Retry, args: list[Any], kwargs: dict[str, Any]) -> Ending:
+    sig = retry.sig
+    call = {"args": list(sig.args or ()), "kwargs": dict(sig.kwargs or {})}
+    is_same = call == {"args": args, "kwargs": kwargs}
+    again = {"retries": sig.options["retries"]} | ({} if is_same else call)
+    error = encode({"type": type(retry.exc).__name__, "message": str(retry.exc)}) if retry.exc else None
+    return Ending(StepState.RETRYING, error=error, due_at=_seconds(retry.when), again=again)
+
+
+def _seconds(when: float | datetime | None) -> float:
+    if isinstance(when, datetime):
+        return when.timestamp()
+    return clock.now() + (when or 0)
+
+
+def _failed(task: Task, info: Any, einfo: Any) -> Ending:
+    if info.state == states.FAILURE:
+        return _error(info.retval, str(getattr(einfo, "traceback", "")))
+    return _error(_NoResult(task.name, info.state), "")
+
+
+class _NoResult(Exception):
+    def __init__(self, task: str, state: str) -> None:
+        super().__init__(f"{task} ended {state} without a result: an operation cannot go on from there.")
+
+
+def _error(error: BaseException, traceback: str) -> Ending:
+    facts = {"type": type(error).__name__, "message": str(error), "traceback": traceback}
+    return Ending(StepState.FAILED, error=encode(facts), exception=error)
+
+
+def failed(error: BaseException) -> Ending:
+    """How a step ends that cannot be run, because of an error raised before its code."""
+    return _error(error, "".join(format_exception(error)))
+
+
+def encode(value: Any) -> str:
+    """`value` as JSON, with the types that Celery's messages know; raises TypeError or ValueError for any other."""
+    text: str = json.dumps(value, separators=(",", ":"))
+    if "NaN" in text or "Infinity" in text:
+        _refuse_not_a_number(value)
+    return text
+
+
+def decode(text: str | None) -> Any:
+    """The value that `encode` wrote."""
+    return None if text is None else json.loads(text)
+
+
+def _refuse_not_a_number(value: Any) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is not a number")
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    for part in parts:
+        _refuse_not_a_number(part)

@@ -1,0 +1,34 @@
+"""When a queued step is published: at once and again after a while, or first when its countdown is over."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from app.execution.engine import REPUBLISH_AFTER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def not_before(call: Mapping[str, Any], now: float) -> float | None:
+    """When a step's `countdown` or `eta` lets it start, counted from `now`; None when it may start at once."""
+    options = call.get("options")
+    if not options:
+        return None
+    if options.get("countdown"):
+        return now + float(options["countdown"])
+    eta = options.get("eta")
+    start = datetime.fromisoformat(eta).timestamp() if eta else now
+    return start if start > now else None
+
+
+def is_timed(call: Mapping[str, Any]) -> bool:
+    """Whether a step says itself when it starts, by a `countdown` or `eta`."""
+    options = call.get("options")
+    return bool(options and (options.get("countdown") or options.get("eta")))
+
+
+def next_publish(call: Mapping[str, Any], now: float) -> float:
+    """When a step that is queued now is next published by whoever sweeps."""
+    return not_before(call, now) or now + REPUBLISH_AFTER

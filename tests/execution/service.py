@@ -1,0 +1,216 @@
+"""The whole engine on a real stack: a migrated SQLite file, a database of the broker, and, where wanted, real workers."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import redis
+from celery import _state
+
+from app.commands import Commands
+from app.config import Settings
+from app.domain.states import ENDED, Completion, StepState
+from app.execution.celery_app import OperationsCelery, make_celery
+from app.execution.publishing import RUN_SLICE
+from app.execution.step import decode
+from app.store.migrations import upgrade
+from app.store.users import User, add_user
+from app.workflows.registry import load_workflows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from app.execution.engine import Engine
+    from app.store.operations import Operation
+    from app.store.step_queries import StepRow
+
+DEADLINE = 20.0
+QUEUE = "operations"
+ROOT = Path(__file__).parents[2]
+FLOWS = ("tests.execution.flows", "tests.execution.failing_flows")
+
+
+@dataclass
+class Service:
+    """One installation of the service and its user Ada, who may do anything."""
+
+    settings: Settings
+    celery: OperationsCelery
+    commands: Commands
+    ada: User
+    queue: redis.Redis
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    @property
+    def engine(self) -> Engine:
+        return self.celery.engine
+
+    def start(self, workflow: str, **arguments: Any) -> int:
+        return self.commands.start_operation(self.ada, workflow, **arguments)
+
+    def run(self, workflow: str, **arguments: Any) -> Operation:
+        """Start a workflow and wait until it has ended."""
+        return self.ended(self.start(workflow, **arguments))
+
+    def ended(self, operation_id: int) -> Operation:
+        return self.wait_until(operation_id, *ENDED)
+
+    def pause(self, operation_id: int, reason: str | None = None) -> bool:
+        return self.commands.pause(self.ada, operation_id, reason=reason)[1]
+
+    def resume(self, operation_id: int) -> bool:
+        return self.commands.resume(self.ada, operation_id)[1]
+
+    def cancel(self, operation_id: int) -> bool:
+        return self.commands.cancel(self.ada, operation_id)[1]
+
+    def show(self, operation_id: int) -> Operation:
+        return self.commands.show(self.ada, operation_id).operation
+
+    def completion(self, operation_id: int) -> Completion:
+        return self.show(operation_id).completion
+
+    def error(self, operation_id: int) -> dict[str, str]:
+        """The error of an operation that has failed."""
+        assert self.ended(operation_id).completion is Completion.FAILED, self._told(operation_id)
+        error: dict[str, str] = decode(self.show(operation_id).error)
+        return error
+
+    def steps(self, operation_id: int) -> dict[str, StepRow]:
+        return {step.slug: step for step in self.commands.steps(self.ada, operation_id)}
+
+    def states(self, operation_id: int) -> dict[str, StepState]:
+        return {slug: step.state for slug, step in self.steps(operation_id).items()}
+
+    def moves(self, operation_id: int) -> list[str]:
+        """Where the operation has stood, one after the other."""
+        return [event.new for event in self.commands.events(self.ada, operation_id) if event.step is None]
+
+    def document(self, operation_id: int) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.commands.document(self.ada, operation_id))
+        return document
+
+    def wait_until(self, operation_id: int, *completions: Completion) -> Operation:
+        """Wait until the operation stands at one of these."""
+        wait_for(lambda: self.completion(operation_id) in completions, lambda: self._told(operation_id))
+        return self.show(operation_id)
+
+    def wait_for_step(self, operation_id: int, slug: str, state: StepState) -> StepRow:
+        """Wait until the step stands so."""
+        wait_for(lambda: self.states(operation_id)[slug] is state, lambda: self._told(operation_id))
+        return self.steps(operation_id)[slug]
+
+    def path(self) -> str:
+        """A file of nobody else's."""
+        return str(self.settings.data_dir / f"file-{next(self._numbers)}")
+
+    def messages(self, queue: str = QUEUE) -> int:
+        """How many messages wait at the broker."""
+        return int(self.queue.llen(queue))  # type: ignore[arg-type]
+
+    def sent(self) -> int:
+        """How many messages were ever put into a queue of this broker."""
+        stats: dict[str, Any] = self.queue.info("commandstats")  # type: ignore[assignment]
+        return int(stats.get("cmdstat_lpush", {"calls": 0})["calls"])
+
+    def take(self, queue: str = QUEUE) -> list[Any]:
+        """Take the oldest message from the broker; the arguments that it holds."""
+        message: Any = self.queue.rpop(queue)
+        assert message, "the broker holds no message"
+        args: list[Any] = json.loads(base64.b64decode(json.loads(message)["body"]))[0]
+        return args
+
+    def deliver(self, queue: str = QUEUE) -> None:
+        """Deliver the oldest message in this process, as a worker would."""
+        self.deliver_step(*self.take(queue))
+
+    def deliver_step(self, operation_id: int, number: int) -> None:
+        """Deliver the message of this step, whether or not there is one."""
+        self.celery.tasks[RUN_SLICE].apply((operation_id, number), throw=True)
+
+    def deliver_all(self) -> int:
+        """Deliver until the broker holds nothing more; returns how many messages there were."""
+        for number in count():
+            if not self.messages():
+                return number
+            self.deliver()
+        raise AssertionError
+
+    def change(self, statement: str, *parameters: Any) -> None:
+        """Change the table behind the engine's back."""
+        with self.engine.database.write() as tx:
+            driver: Any = tx.connection.driver_connection
+            driver.execute(statement, parameters)
+
+    @contextmanager
+    def at_work(self) -> Iterator[Service]:
+        """Make this service's app the one that threads and signatures belong to."""
+        before, default = _state.get_current_app(), _state.default_app
+        self.celery.set_current()
+        self.celery.set_default()
+        try:
+            yield self
+        finally:
+            before.set_current()
+            _state.set_default_app(default)
+
+    @contextmanager
+    def working(self, processes: int = 2) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a real worker."""
+        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
+        options = ["-c", str(processes), "-Q", f"{QUEUE},own", *quiet]
+        command = [sys.executable, "-m", "celery", "-A", "worker:celery", "worker", *options]
+        with (self.settings.data_dir / "worker.log").open("ab") as log:
+            worker = subprocess.Popen(
+                command, env=self._environment(), cwd=self.settings.data_dir, stdout=log, stderr=log
+            )
+        try:
+            yield worker
+        finally:
+            worker.terminate()
+            worker.wait()
+
+    def close(self) -> None:
+        self.engine.database.close()
+        self.celery.close()
+        self.queue.close()
+
+    def _environment(self) -> dict[str, str]:
+        given = self.settings.model_dump(mode="json", exclude_none=True, exclude={"workflows", "operations_token"})
+        settings = {name.upper(): str(value) for name, value in given.items()}
+        return {**os.environ, **settings, "WORKFLOWS": ",".join(FLOWS), "PYTHONPATH": str(ROOT)}
+
+    def _told(self, operation_id: int) -> str:
+        events = self.commands.events(self.ada, operation_id)
+        return "\n".join(map(str, [self.show(operation_id), self.states(operation_id), *events]))
+
+
+def make_service(folder: Path, broker_url: str, **settings: Any) -> Service:
+    """A service of its own in `folder`, at its database of the broker."""
+    made = Settings(data_dir=folder, input_dir=folder, workflows=FLOWS, broker_url=broker_url, **settings)
+    upgrade(made)
+    celery = make_celery(made)
+    workflows = load_workflows(made.workflows)
+    celery.loader.import_default_modules()
+    celery.finalize()
+    with celery.engine.database.write() as tx:
+        ada = add_user(tx, "ada", "admin", time.time())
+    return Service(made, celery, Commands(celery.engine, workflows), ada, redis.Redis.from_url(broker_url))
+
+
+def wait_for(condition: Callable[[], bool], told: Callable[[], str] = lambda: "it never came") -> None:
+    """Wait until the condition holds."""
+    until = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < until, told()
+        time.sleep(0.002)

@@ -1,0 +1,173 @@
+"""The broker is disposable: stopped, hung or emptied, it costs time and never an operation."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.clock import frozen_at
+from app.domain.states import Completion, StepState
+from app.execution import publishing
+from app.execution.engine import REPUBLISH_AFTER
+from app.execution.sweeping import sweep
+from app.supervisor.embedded_broker import EmbeddedBroker, prepare_broker
+from tests.execution.service import Service, make_service, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    ByHand = Callable[..., Service]
+
+
+@dataclass
+class Broker:
+    """A broker of the test's own, that it may stop, hang and start again at the same address."""
+
+    program: EmbeddedBroker
+    server: subprocess.Popen[bytes]
+
+    def start(self) -> None:
+        self.server = start(self.program)
+
+    def stop(self) -> None:
+        self.server.terminate()
+        self.server.wait()
+
+    def hang(self) -> None:
+        os.kill(self.server.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        os.kill(self.server.pid, signal.SIGCONT)
+
+
+def start(program: EmbeddedBroker) -> subprocess.Popen[bytes]:
+    server = subprocess.Popen(program.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(program.answers)
+    return server
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    program = prepare_broker(tmp_path / "broker")
+    broker = Broker(program, start(program))
+    yield broker
+    broker.go_on()
+    broker.stop()
+
+
+@pytest.fixture
+def service(broker: Broker, tmp_path: Path) -> Iterator[Service]:
+    service = make_service(tmp_path / "service", broker.program.url)
+    with service.at_work():
+        yield service
+    service.close()
+
+
+def start_within_seconds(service: Service, seconds: float = 10) -> int:
+    """Start an operation, and fail when that does not come back."""
+    with ThreadPoolExecutor(1) as client:
+        started = client.submit(service.start, "adding", numbers=[1, 2]).result(timeout=seconds)
+        client.submit(service.engine.database.close).result()
+    return started
+
+
+def test_an_operation_that_is_started_without_a_broker_runs_once_it_is_back(service: Service, broker: Broker) -> None:
+    with service.working(processes=1):
+        assert service.run("adding", numbers=[1, 2]).result == "3"
+        broker.stop()
+
+        operation = start_within_seconds(service)
+        assert service.completion(operation) is Completion.SCHEDULED
+        broker.start()
+
+        assert service.ended(operation).result == "3"
+
+
+def test_a_hung_broker_does_not_hang_who_starts_an_operation(service: Service, broker: Broker) -> None:
+    start_within_seconds(service)
+    broker.hang()
+
+    operation = start_within_seconds(service)
+
+    broker.go_on()
+    with frozen_at(time.time() + 3):
+        sweep(service.engine)
+    service.deliver_all()
+    assert service.show(operation).result == "3"
+
+
+def test_while_the_broker_is_silent_it_is_not_asked_again_for_each_operation(
+    service: Service, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker.stop()
+    start_within_seconds(service)
+    sent: list[object] = []
+    monkeypatch.setattr(service.celery, "send_task", lambda *given, **_options: sent.append(given))
+
+    start_within_seconds(service)
+
+    assert sent == []
+    broker.start()
+
+
+def test_a_broker_that_comes_back_is_used_again(
+    service: Service, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "_OPEN_FOR", 0.0)
+    broker.stop()
+    start_within_seconds(service)
+    broker.start()
+
+    operation = start_within_seconds(service)
+
+    assert service.messages() == 1
+    assert service.deliver_all() == 1
+    assert service.show(operation).result == "3"
+
+
+def test_a_message_that_the_broker_lost_is_published_again(service: Service) -> None:
+    operation = service.start("adding", numbers=[1, 2])
+    service.queue.flushdb()
+
+    for seconds in (REPUBLISH_AFTER - 1, REPUBLISH_AFTER + 1):
+        with frozen_at(time.time() + seconds):
+            sweep(service.engine)
+        assert service.messages() == (1 if seconds > REPUBLISH_AFTER else 0)
+
+    service.deliver_all()
+    assert service.show(operation).result == "3"
+
+
+def test_the_time_until_a_step_is_published_again_doubles(service: Service) -> None:
+    operation = service.start("adding", numbers=[1, 2])
+    with frozen_at(time.time()) as clock:
+        for doubled in (1, 1, 2, 4, 8):
+            due = service.steps(operation)["same"].due_at or 0.0
+            assert due - clock() == pytest.approx(REPUBLISH_AFTER * doubled, abs=5)
+            clock.advance(due - clock() + 0.001)
+            sweep(service.engine)
+
+    assert service.messages() == 1 + 5
+    assert service.states(operation)["same"] is StepState.QUEUED
+
+
+def test_of_two_sweeps_at_once_one_publishes(service: Service) -> None:
+    service.start("adding", numbers=[1, 2])
+    service.queue.flushdb()
+
+    def sweep_once(_: int) -> None:
+        sweep(service.engine)
+        service.engine.database.close()
+
+    with frozen_at(time.time() + REPUBLISH_AFTER + 1), ThreadPoolExecutor(2) as workers:
+        list(workers.map(sweep_once, range(2)))
+
+    assert service.messages() == 1

@@ -1,0 +1,55 @@
+"""Celery's signals and the hooks of a task fire for every step, also inside a slice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.execution.flows import lines_of
+
+if TYPE_CHECKING:
+    from tests.execution.service import Service
+
+
+def test_signals_and_hooks_fire_for_every_step_of_a_slice_in_order(service: Service) -> None:
+    file = service.path()
+
+    operation = service.start("hooked", file=file, endings=["success", "success"])
+    service.ended(operation)
+
+    first = [
+        f"task_prerun {operation}-hooked-1",
+        "before_start 0",
+        "on_success 1",
+        f"task_success {operation}-hooked-1",
+        "after_return SUCCESS",
+        f"task_postrun {operation}-hooked-1",
+    ]
+    second = [line.replace("hooked-1", "hooked-2").replace("on_success 1", "on_success 2") for line in first]
+    assert lines_of(file) == first + second
+
+
+def test_signals_and_hooks_tell_of_a_failure(service: Service) -> None:
+    file = service.path()
+
+    operation = service.start("hooked", file=file, endings=["failure"])
+    service.ended(operation)
+
+    assert lines_of(file) == [
+        f"task_prerun {operation}-hooked",
+        "before_start 0",
+        "on_failure no such number",
+        f"task_failure {operation}-hooked",
+        "after_return FAILURE",
+        f"task_postrun {operation}-hooked",
+    ]
+
+
+def test_signals_and_hooks_tell_of_a_retry(service: Service) -> None:
+    file = service.path()
+
+    operation = service.start("hooked", file=file, endings=["retry"])
+    service.ended(operation)
+
+    told = [line.replace(f" {operation}-hooked", "") for line in lines_of(file)]
+    again = ["task_prerun", "before_start 1", "on_success 1", "task_success", "after_return SUCCESS", "task_postrun"]
+    assert told == ["task_prerun", "before_start 0", "on_retry", "task_retry", "task_postrun", *again]
