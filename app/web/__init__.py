@@ -1,0 +1,64 @@
+"""HTTP: requests are translated, one command is called, and what it returns is presented."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from flask_openapi.openapi import OpenAPI
+from werkzeug.routing import BaseConverter
+
+from app.web.answering import harden
+from app.web.describing import INFO, SECURITY_SCHEMES
+from app.web.health import health
+from app.web.history import history
+from app.web.operations import operations
+from app.web.pages import pages
+from app.web.problems import register_problems
+from app.web.readiness import Readiness
+from app.web.reading import LARGEST_BODY
+from app.web.schemas import Problem
+from app.web.steering import steering
+from app.web.waiting import WaitingRoom
+from app.web.workflows import workflows
+
+if TYPE_CHECKING:
+    from app.commands import Commands
+
+#: A quarter of the web server's threads: the others go on answering while these wait.
+_PLACES_TO_WAIT: Final = 16
+
+
+class IdConverter(BaseConverter):
+    """A key of the database in an address: any other number, or word, is an address where there is nothing."""
+
+    regex = "[1-9][0-9]{0,17}"
+
+    def to_python(self, value: str) -> int:
+        """The number."""
+        return int(value)
+
+
+def make_web(commands: Commands) -> OpenAPI:
+    """The Flask application that translates requests into these commands."""
+    app = OpenAPI(
+        "app",
+        info=INFO,
+        security_schemes=SECURITY_SCHEMES,
+        validation_error_model=Problem,
+        doc_ui=False,
+        static_folder=None,
+    )
+    app.openapi_version = "3.1.0"  # the newest that client generators read
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.url_map.converters["id"] = IdConverter
+    app.extensions |= {
+        "commands": commands,
+        "readiness": Readiness(commands.engine),
+        "waiting_room": WaitingRoom(_PLACES_TO_WAIT),
+    }
+    for api in (workflows, operations, steering, history, health):
+        app.register_api(api)
+    app.register_blueprint(pages)
+    app.after_request(harden)
+    register_problems(app)
+    return app

@@ -1,0 +1,76 @@
+"""Answers and what goes around them: entity tags, links to the next page, the headers that keep browsers careful."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from flask import Response, current_app, request
+
+from app.errors import VersionPassed
+from app.store.operations import Operation
+
+#: Nothing but the service's own files runs, or is shown, in a page of ours; and no other site may frame one.
+CONTENT_POLICY: Final = (
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+)
+
+
+def answer(text: str | bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """JSON text as an answer."""
+    return current_app.response_class(text, status, headers, content_type="application/json")
+
+
+def tagged(operation: Operation, text: str, status: int = 200) -> Response:
+    """What is told of an operation, with its version as entity tag."""
+    return answer(text, status, {"ETag": _tag(operation)})
+
+
+def unless_known(operation: Operation, tags: str | None, make_text: Callable[[], str]) -> Response:
+    """What is told of an operation, or 304 where the tags of If-None-Match say that the caller has it already."""
+    if tags is not None and (tags == _tag(operation) or request.if_none_match.contains_weak(str(operation.version))):
+        return current_app.response_class(status=304, headers={"ETag": _tag(operation)})
+    return tagged(operation, make_text())
+
+
+def expected_version(operation: Operation, tags: str | None) -> int | None:
+    """The version at which the operation must still be when it is moved; none where the caller named no If-Match.
+
+    Raises:
+        VersionPassed: The operation is at none of the versions that the caller named.
+    """
+    if tags is None:
+        return None
+    if not request.if_match.contains(str(operation.version)):
+        raise VersionPassed(operation.id, operation.version)
+    return operation.version
+
+
+def next_page(query: Mapping[str, Any]) -> str:
+    """The address of this list with another query."""
+    return f"{request.script_root}{request.path}?{urlencode(query, doseq=True)}"
+
+
+def page_answer(text: str, following: str | None) -> Response:
+    """One page of a list, with the next one in the header Link too (RFC 8288)."""
+    return answer(text, 200, None if following is None else {"Link": f'<{following}>; rel="next"'})
+
+
+def harden(response: Response) -> Response:
+    """Add the headers that keep browsers and caches careful, where an answer has not its own."""
+    for name, value in _CAREFUL:
+        response.headers.setdefault(name, value)
+    return response
+
+
+_CAREFUL: Final = (
+    ("Content-Security-Policy", CONTENT_POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cache-Control", "private, no-cache"),
+)
+
+
+def _tag(operation: Operation) -> str:
+    return f'"{operation.version}"'

@@ -1,0 +1,41 @@
+"""Who is asking: the bearer token of a request, looked up by its digest in one indexed query. It is never logged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from flask import current_app, g, request
+
+from app.domain.tokens import digest_of
+from app.errors import TokenRefused
+from app.store.users import user_of_token
+
+if TYPE_CHECKING:
+    from app.commands import Commands
+    from app.store.users import User
+
+
+def demand_token() -> None:
+    """Let a request pass that brings a valid token, and remember whose it is.
+
+    Raises:
+        TokenRefused: It brings none, or one that opens nothing.
+    """
+    scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise TokenRefused(is_given=False)
+    with commands().engine.database.glance() as tx:
+        user = user_of_token(tx, digest_of(token.strip()))
+    if user is None:
+        raise TokenRefused(is_given=True)
+    g.requester = user
+
+
+def requester() -> User:
+    """Whose token this request brought."""
+    return cast("User", g.requester)
+
+
+def commands() -> Commands:
+    """What the service can be asked for."""
+    return cast("Commands", current_app.extensions["commands"])

@@ -1,0 +1,73 @@
+"""What all routes of the API share in the OpenAPI document: how to name an answer, a problem, and who may ask."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask_openapi.blueprint import APIBlueprint
+from flask_openapi.models.info import Info
+from flask_openapi.models.security_scheme import SecurityScheme
+
+from app.web.problems import MEDIA_TYPE
+from app.web.schemas import Problem
+
+INFO: Final = Info(
+    title="Pausable operations",
+    version="1.0.0",
+    description="Start long operations, watch them, pause them, and resume them where they stood.",
+)
+SECURITY_SCHEMES: Final[dict[str, SecurityScheme | dict[str, Any]]] = {
+    "token": SecurityScheme(type="http", scheme="bearer", description="The token of a user.")
+}
+
+#: The problems of a request that has a body.
+OF_A_BODY: Final = (400, 413, 415)
+
+_REASONS: Final = {
+    400: "The request is malformed",
+    401: "A valid token is needed",
+    404: "There is no such thing, or it is not the requester's",
+    405: "This address does not know that method",
+    409: "The operation cannot do that where it stands",
+    412: "The operation has changed since it was read",
+    413: "The body is too large",
+    415: "The body is of the wrong media type",
+    422: "A part of the request cannot be used",
+    500: "The service failed",
+    503: "The service is not ready",
+}
+
+
+def problems(*statuses: int) -> dict[Any, Any]:
+    """The problems that a route can answer with."""
+    return {status: _referring(_REASONS[status], Problem.__name__, MEDIA_TYPE) for status in statuses}
+
+
+def answering(what: str, schema: type | None = None, *headers: str) -> dict[str, Any]:
+    """An answer of a shape that another one of the same route has brought into the document."""
+    described = {name: {"schema": {"type": "string"}, "description": _HEADERS[name]} for name in headers}
+    content = _referring(what, schema.__name__, "application/json") if schema else {"description": what}
+    return content | {"headers": described}
+
+
+def api(name: str, what: str, *, needs_token: bool = True) -> APIBlueprint:
+    """A blueprint whose routes are in the document, under a heading of that name."""
+    return APIBlueprint(
+        name,
+        __name__,
+        abp_tags=[{"name": name, "description": what}],
+        abp_security=[{"token": []}] if needs_token else [],
+        abp_responses=problems(401, 405, 422, 500) if needs_token else problems(405, 422, 500),
+        operation_id_callback=lambda *, name, path, method: name,  # noqa: ARG005
+    )
+
+
+def _referring(what: str, schema: str, media_type: str) -> dict[str, Any]:
+    return {"description": what, "content": {media_type: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
+
+
+_HEADERS: Final = {
+    "ETag": "The operation's version, quoted.",
+    "Location": "Where the operation is.",
+    "Link": 'The next page, with rel="next".',
+}

@@ -1,0 +1,49 @@
+"""What an operation consists of and what happened to it: steps, events, workflow.json."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from app.web.answering import answer, next_page, page_answer
+from app.web.auth import commands, demand_token, requester
+from app.web.describing import api, problems
+from app.web.presenting import event, page, step
+from app.web.reading import reads_request
+from app.web.schemas import EventPage, OperationPath, PageQuery, StepPage
+
+history = api("history", "Steps, events and the portable document.")
+history.before_request(demand_token)
+
+
+@history.get("/operations/<id:operation_id>/steps", responses={200: StepPage, **problems(404)})
+@reads_request
+def list_steps(path: OperationPath, query: PageQuery) -> Response:
+    """List an operation's steps in topological order."""
+    after = -1 if query.after is None else query.after
+    found = commands().steps(requester(), path.operation_id, after=after, limit=query.limit + 1)
+    shown = found[: query.limit]
+    following = next_page({"after": shown[-1].number, "limit": query.limit}) if len(found) > query.limit else None
+    return page_answer(page("steps", map(step, shown), following), following)
+
+
+@history.get("/operations/<id:operation_id>/events", responses={200: EventPage, **problems(404)})
+@reads_request
+def list_events(path: OperationPath, query: PageQuery) -> Response:
+    """List what happened to an operation: who changed what, from where to where, and why."""
+    found = commands().events(requester(), path.operation_id, after=query.after or 0, limit=query.limit + 1)
+    shown = found[: query.limit]
+    following = next_page({"after": shown[-1].id, "limit": query.limit}) if len(found) > query.limit else None
+    return page_answer(page("events", map(event, shown), following), following)
+
+
+_DOCUMENT = {
+    "description": "The bytes as they were written",
+    "content": {"application/json": {"schema": {"type": "object"}}},
+}
+
+
+@history.get("/operations/<id:operation_id>/workflow.json", responses={200: _DOCUMENT, **problems(404, 409)})
+@reads_request
+def workflow_document(path: OperationPath) -> Response:
+    """Give the workflow.json of a paused operation: all that is needed to go on elsewhere."""
+    return answer(commands().document(requester(), path.operation_id))

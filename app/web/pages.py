@@ -1,0 +1,39 @@
+"""The pages beside the API: its description for machines and for people, and the files that they need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, cast
+
+from flask import Blueprint, Response, current_app, redirect, request
+from flask_openapi.openapi import OpenAPI
+from pydantic_core import to_json
+from werkzeug.wrappers import Response as Redirect
+
+from app.web.answering import CONTENT_POLICY, answer
+
+STATIC: Final = Path(__file__).parent / "static"
+
+pages = Blueprint("pages", __name__, static_folder=STATIC, static_url_path="/static")
+
+#: Swagger UI's style sheet has its arrows written into it as images.
+_DOCS_POLICY: Final = f"{CONTENT_POLICY}; img-src 'self' data:"
+
+
+@pages.get("/")
+def home() -> Redirect:
+    """Lead to the docs."""
+    return redirect(f"{request.script_root}/docs")
+
+
+@pages.get("/docs")
+def docs() -> Response:
+    """Give the page that shows the API and lets one try it; all it needs comes from here."""
+    page = (STATIC / "docs.html").read_bytes()
+    return current_app.response_class(page, headers={"Content-Security-Policy": _DOCS_POLICY})
+
+
+@pages.get("/openapi.json")
+def openapi() -> Response:
+    """Give the OpenAPI document."""
+    return answer(to_json(cast("OpenAPI", current_app).api_doc))

@@ -1,0 +1,135 @@
+"""What people are shown, as JSON text: rows of the store become the shapes of `schemas`.
+
+Arguments, results and errors are JSON already where they are kept, and are put in as they stand: they are not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pydantic_core import from_json, to_json
+
+from app.commands import View
+from app.domain.states import Completion
+from app.store.events import Event
+from app.store.operations import Operation
+from app.store.step_queries import Running, StepRow
+from app.workflows.registry import Workflow
+
+_C = Completion
+#: What can be asked of an operation that stands here, and would change it; of one that has ended, nothing.
+_OFFERED: Final = {
+    _C.SCHEDULED: ("pause", "cancel"),
+    _C.IN_PROGRESS: ("pause", "cancel"),
+    _C.REQUESTING_PAUSE: ("resume", "cancel"),
+    _C.PAUSED: ("resume", "cancel"),
+}
+
+
+def operation(view: View, root: str) -> str:
+    """An operation, whole; `root` is where the service is mounted."""
+    one = view.operation
+    said = _summary(one, root) | {"in_flight": [_running(step) for step in view.in_flight]}
+    return _object(said, arguments=one.arguments, result=one.result, error=one.error)
+
+
+def operation_summary(one: Operation, root: str) -> str:
+    """An operation in a list."""
+    return _object(_summary(one, root))
+
+
+def operation_status(view: View) -> str:
+    """Where an operation stands."""
+    one = view.operation
+    said = {
+        "id": one.id,
+        "completion": one.completion,
+        "reason": one.reason,
+        "progress": _progress(one),
+        "in_flight": [_running(step) for step in view.in_flight],
+    }
+    return _object(said)
+
+
+def step(row: StepRow) -> str:
+    """One step."""
+    said = {
+        "number": row.number,
+        "slug": row.slug,
+        "task": from_json(row.signature)["task"],
+        "state": row.state,
+        "pause_point": row.point,
+        "runs": row.runs,
+        "losses": row.losses,
+        "due_at": _time(row.due_at),
+        "started_at": _time(row.started_at),
+        "finished_at": _time(row.finished_at),
+    }
+    return _object(said, result=row.result, error=row.error)
+
+
+def event(one: Event) -> str:
+    """One change."""
+    said = {"id": one.id, "at": _time(one.at), "who": one.who, "step": one.step}
+    return _object(said | {"old": one.old, "new": one.new, "why": one.why})
+
+
+def workflow(one: Workflow) -> str:
+    """A workflow and what it asks for."""
+    said = {"name": one.name, "summary": one.summary, "pause_every": one.pause_every, "parameters": one.schema()}
+    return _object(said)
+
+
+def page(name: str, items: Iterable[str], following: str | None) -> str:
+    """A part of a list, under its name, and where it goes on."""
+    return f'{{"{name}":[{",".join(items)}],"next":{_json(following)}}}'
+
+
+def _summary(one: Operation, root: str) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "workflow": one.workflow,
+        "completion": one.completion,
+        "reason": one.reason,
+        "progress": _progress(one),
+        "requester_id": one.requester_id,
+        "version": one.version,
+        "created_at": _time(one.created_at),
+        "started_at": _time(one.started_at),
+        "finished_at": _time(one.finished_at),
+        "links": _links(one, f"{root}/operations/{one.id}"),
+    }
+
+
+def _links(one: Operation, here: str) -> dict[str, str]:
+    links = {"self": here, "status": f"{here}/status", "steps": f"{here}/steps", "events": f"{here}/events"}
+    links |= {verb: f"{here}/{verb}" for verb in _OFFERED.get(one.completion, ())}
+    return links | {"workflow.json": f"{here}/workflow.json"} if one.completion is _C.PAUSED else links
+
+
+def _progress(one: Operation) -> dict[str, float]:
+    done = one.steps_done
+    return {"done": done, "total": one.steps_total, "percent": done * 1000 // one.steps_total / 10}
+
+
+def _running(one: Running) -> dict[str, Any]:
+    return {"step": one.slug, "started_at": _time(one.started_at), "host": one.host, "process": one.process}
+
+
+def _time(seconds: float | None) -> str | None:
+    """A moment as RFC 3339 has it, in UTC, to the millisecond."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _object(said: dict[str, Any], **written: str | None) -> str:
+    """A JSON object of values, and of those that are written as JSON already."""
+    rest = "".join(f',"{name}":{text or "null"}' for name, text in written.items())
+    return f"{_json(said)[:-1]}{rest}}}"
+
+
+def _json(value: Any) -> str:
+    return to_json(value).decode()

@@ -1,0 +1,113 @@
+"""Every error as RFC 9457 problem+json: one table says which status, type and title each has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from flask import current_app, request
+from pydantic_core import to_json
+from werkzeug.exceptions import HTTPException
+
+from app import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from flask import Flask, Response
+
+MEDIA_TYPE: Final = "application/problem+json"
+#: What a problem's `type` begins with; the slug of its kind follows.
+TYPE_PREFIX: Final = "urn:operations:problem:"
+
+
+class Kind(NamedTuple):
+    """What all problems of one type share."""
+
+    status: int
+    slug: str
+    title: str
+
+
+#: The kind of every error that a request can run into; subclasses share it.
+KINDS: Final[Mapping[type[Exception], Kind]] = {
+    errors.TokenRefused: Kind(401, "token-refused", "A valid token is needed"),
+    errors.OperationNotFound: Kind(404, "operation-not-found", "There is no such operation"),
+    errors.WorkflowUnknown: Kind(404, "workflow-unknown", "There is no such workflow"),
+    errors.BodyMalformed: Kind(400, "body-malformed", "The body is not the JSON that is expected"),
+    errors.RequestInvalid: Kind(422, "request-invalid", "A part of the request cannot be used"),
+    errors.ArgumentsInvalid: Kind(422, "arguments-invalid", "The arguments do not fit the workflow"),
+    errors.CanvasRefused: Kind(422, "canvas-refused", "The workflow cannot be run with these arguments"),
+    errors.IdempotencyKeyReused: Kind(422, "idempotency-key-reused", "The idempotency key belongs to another request"),
+    errors.MoveRefused: Kind(409, "move-refused", "The operation cannot do that where it stands"),
+    errors.DocumentUnusable: Kind(409, "document-unusable", "The workflow.json is missing or altered"),
+    errors.DocumentNotWritten: Kind(409, "document-not-written", "The operation has no workflow.json now"),
+    errors.VersionPassed: Kind(412, "version-passed", "The operation has changed since it was read"),
+    errors.NotReady: Kind(503, "not-ready", "The service is not ready"),
+}
+#: The kinds that HTTP itself brings up, by status.
+HTTP_KINDS: Final[Mapping[int, Kind]] = {
+    kind.status: kind
+    for kind in (
+        Kind(400, "request-malformed", "The request is malformed"),
+        Kind(404, "address-unknown", "There is nothing at this address"),
+        Kind(405, "method-not-allowed", "This address does not know that method"),
+        Kind(413, "body-too-large", "The body is too large"),
+        Kind(415, "media-type-unsupported", "The body is of the wrong media type"),
+        Kind(500, "failure", "The service failed"),
+    )
+}
+_DETAILS: Final[Mapping[int, Callable[[], str]]] = {
+    404: lambda: f"There is nothing at {request.path}; /docs shows what there is.",
+    405: lambda: f"{request.path} cannot be asked with {request.method}; the header Allow names what it can.",
+    413: lambda: f"A body may have {request.max_content_length or 0:,} bytes at the most.",
+    500: lambda: "Something went wrong that should not; the service's log tells what.",
+}
+#: Facts that an error carries and its problem shows, under the same names.
+_FACTS: Final = ("operation_id", "completion", "version", "near", "checks")
+
+
+def register_problems(app: Flask) -> None:
+    """Make the application answer every error with a problem."""
+    for error in KINDS:
+        app.register_error_handler(error, problem_of)
+    app.register_error_handler(HTTPException, _problem_of_http)
+
+
+def problem_of(error: Exception) -> Response:
+    """The answer to an error of ours."""
+    kind = next(KINDS[known] for known in type(error).__mro__ if known in KINDS)
+    answer = _problem(kind, str(error), _facts(error))
+    if isinstance(error, errors.TokenRefused):
+        answer.headers["WWW-Authenticate"] = _challenge(error)
+    return answer
+
+
+def _problem_of_http(error: HTTPException) -> Response | HTTPException:
+    """The answer to an error of HTTP, with the headers that belong to it, such as Allow."""
+    status = error.code or 500
+    if status < 400:  # a redirect
+        return error
+    detail = _DETAILS[status]() if status in _DETAILS else str(error.description)
+    kind = HTTP_KINDS.get(status) or Kind(status, "refused", error.name)
+    answer = _problem(kind, detail, {})
+    answer.headers.extend([(name, value) for name, value in error.get_headers() if name != "Content-Type"])
+    return answer
+
+
+def _problem(kind: Kind, detail: str, facts: Mapping[str, Any]) -> Response:
+    said = {"type": TYPE_PREFIX + kind.slug, "title": kind.title, "status": kind.status, "detail": detail}
+    return current_app.response_class(to_json({**said, **facts}), kind.status, content_type=MEDIA_TYPE)
+
+
+def _facts(error: Exception) -> dict[str, Any]:
+    facts = {name: getattr(error, name) for name in _FACTS if hasattr(error, name)}
+    if isinstance(error, errors.ArgumentsInvalid):
+        facts["errors"] = [{"in": "body", **fault, "field": f"arguments.{fault['field']}"} for fault in error.faults]
+    if isinstance(error, errors.RequestInvalid):
+        facts["errors"] = error.faults
+    return facts
+
+
+def _challenge(error: errors.TokenRefused) -> str:
+    """What RFC 6750 has a server say: only a request that did bring a token is told that it was wrong."""
+    return 'Bearer realm="operations"' + (', error="invalid_token"' if error.is_given else "")

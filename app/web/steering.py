@@ -1,0 +1,103 @@
+"""Steering: to pause, resume and cancel an operation."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from flask import Response, current_app, request
+
+from app.commands import View
+from app.domain.states import Completion
+from app.web.answering import expected_version, tagged
+from app.web.auth import commands, demand_token, requester
+from app.web.describing import OF_A_BODY, answering, api, problems
+from app.web.presenting import operation
+from app.web.reading import reads_request
+from app.web.schemas import (
+    CancelRequest,
+    MoveHeader,
+    Operation,
+    OperationPath,
+    PauseQuery,
+    PauseRequest,
+    ResumeRequest,
+)
+from app.web.waiting import WaitingRoom
+
+steering = api("steering", "Pause, resume, cancel.")
+steering.before_request(demand_token)
+
+
+def _moving(accepted: str) -> dict[Any, Any]:
+    return {200: Operation, 202: answering(accepted, Operation, "ETag"), **problems(*OF_A_BODY, 404, 409, 412)}
+
+
+def _optional_body(model: type) -> dict[str, Any]:
+    reference = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"required": False, "content": {"application/json": {"schema": reference}}}
+
+
+@steering.post(
+    "/operations/<id:operation_id>/pause",
+    description="200: it is PAUSED, or was asked to pause before, or came to its end meanwhile. "
+    "With `wait`, the answer comes once it is PAUSED or has ended, and is 202 if neither is so by then.",
+    responses=_moving("A pause is requested; `in_flight` names the steps that it waits for"),
+    request_body=_optional_body(PauseRequest),
+)
+@reads_request
+def pause_operation(path: OperationPath, query: PauseQuery, header: MoveHeader, body: PauseRequest) -> Response:
+    """Pause an operation."""
+    version = _version(path, header)
+    view, is_new = commands().pause(requester(), path.operation_id, reason=body.reason, version=version)
+    if query.wait and _is_pausing(view):
+        view = _after_waiting(path.operation_id, query.wait)
+        is_new = True
+    return _answer(view, 202 if is_new and _is_pausing(view) else 200)
+
+
+@steering.post(
+    "/operations/<id:operation_id>/resume",
+    description="200: it runs already.",
+    responses=_moving("It goes on; a pause that had not taken effect yet is withdrawn"),
+    request_body=_optional_body(ResumeRequest),
+)
+@reads_request
+def resume_operation(path: OperationPath, header: MoveHeader, body: ResumeRequest) -> Response:  # noqa: ARG001
+    """Let an operation go on where it stood."""
+    view, is_new = commands().resume(requester(), path.operation_id, version=_version(path, header))
+    return _answer(view, 202 if is_new else 200)
+
+
+@steering.post(
+    "/operations/<id:operation_id>/cancel",
+    description="200: that was asked before.",
+    responses=_moving("A cancel is requested; one that nothing runs of is CANCELLED at once"),
+    request_body=_optional_body(CancelRequest),
+)
+@reads_request
+def cancel_operation(path: OperationPath, header: MoveHeader, body: CancelRequest) -> Response:
+    """Cancel an operation: it never runs again."""
+    version = _version(path, header)
+    view, is_new = commands().cancel(requester(), path.operation_id, reason=body.reason, version=version)
+    return _answer(view, 202 if is_new else 200)
+
+
+def _version(path: OperationPath, header: MoveHeader) -> int | None:
+    if header.if_match is None:
+        return None
+    return expected_version(commands().show(requester(), path.operation_id).operation, header.if_match)
+
+
+def _after_waiting(operation_id: int, seconds: float) -> View:
+    who, known = requester(), commands()
+    room = cast("WaitingRoom", current_app.extensions["waiting_room"])
+    room.wait_until(lambda: known.completion(operation_id) is not Completion.REQUESTING_PAUSE, seconds)
+    return known.show(who, operation_id)
+
+
+def _is_pausing(view: View) -> bool:
+    return view.operation.completion is Completion.REQUESTING_PAUSE
+
+
+def _answer(view: View, status: int) -> Response:
+    return tagged(view.operation, operation(view, request.script_root), status)

@@ -1,0 +1,61 @@
+"""Workflows for the tests of the web: one that fails, one that takes anything, and some that cannot be started."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from celery import chain
+
+from app.workflows import Canvas, step, workflow
+
+
+@step
+def give(value: Any = None) -> Any:
+    return value
+
+
+@step
+def wait_at(value: Any, gate: str) -> Any:
+    """Wait until the gate, a file, is there."""
+    until = time.monotonic() + 20
+    while not Path(gate).exists():
+        assert time.monotonic() < until, f"nobody opened {gate}"
+        time.sleep(0.001)
+    return value
+
+
+@step
+def fail(_value: Any = None) -> None:
+    raise ArithmeticError("no such number")
+
+
+@workflow("three")
+def three(value: Any = None) -> Canvas:
+    """Hand a value on, three times."""
+    return chain(give.s(value), give.s(), give.s())
+
+
+@workflow("gate")
+def gate(gate: str, after: int = 2) -> Canvas:
+    """Wait at a gate, and then take so many steps more."""
+    return chain(wait_at.s(1, gate), *(give.s() for _ in range(after)))
+
+
+@workflow("fails")
+def fails() -> Canvas:
+    """Fail at the second step."""
+    return give.s(1) | fail.s() | give.s()
+
+
+@workflow("without-steps")
+def without_steps() -> Canvas:
+    """A canvas that no operation can be made of."""
+    return chain()
+
+
+@workflow("raises")
+def raises(path: str) -> Canvas:
+    """A recipe that cannot be followed."""
+    raise FileNotFoundError(f"no file {path}")
