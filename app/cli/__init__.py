@@ -1,0 +1,35 @@
+"""The commands for the terminal: `flask operations`, `flask users` and `flask db`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.cli import database, reading, steering, users
+from app.cli.refusals import CommandGroup, told_plainly
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+__all__ = ["register_commands", "told_plainly"]
+
+operations = CommandGroup("operations", help="Start, watch, pause and resume operations.")
+for command in (
+    steering.start,
+    reading.list_,
+    reading.show,
+    reading.watch_,
+    steering.pause,
+    steering.resume,
+    steering.cancel,
+    steering.rebuild,
+    reading.steps,
+    reading.events,
+    reading.workflows,
+):
+    operations.add_command(command)
+
+
+def register_commands(flask: Flask) -> None:
+    """Put the commands behind the `flask` of this application."""
+    for group in (operations, users.users, database.database):
+        flask.cli.add_command(group)

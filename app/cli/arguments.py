@@ -1,0 +1,104 @@
+"""A workflow's arguments as they are written on a command line: KEY=VALUE, and JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    Schema = Mapping[str, Any]
+
+_NOT_JSON: Final = object()
+_TYPES: Final = {
+    "NoneType": "null",
+    "bool": "boolean",
+    "int": "integer",
+    "str": "string",
+    "list": "array",
+    "dict": "object",
+}
+
+
+def arguments_of(pairs: Sequence[str], text: str | None, schema: Schema) -> dict[str, Any]:
+    """The arguments that `text`, a JSON object, and KEY=VALUE pairs give, each value fitted to the workflow's schema.
+
+    Only how they are written is judged here; what they are, the workflow judges. Raises click.UsageError.
+    """
+    arguments = {} if text is None else _object(text)
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"{pair!r} is not written as KEY=VALUE.")
+        if name in arguments:
+            raise click.UsageError(f"{name!r} is given twice.")
+        arguments[name] = fitted(value, schema.get("properties", {}).get(name, {}), schema.get("$defs", {}))
+    return arguments
+
+
+def fitted(text: str, schema: Schema, definitions: Schema) -> Any:
+    """The value that a text stands for where the schema asks for one.
+
+    It is read as JSON where that gives a type the schema takes; else it is parted at its commas for a list, or is
+    the text itself.
+    """
+    leaves = list(_leaves(schema, definitions))
+    value = _read(text)
+    if value is not _NOT_JSON and any(_takes(leaf, value) for leaf in leaves):
+        return value
+    if any(_takes(leaf, text) for leaf in leaves):
+        return text
+    if lists := [leaf for leaf in leaves if _takes(leaf, [])]:
+        parts = text.split(",") if text else []
+        return [fitted(part.strip(), _item(lists[0], place), definitions) for place, part in enumerate(parts)]
+    return text if value is _NOT_JSON else value
+
+
+def _object(text: str) -> dict[str, Any]:
+    value = _read(text)
+    if not isinstance(value, dict):
+        raise click.UsageError(f'--arguments is not a JSON object, such as {{"start": 1}}: {text:.80}')
+    return value
+
+
+def _read(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return _NOT_JSON
+
+
+def _refuse(word: str) -> None:
+    """NaN and the infinities are words of Python's own that JSON does not know."""
+    raise ValueError(word)
+
+
+def _leaves(schema: Schema, definitions: Schema) -> Iterator[Schema]:
+    """The schemas that a schema is a choice of, references followed."""
+    if reference := schema.get("$ref"):
+        yield from _leaves(definitions.get(str(reference).rpartition("/")[2], {}), definitions)
+    elif choices := schema.get("anyOf") or schema.get("oneOf"):
+        for choice in choices:
+            yield from _leaves(choice, definitions)
+    else:
+        yield schema
+
+
+def _takes(leaf: Schema, value: object) -> bool:
+    """Whether values of this one's type are taken; a schema that names no type takes any."""
+    if "type" not in leaf:
+        values = leaf.get("enum", [leaf["const"]] if "const" in leaf else [value])
+        return value in values
+    types = [leaf["type"]] if isinstance(leaf["type"], str) else leaf["type"]
+    given = _TYPES.get(type(value).__name__, "number")
+    return given in types or (given == "integer" and "number" in types)
+
+
+def _item(leaf: Schema, place: int) -> Schema:
+    """The schema of a list's item."""
+    first: Sequence[Schema] = leaf.get("prefixItems", ())
+    item: Schema = first[place] if place < len(first) else leaf.get("items", {})
+    return item

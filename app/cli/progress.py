@@ -1,0 +1,90 @@
+"""An operation in words: where it stands, how far it is, what runs, and what a person may do next."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from app import clock
+from app.cli.printing import duration
+from app.domain.states import Completion
+
+if TYPE_CHECKING:
+    from app.commands import View
+    from app.store.operations import Operation
+    from app.store.step_queries import Running
+
+#: In flight steps that are named; of more, only the number is told.
+_NAMED: Final = 4
+
+
+def standing(view: View) -> str:
+    """One sentence: which operation, where it stands and why, how far it is, and what of it runs."""
+    operation = view.operation
+    parts = [f"Operation {operation.id} is {operation.completion}", far(operation), running(view)]
+    if operation.reason and operation.completion in (Completion.REQUESTING_PAUSE, Completion.PAUSED):
+        parts.append(f"reason: {operation.reason.rstrip('.')}")
+    return "; ".join(filter(None, parts)) + "."
+
+
+def count(operation: Operation) -> str:
+    """How many of its steps have ended, of how many; empty where the rest never will: those count as ended too."""
+    if operation.completion in (Completion.CANCELLED, Completion.FAILED):
+        return ""
+    return f"{done(operation)}/{operation.steps_total}"
+
+
+def far(operation: Operation) -> str:
+    """The same in words and in percent, rounded down: 100 only when all have ended."""
+    if not count(operation):
+        return ""
+    return f"{done(operation)} of {operation.steps_total} steps, {100 * done(operation) // operation.steps_total} %"
+
+
+def done(operation: Operation) -> int:
+    """How many of its steps have ended."""
+    return operation.steps_done
+
+
+def running(view: View) -> str:
+    """The steps that run and for how long, or why none does."""
+    if not view.in_flight:
+        return "waits for a worker" if view.operation.completion is Completion.SCHEDULED else ""
+    named = [f"{step.slug} ({duration(clock.now() - step.started_at)})" for step in view.in_flight[:_NAMED]]
+    others = len(view.in_flight) - len(named)
+    return f"running: {', '.join(named)}" + (f" and {others} more" if others else "")
+
+
+def holder(step: Running) -> str:
+    """Where a step runs, and for how long."""
+    where = f" on {step.host}" if step.host else ""
+    process = f", process {step.process}" if step.process else ""
+    return f"{step.slug}{where}{process}, for {duration(clock.now() - step.started_at)}"
+
+
+def lasted(operation: Operation) -> float | None:
+    """The seconds from its first step to its end, or to now; None while it has not begun or is PAUSED."""
+    if operation.started_at is None or operation.completion is Completion.PAUSED:
+        return None
+    return (operation.finished_at or clock.now()) - operation.started_at
+
+
+def failure(operation: Operation) -> dict[str, Any]:
+    """What made it fail: `step`, `type`, `message`, `traceback`; empty where nothing did."""
+    facts: dict[str, Any] = json.loads(operation.error) if operation.error else {}
+    return facts
+
+
+def advice(operation: Operation) -> str:
+    """The command that people mostly want next; none where the operation has simply ended."""
+    match operation.completion:
+        case Completion.PAUSED:
+            return f"`flask operations resume {operation.id}` lets it go on."
+        case Completion.COMPLETED:
+            return f"`flask operations show {operation.id} --result` prints its result."
+        case Completion.FAILED:
+            return f"`flask operations show {operation.id}` tells more."
+        case Completion.CANCELLED:
+            return ""
+        case _:
+            return f"`flask operations watch {operation.id}` follows it."

@@ -1,0 +1,213 @@
+"""The commands of `flask operations` that only look."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from app import clock
+from app.cli.people import acting, commands, look_at, names, operation_argument, user_option
+from app.cli.printing import Column, duration, hint, moment, say, table
+from app.cli.progress import count, failure, far, holder, lasted
+from app.cli.watching import watch
+from app.domain.states import Completion
+from app.errors import ResultMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.commands import View
+    from app.store.operations import Operation
+    from app.store.step_queries import StepRow
+
+#: Lines of a result that `show` prints.
+_LINES: Final = 20
+_OPERATIONS: Final = (
+    Column("id", right=True),
+    Column("workflow", keep=5, cut=True),
+    Column("completion"),
+    Column("progress", keep=4),
+    Column("requester", keep=2),
+    Column("created", keep=3),
+    Column("took", keep=1, right=True),
+)
+_STEPS: Final = (
+    Column("number", keep=1, right=True),
+    Column("step", cut=True),
+    Column("state"),
+    Column("runs", keep=2, right=True),
+    Column("started", keep=3),
+    Column("took", keep=4, right=True),
+    Column("error", keep=5, cut=True),
+)
+_EVENTS: Final = (
+    Column("id", keep=1, right=True),
+    Column("when", keep=3),
+    Column("who", keep=2),
+    Column("what", cut=True),
+    Column("from", keep=4),
+    Column("to"),
+    Column("why", keep=5, cut=True),
+)
+_limit = click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="So many at most.")
+
+
+class _Completion(click.ParamType[Completion]):
+    """A completion, in any case, its words parted by spaces, `-` or `_`."""
+
+    name = "completion"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Completion:
+        """The completion that was meant; any other word is a misuse."""
+        try:
+            return Completion(value.upper().replace("-", " ").replace("_", " "))
+        except ValueError:
+            known = ", ".join(one.lower().replace(" ", "-") for one in Completion)
+            return self.fail(f"{value!r} is none of {known}.", param, ctx)
+
+
+@click.command("list")
+@click.option("--completion", "completions", type=_Completion(), multiple=True, help="Only those that stand so.")
+@click.option("--workflow", metavar="NAME", help="Only those of this workflow.")
+@_limit
+@click.option("--after", metavar="ID", type=click.IntRange(1, 2**63 - 1), help="Only those that follow it in the list.")
+@user_option
+def list_(
+    completions: tuple[Completion, ...], workflow: str | None, limit: int, after: int | None, user_name: str | None
+) -> None:
+    """List operations, the newest first."""
+    user = acting(user_name)
+    found = commands().list(user, completions=completions, workflow=workflow, before_id=after, limit=limit + 1)
+    called = names()
+    table(_OPERATIONS, [_operation_row(one, called) for one in found[:limit]])
+    if len(found) > limit:
+        hint(f"There are more: --after {found[limit - 1].id}")
+
+
+@click.command("show")
+@operation_argument
+@click.option("--result", "is_result", is_flag=True, help="Print its result alone, whole, as JSON.")
+@user_option
+def show(operation_id: int, is_result: bool, user_name: str | None) -> None:
+    """Show operation ID.
+
+    It tells where the operation stands, what of it runs, and its result or error.
+    """
+    view = commands().show(acting(user_name), operation_id)
+    if is_result:
+        return say(_whole_result(view.operation))
+    for title, value in _facts(view):
+        if value:
+            say(f"{title}{value}" if value.startswith("\n") else f"{title:<11}{value}")
+    return None
+
+
+@click.command("watch")
+@operation_argument
+@user_option
+def watch_(operation_id: int, user_name: str | None) -> None:
+    """Follow operation ID until it rests.
+
+    It rests when it has ended or is PAUSED. Ctrl-C stops the watching alone: the operation goes on. The exit status
+    is 0 when it is COMPLETED, 1 when FAILED or CANCELLED, 3 when PAUSED.
+    """
+    watch(look_at(acting(user_name), operation_id))
+
+
+@click.command("steps")
+@operation_argument
+@_limit
+@click.option("--after", metavar="NUMBER", type=click.IntRange(-1), default=-1, help="Only those behind this number.")
+@user_option
+def steps(operation_id: int, limit: int, after: int, user_name: str | None) -> None:
+    """List the steps of operation ID.
+
+    Each stands behind those that it waits for.
+    """
+    found = commands().steps(acting(user_name), operation_id, after=after, limit=limit + 1)
+    table(_STEPS, [_step_row(one) for one in found[:limit]])
+    if len(found) > limit:
+        hint(f"There are more: --after {found[limit - 1].number}")
+
+
+@click.command("events")
+@operation_argument
+@_limit
+@click.option("--after", metavar="EVENT", type=click.IntRange(0), default=0, help="Only those behind this one.")
+@user_option
+def events(operation_id: int, limit: int, after: int, user_name: str | None) -> None:
+    """List the history of operation ID.
+
+    It tells who moved it or a step of it, when, from where to where, and why.
+    """
+    found = commands().events(acting(user_name), operation_id, after=after, limit=limit + 1)
+    rows = [(one.id, moment(one.at), one.who, one.step or "operation", one.old, one.new, one.why) for one in found]
+    table(_EVENTS, rows[:limit])
+    if len(found) > limit:
+        hint(f"There are more: --after {found[limit - 1].id}")
+
+
+@click.command("workflows")
+def workflows() -> None:
+    """List the workflows there are.
+
+    Of their parameters, those in brackets may be left out.
+    """
+    rows = []
+    for one in commands().workflows:
+        schema = one.schema()
+        needed = schema.get("required", [])
+        parameters = [name if name in needed else f"[{name}]" for name in schema["properties"]]
+        rows.append((one.name, " ".join(parameters), one.summary))
+    table((Column("workflow"), Column("parameters", keep=2, cut=True), Column("what it does", keep=1, cut=True)), rows)
+
+
+def _operation_row(one: Operation, called: dict[int, str]) -> tuple[object, ...]:
+    requester = called.get(one.requester_id)
+    when = moment(one.created_at), duration(lasted(one))
+    return one.id, one.workflow, one.completion, count(one), requester, *when
+
+
+def _step_row(one: StepRow) -> tuple[object, ...]:
+    took = None if one.started_at is None else (one.finished_at or clock.now()) - one.started_at
+    error = json.loads(one.error) if one.error else {}
+    fault = ": ".join(error[part] for part in ("type", "message") if error.get(part))
+    return one.number, one.slug, one.state, one.runs, moment(one.started_at), duration(took), fault
+
+
+def _facts(view: View) -> Iterator[tuple[str, str]]:
+    operation = view.operation
+    yield "operation", str(operation.id)
+    yield "workflow", operation.workflow
+    yield "completion", operation.completion
+    yield "reason", operation.reason or ""
+    yield "progress", far(operation)
+    for step in view.in_flight:
+        yield "running", holder(step)
+    yield "requester", names().get(operation.requester_id, "")
+    yield "created", moment(operation.created_at)
+    yield "started", moment(operation.started_at)
+    yield "finished", moment(operation.finished_at)
+    yield "took", duration(lasted(operation))
+    yield "arguments", json.dumps(json.loads(operation.arguments), ensure_ascii=False)
+    yield "document", operation.workflow_store or ""
+    yield from _ending(operation)
+
+
+def _ending(operation: Operation) -> Iterator[tuple[str, str]]:
+    if fault := failure(operation):
+        yield "failed in", fault["step"]
+        yield "error", f"{fault['type']}: {fault['message']}"
+        yield "traceback", f"\n{fault['traceback'].rstrip()}" if fault.get("traceback") else ""
+    elif operation.completion is Completion.COMPLETED:
+        lines = _whole_result(operation).splitlines()
+        more = [f"... {len(lines) - _LINES} more lines: --result prints all"] if len(lines) > _LINES else []
+        yield "result", "\n".join(["", *lines[:_LINES], *more] if len(lines) > 1 else lines)
+
+
+def _whole_result(operation: Operation) -> str:
+    if operation.completion is not Completion.COMPLETED:
+        raise ResultMissing(operation.id, operation.completion)
+    return json.dumps(json.loads(operation.result or "null"), ensure_ascii=False, indent=2)

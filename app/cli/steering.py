@@ -1,0 +1,105 @@
+"""The commands of `flask operations` that change operations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.arguments import arguments_of
+from app.cli.people import acting, commands, look_at, operation_argument, user_option
+from app.cli.printing import hint, say
+from app.cli.progress import advice, standing
+from app.cli.watching import until_rest, watch
+from app.domain.states import Completion
+
+if TYPE_CHECKING:
+    from app.commands import View
+
+
+@click.command("start")
+@click.argument("workflow")
+@click.argument("pairs", metavar="[KEY=VALUE]...", nargs=-1)
+@click.option("--arguments", "text", metavar="JSON", help="The arguments as a JSON object; KEY=VALUE adds to it.")
+@click.option("--watch", "is_watched", is_flag=True, help="Follow it until it rests.")
+@user_option
+def start(workflow: str, pairs: tuple[str, ...], text: str | None, is_watched: bool, user_name: str | None) -> None:
+    """Start an operation of WORKFLOW.
+
+    A value is read as JSON where the workflow asks for more than text; a list may be parted by commas:
+    `start count-by path=people.csv by=company,gender chunks=20`.
+    """
+    schema = commands().workflows.get(workflow).schema()
+    arguments = arguments_of(pairs, text, schema)
+    user = acting(user_name)
+    view, _ = commands().start(user, workflow, arguments)
+    say(_accepted(view))
+    if is_watched:
+        watch(look_at(user, view.operation.id))
+    hint(advice(view.operation))
+
+
+@click.command("pause")
+@operation_argument
+@click.option("--reason", metavar="TEXT", help="Why; the history keeps it.")
+@click.option("--wait", "seconds", metavar="SECONDS", type=click.FloatRange(min=0), help="Wait so long for PAUSED.")
+@user_option
+def pause(operation_id: int, reason: str | None, seconds: float | None, user_name: str | None) -> None:
+    """Pause operation ID.
+
+    It is PAUSED once the steps that run have ended. With --wait the exit status is 1 if that takes longer.
+    """
+    user = acting(user_name)
+    view, is_new = commands().pause(user, operation_id, reason=reason)
+    if seconds is not None:
+        view = until_rest(look_at(user, operation_id), seconds)
+    if seconds is not None and view.operation.completion is not Completion.PAUSED:
+        raise click.ClickException(f"Not PAUSED after {seconds:g} s: {standing(view)}")
+    _tell(view, is_new or seconds is not None)
+
+
+@click.command("resume")
+@operation_argument
+@user_option
+def resume(operation_id: int, user_name: str | None) -> None:
+    """Let operation ID go on.
+
+    A pause that is still requested is withdrawn.
+    """
+    _tell(*commands().resume(acting(user_name), operation_id))
+
+
+@click.command("cancel")
+@operation_argument
+@click.option("--reason", metavar="TEXT", help="Why; the history keeps it.")
+@user_option
+def cancel(operation_id: int, reason: str | None, user_name: str | None) -> None:
+    """Cancel operation ID.
+
+    It is CANCELLED once the steps that run have ended.
+    """
+    _tell(*commands().cancel(acting(user_name), operation_id, reason=reason))
+
+
+@click.command("rebuild")
+@operation_argument
+@user_option
+def rebuild(operation_id: int, user_name: str | None) -> None:
+    """Write workflow.json of operation ID anew.
+
+    The operation must be PAUSED; the document is made from the database.
+    """
+    view = commands().rebuild(acting(user_name), operation_id)
+    say(f"Wrote {view.operation.workflow_store}.")
+    hint(advice(view.operation))
+
+
+def _accepted(view: View) -> str:
+    if view.operation.completion is Completion.SCHEDULED:
+        return f"Operation {view.operation.id} is accepted and waits for a worker."
+    return standing(view)
+
+
+def _tell(view: View, is_new: bool) -> None:
+    say(standing(view) if is_new else f"Nothing changed: {standing(view)}")
+    hint(advice(view.operation))
