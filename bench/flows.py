@@ -1,0 +1,60 @@
+"""The workflows that are measured: steps that do nothing, and steps that take a while and keep a journal."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from app.workflows import Canvas, chain, group, step, workflow
+
+
+@step
+def noop(value: Any = None) -> Any:
+    """Nothing."""
+    return value
+
+
+@step
+def add(value: int, other: int) -> int:
+    """Next to nothing."""
+    return value + other
+
+
+@step
+def nap(value: int, seconds: float) -> int:
+    """Sleep, and tell the journal when that began and ended, on the clock that all processes share."""
+    _note("start")
+    time.sleep(seconds)
+    _note("end")
+    return value
+
+
+@workflow("bench-chain")
+def noops(length: int = 5) -> Canvas:
+    """A chain of steps that do nothing."""
+    return chain(noop.s(1), *(noop.s() for _ in range(length - 1)))
+
+
+@workflow("bench-unpausable", pause_every=0)
+def unpausable(length: int = 5) -> Canvas:
+    """The same without pause points."""
+    return chain(noop.s(1), *(noop.s() for _ in range(length - 1)))
+
+
+@workflow("bench-fan")
+def fan(width: int = 10) -> Canvas:
+    """One step, a group, one step."""
+    return noop.s(1) | group(add.s(number) for number in range(width)) | noop.s()
+
+
+@workflow("bench-naps")
+def naps(length: int = 100, seconds: float = 0.05) -> Canvas:
+    """A chain of steps that take their time."""
+    return chain(nap.s(1, seconds), *(nap.s(seconds) for _ in range(length - 1)))
+
+
+def _note(what: str) -> None:
+    journal = os.open(os.environ["BENCH_JOURNAL"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(journal, f"{what} {time.monotonic():.6f}\n".encode())
+    os.close(journal)
