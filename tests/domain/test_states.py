@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+
+from app.domain.states import (
+    CLAIMABLE,
+    ENDED,
+    FINAL,
+    IDLE,
+    OPERATION_MOVES,
+    REQUESTING,
+    STEP_MOVES,
+    Completion,
+    StepState,
+    sources_of,
+    step_sources_of,
+)
+
+
+@pytest.mark.parametrize("completion", Completion)
+def test_an_operation_moves_on_exactly_when_it_has_not_ended(completion: Completion) -> None:
+    targets = {end for source, end in OPERATION_MOVES if source is completion}
+
+    assert bool(targets) == (completion not in ENDED)
+
+
+@pytest.mark.parametrize("state", StepState)
+def test_a_step_moves_on_exactly_when_its_state_is_not_final(state: StepState) -> None:
+    targets = {end for source, end in STEP_MOVES if source is state}
+
+    assert bool(targets) == (state not in FINAL)
+
+
+@pytest.mark.parametrize("sentence", [*OPERATION_MOVES.values(), *STEP_MOVES.values()])
+def test_every_move_says_in_a_sentence_when_it_happens(sentence: str) -> None:
+    assert sentence[0].isupper()
+    assert sentence.endswith(".")
+
+
+def reachable(start: Completion) -> set[Completion]:
+    found, new = set[Completion](), {start}
+    while new:
+        found |= new
+        new = {end for source, end in OPERATION_MOVES if source in new} - found
+    return found
+
+
+def test_from_its_start_an_operation_can_come_to_every_completion() -> None:
+    assert reachable(Completion.SCHEDULED) == set(Completion)
+
+
+@pytest.mark.parametrize("completion", sorted(set(Completion) - ENDED))
+def test_wherever_an_operation_stands_it_can_be_cancelled(completion: Completion) -> None:
+    assert Completion.CANCELLED in reachable(completion)
+
+
+def test_what_is_asked_to_pause_or_cancel_is_not_claimable() -> None:
+    assert not REQUESTING & CLAIMABLE
+    assert REQUESTING | CLAIMABLE | ENDED | {Completion.PAUSED} == set(Completion)
+
+
+def test_a_step_is_final_idle_or_runs() -> None:
+    assert FINAL | IDLE | {StepState.RUNNING} == set(StepState)
+    assert not FINAL & IDLE
+
+
+def test_the_sources_of_a_move_are_those_of_the_table() -> None:
+    assert sources_of(Completion.PAUSED) == {Completion.REQUESTING_PAUSE}
+    assert sources_of(Completion.SCHEDULED) == frozenset()
+    assert step_sources_of(StepState.RETRYING) == {StepState.RUNNING, StepState.PENDING}
+
+
+def test_the_words_are_those_of_the_contract() -> None:
+    words = "SCHEDULED, IN PROGRESS, REQUESTING PAUSE, PAUSED, REQUESTING CANCEL, CANCELLED, COMPLETED, FAILED"
+    assert ", ".join(Completion) == words

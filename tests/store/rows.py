@@ -1,0 +1,72 @@
+"""Rows for the tests of the store: an operation, and steps that stand where the test wants them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+
+from app.domain.states import Completion, StepState
+from app.store.operations import insert_operation
+from app.store.steps import insert_steps
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+NOW = 1_800_000_000.0
+
+
+def add_operation(tx: Connection, completion: Completion = Completion.SCHEDULED, **columns: Any) -> int:
+    """An operation of the user 1, who is added where there is none."""
+    tx.execute(text("INSERT OR IGNORE INTO user (id, name, role, created_at) VALUES (1, 'ada', 'admin', 0)"))
+    row = {
+        "requester_id": 1,
+        "completion": completion,
+        "workflow": "adding",
+        "arguments": "{}",
+        "version": 1,
+        "steps_total": 3,
+        "steps_left": 3,
+        "steps_done": 0,
+        "outcome": "2",
+        "created_at": NOW,
+        "idempotency_key": None,
+        "request_digest": None,
+    }
+    return insert_operation(tx, row | columns)
+
+
+def step_row(operation_id: int, number: int, state: StepState = StepState.PENDING, **columns: Any) -> dict[str, Any]:
+    row = {
+        "operation_id": operation_id,
+        "number": number,
+        "slug": f"add-{number}",
+        "state": state,
+        "claim": 0,
+        "losses": 0,
+        "runs": 0,
+        "retries": 0,
+        "waiting": 0,
+        "signature": '{"task":"add"}',
+        "inputs": None,
+        "point": None,
+        "clause": None,
+        "callback": None,
+        "passed": False,
+        "due_at": None,
+        "publishes": 0,
+    }
+    return row | columns
+
+
+def add_steps(tx: Connection, operation_id: int, *states: StepState, **columns: Any) -> None:
+    """A chain of steps that stand so; each waits for the one before it, if that is not a success."""
+    waits = [0] + [int(state is not StepState.SUCCESS) for state in states[:-1]]
+    rows = [
+        step_row(operation_id, number, state, **({"waiting": waits[number]} | columns))
+        for number, state in enumerate(states)
+    ]
+    pairs = [
+        {"operation_id": operation_id, "upstream": number, "downstream": number + 1} for number in range(len(states) - 1)
+    ]
+    insert_steps(tx, rows, pairs)

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from app.store.database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+
+@pytest.fixture
+def counter(tmp_path: Path) -> Iterator[Database]:
+    """A database with a counter at 0."""
+    database = Database(f"sqlite:///{tmp_path / 'counter.db'}")
+    with database.write() as tx:
+        tx.execute(text("CREATE TABLE counter (value INTEGER NOT NULL CHECK (value >= 0))"))
+        tx.execute(text("INSERT INTO counter VALUES (0)"))
+    yield database
+    database.close()
+
+
+def value_in(tx: Connection) -> int:
+    value: int = tx.execute(text("SELECT value FROM counter")).scalar_one()
+    return value
+
+
+def value_of(database: Database) -> int:
+    with database.read() as tx:
+        return value_in(tx)
+
+
+def count_up(database: Database, times: int) -> None:
+    for _ in range(times):
+        with database.write() as tx:
+            tx.execute(text("UPDATE counter SET value = :value"), {"value": value_in(tx) + 1})
+    database.close()
+
+
+def test_of_writers_at_once_none_overwrites_another(counter: Database) -> None:
+    with ThreadPoolExecutor(4) as writers:
+        for done in [writers.submit(count_up, counter, 50) for _ in range(4)]:
+            done.result()
+
+    assert value_of(counter) == 200
+
+
+def test_writers_in_other_processes_wait_too(counter: Database) -> None:
+    children = [multiprocessing.get_context("fork").Process(target=count_up, args=(counter, 50)) for _ in range(2)]
+    for child in children:
+        child.start()
+    count_up(counter, 50)
+    for child in children:
+        child.join()
+
+    assert [child.exitcode for child in children] == [0, 0]
+    assert value_of(counter) == 150
+
+
+def test_a_write_that_raises_is_undone(counter: Database) -> None:
+    with pytest.raises(InterruptedError), counter.write() as tx:
+        tx.execute(text("UPDATE counter SET value = 7"))
+        raise InterruptedError
+
+    assert value_of(counter) == 0
+    count_up(counter, 1)
+    assert value_of(counter) == 1
+
+
+def test_a_write_that_the_database_refuses_leaves_the_connection_usable(counter: Database) -> None:
+    with pytest.raises(IntegrityError), counter.write() as tx:
+        tx.execute(text("UPDATE counter SET value = -1"))
+
+    count_up(counter, 1)
+    assert value_of(counter) == 1
+
+
+def test_a_read_sees_one_moment_throughout(counter: Database) -> None:
+    with counter.read() as tx, ThreadPoolExecutor(1) as other:
+        before = value_in(tx)
+        other.submit(count_up, counter, 1).result()
+
+        assert value_in(tx) == before
+
+    assert value_of(counter) == 1
+
+
+def test_a_glance_sees_the_present_and_holds_nobody_up(counter: Database) -> None:
+    with ThreadPoolExecutor(1) as other:
+        for expected in (0, 1):
+            with counter.glance() as tx:
+                assert value_in(tx) == expected
+            other.submit(count_up, counter, 1).result()
+
+
+def test_a_write_waits_for_the_one_before_it(counter: Database) -> None:
+    inside, may_leave = Event(), Event()
+
+    def write_slowly() -> None:
+        with counter.write() as tx:
+            inside.set()
+            may_leave.wait()
+            tx.execute(text("UPDATE counter SET value = value + 10"))
+        counter.close()
+
+    with ThreadPoolExecutor(2) as writers:
+        first = writers.submit(write_slowly)
+        inside.wait()
+        second = writers.submit(count_up, counter, 1)
+        assert not second.done()
+        may_leave.set()
+        first.result()
+        second.result()
+
+    assert value_of(counter) == 11
+
+
+@pytest.mark.parametrize(("asked", "level"), [("FULL", 2), ("NORMAL", 1)])
+def test_every_connection_writes_ahead_as_safely_as_asked(tmp_path: Path, asked: str, level: int) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'a.db'}", synchronous="FULL" if asked == "FULL" else "NORMAL")
+
+    with database.read() as tx:
+        pragmas = [tx.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "synchronous", "foreign_keys")]
+
+    database.close()
+    assert pragmas == ["wal", level, 1]
+
+
+def test_a_child_process_leaves_its_parents_connection_alone(counter: Database) -> None:
+    child = multiprocessing.get_context("fork").Process(target=value_of, args=(counter,))
+    with counter.write() as tx:
+        tx.execute(text("UPDATE counter SET value = 5"))
+        child.start()
+        child.join()
+
+    assert child.exitcode == 0
+    assert value_of(counter) == 5
+
+
+def test_a_database_that_was_closed_opens_again(counter: Database) -> None:
+    counter.close()
+    counter.close()
+
+    count_up(counter, 1)
+
+    assert value_of(counter) == 1
+
+
+def test_somebody_else_may_read_the_file_meanwhile(counter: Database) -> None:
+    with counter.write() as tx:
+        tx.execute(text("UPDATE counter SET value = 5"))
+        with sqlite3.connect(str(counter.url.database)) as other:
+            assert other.execute("SELECT value FROM counter").fetchall() == [(0,)]
+        other.close()
