@@ -49,7 +49,7 @@ def size(bed: Bed) -> Iterator[Figure]:
         yield compared(f"a step of a {many:,}-step chain", unit, costs, beside, at_most(1.2))
     halves = [one.last for one in long], [one.first for one in long]
     yield compared(f"a step in the last tenth of a {many:,}-step chain", "ms", halves, "in its first", at_most(1.2))
-    yield _with_messages(bed, many // 50)
+    yield _with_messages(bed, max(2 * _SHORT, many // 50))
 
 
 def _with_messages(bed: Bed, many: int) -> Figure:
@@ -69,10 +69,10 @@ def _cost(bed: Bed, service: Service, steps: int, length: int) -> Cost:
     for _ in range(steps // length):
         ids = service.start_many(1, length=length)
         service.await_all(ids, pause=0.002)
-    seconds = time.perf_counter() - begun, _cpu(bed, service) - cpu
+    clock, cpu = time.perf_counter() - begun, _cpu(bed, service) - cpu
     tenth = length // 10
-    tenths = _span(service, ids[0], 0, tenth - 1), _span(service, ids[0], length - tenth, length - 1)
-    return Cost(*(1000 * one / steps for one in seconds), *tenths)
+    first, last = _span(service, ids[0], 0, tenth - 1), _span(service, ids[0], length - tenth, length - 1)
+    return Cost(1000 * clock / steps, 1000 * cpu / steps, first, last)
 
 
 def _cpu(bed: Bed, service: Service) -> float:

@@ -58,7 +58,7 @@ def _copies(sample: int, rows: int, other: int) -> Insert:
     one = select(literal(1).label("n")).cte("one", recursive=True)
     one = one.union_all(select(one.c.n + 1).where(one.c.n < rows))
     n = one.c.n
-    ended = case((n % 50 == 0, Completion.FAILED), (n % 50 == 25, Completion.PAUSED), else_=Completion.COMPLETED)
+    ended = case((n % 50 == 0, Completion.FAILED), (n % 10 == 5, Completion.PAUSED), else_=Completion.COMPLETED)
     columns = {column.name: column for column in operations.c if column.name != "id"} | {
         "requester_id": case((n % 100 == 50, other), else_=operations.c.requester_id),
         "completion": case((n > rows - 20, Completion.IN_PROGRESS), else_=ended),

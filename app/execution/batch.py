@@ -52,10 +52,9 @@ class Batch:
     def finish(self, ending: Ending) -> Ended:
         """Note how the step in hand ended. Raises ClaimLost when the timer found its claim gone."""
         with self._mutex:
-            if self._is_lost:
-                raise ClaimLost(self._operation_id)
-            assert self._hand is not None
             hand, self._hand = self._hand, None
+            if hand is None or self._is_lost:
+                raise ClaimLost(self._operation_id)
             ended = Ended(hand.step, ending, hand.is_claimed, hand.started_at, clock.now())
             self._ended.append(ended)
             return ended

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SILENCE = 1.0
 
 
-class OperationsCelery(Celery):  # type: ignore[misc]
+class OperationsCelery(Celery[Any]):
     """A Celery app that knows the engine its tasks work with."""
 
     engine: Engine
@@ -44,7 +44,8 @@ def make_celery(settings: Settings) -> OperationsCelery:
 
 def this_engine() -> Engine:
     """The engine of the Celery app that the running task belongs to."""
-    return cast("OperationsCelery", current_app._get_current_object()).engine
+    proxy: Any = current_app
+    return cast("OperationsCelery", proxy._get_current_object()).engine
 
 
 def _configuration(settings: Settings) -> dict[str, Any]:
@@ -64,9 +65,8 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "result_accept_content": ["json"],
         "broker_connection_retry_on_startup": True,
         "broker_connection_timeout": _SILENCE,
-        # Without `ack_emulation` kombu keeps no copy of unacknowledged messages in Redis: half of what a delivery costs.
-        # Without `socket_timeout` a broker that hangs would hang whoever publishes, and one that is gone for two seconds
-        # without `max_retries`.
+        # `ack_emulation`: kombu's copy of unacknowledged messages in Redis would be half of what a delivery costs.
+        # `socket_timeout`, `max_retries`: else a broker that hangs or is gone holds whoever publishes.
         "broker_transport_options": {
             "socket_connect_timeout": _SILENCE,
             "socket_timeout": _SILENCE,

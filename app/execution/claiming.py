@@ -87,7 +87,6 @@ def _claim_past_clause(engine: Engine, operation_id: int, number: int) -> StepTa
 
 def _answer(engine: Engine, operation_id: int, step: StepTask, *, pause: bool) -> None:
     """Write the clause's answer down, and publish the other steps behind the point if it says go on."""
-    assert step.point is not None
     with engine.database.write() as tx:
         operation = lock_operation(tx, operation_id)
         if operation is None or operation.completion not in CLAIMABLE:
@@ -95,13 +94,14 @@ def _answer(engine: Engine, operation_id: int, step: StepTask, *, pause: bool) -
         store.answer_point(tx, operation_id, step.point, pause=pause)
         if pause:
             _request_pause(tx, operation, step)
-        others = [one for one in queued_steps(tx, operation_id) if one.point == step.point and one.number != step.number]
+        others = [
+            one for one in queued_steps(tx, operation_id) if one.point == step.point and one.number != step.number
+        ]
     engine.publisher.publish(operation_id, [one for one in others if not_before(one.call, clock.now()) is None])
 
 
 def _fail(engine: Engine, operation_id: int, step: StepTask, fault: Exception) -> None:
     """End all that waits behind a point whose clause raised: nobody can tell whether it may go on."""
-    assert step.point is not None
     with engine.database.write() as tx:
         operation = lock_operation(tx, operation_id)
         if operation is None or operation.completion not in CLAIMABLE:

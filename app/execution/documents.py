@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.domain.document import StepFacts, compose, digest_of, encode
-from app.domain.graph import PausePoint
+from app.domain.graph import PausePoint, full_signature
 from app.domain.states import StepState
 from app.errors import DocumentUnusable
-from app.execution.signatures import full_signature
 from app.store.operations import Operation, find_operation
 from app.store.step_queries import StepRow, edges_of, list_steps
 

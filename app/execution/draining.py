@@ -48,7 +48,11 @@ def drain(engine: Engine, operation_id: int) -> None:
 def _finish_cancel(engine: Engine, operation_id: int) -> None:
     with engine.database.write() as tx:
         operation = lock_operation(tx, operation_id)
-        if operation and operation.completion is Completion.REQUESTING_CANCEL and not is_anything_running(tx, operation_id):
+        if (
+            operation
+            and operation.completion is Completion.REQUESTING_CANCEL
+            and not is_anything_running(tx, operation_id)
+        ):
             finish_cancel(tx, operation)
 
 
@@ -90,7 +94,14 @@ def _write_paused(engine: Engine, operation: Operation, stored: dict[str, str], 
         if present != operation or is_anything_running(tx, operation.id):
             return
         store.hold_queued(tx, operation.id)
-        after = replace(operation, completion=Completion.PAUSED, result=result, reason=_asked_for(operation), **stored)
+        after = replace(
+            operation,
+            completion=Completion.PAUSED,
+            result=result,
+            reason=_asked_for(operation),
+            workflow_store=stored["workflow_store"],
+            workflow_digest=stored["workflow_digest"],
+        )
         save(tx, operation, after)
         append_event(
             tx, operation.id, at=now, who="worker", old=operation.completion, new=after.completion, why=after.reason
@@ -99,8 +110,8 @@ def _write_paused(engine: Engine, operation: Operation, stored: dict[str, str], 
 
 def _note(engine: Engine, operation: Operation, why: Exception) -> None:
     """Tell people what keeps the pause from taking effect; no path is in it, or each version would tell another."""
-    is_disk = isinstance(why, OSError) and why.strerror
-    fault = f"workflow.json could not be written ({why.strerror})" if is_disk else str(why)
+    strerror = why.strerror if isinstance(why, OSError) else None
+    fault = f"workflow.json could not be written ({strerror})" if strerror else str(why)
     reason = "; ".join(part for part in (_asked_for(operation), f"{_NOT_YET}{fault}") if part)
     with engine.database.write() as tx:
         if lock_operation(tx, operation.id) == operation and operation.reason != reason:

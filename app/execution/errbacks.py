@@ -1,9 +1,9 @@
-"""`link_error`: the author's errbacks of a step that failed, called as Celery calls them, once the failure is recorded."""
+"""`link_error`: the author's errbacks of a failed step, called as Celery calls them once the failure is recorded."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from celery.app.task import Context
 
@@ -36,7 +36,9 @@ def call_errbacks(app: Celery, operation_id: int, ended: Ended) -> None:
         root_id=str(operation_id),
         delivery_info={},
     )
+    traceback = (decode(ended.ending.error) or {}).get("traceback")
+    backend: Any = app.backend
     try:
-        app.backend._call_task_errbacks(request, ended.ending.exception, (decode(ended.ending.error) or {}).get("traceback"))
+        backend._call_task_errbacks(request, ended.ending.exception, traceback)
     except Exception:
         _log.exception("an errback of step %s of operation %s could not be called", ended.step.slug, operation_id)

@@ -23,9 +23,13 @@ if TYPE_CHECKING:
         """A step that may be published: its number and its stored signature."""
 
         @property
-        def number(self) -> int: ...
+        def number(self) -> int:
+            """Its place in the graph."""
+
         @property
-        def call(self) -> dict[str, Any]: ...
+        def call(self) -> dict[str, Any]:
+            """What it calls."""
+
 
 RUN_SLICE: Final = "operations.run_slice"
 #: For this many seconds after a failure the broker is not asked again; what is ready waits in the table.

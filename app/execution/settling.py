@@ -69,15 +69,15 @@ def settle(
 ) -> Settled:
     """Record how steps ended, and say what comes next.
 
-    `may_go_on` tells whether the caller would itself run a step that became ready, the operation standing so. Raises ClaimLost, and writes
-    nothing, when one of the steps is no longer the caller's.
+    `may_go_on` tells whether the caller would itself run a step that became ready, the operation standing so. Raises
+    ClaimLost, and writes nothing, when one of the steps is no longer the caller's.
     """
     now = clock.now()
     with engine.database.write() as tx:
         operation = lock_operation(tx, operation_id)
         if operation is None:
             raise ClaimLost(operation_id)
-        _record(tx, engine, operation_id, ended, in_hand, now)
+        _record(tx, engine, operation_id, ended, in_hand)
         ready = _count_down(tx, operation_id, ended)
         settled = _release(tx, engine, operation, ready, may_go_on, now)
         is_idle = settled.next is None and in_hand is None
@@ -88,9 +88,7 @@ def settle(
     return replace(settled, completion=after.completion)
 
 
-def _record(
-    tx: Connection, engine: Engine, operation_id: int, ended: Iterable[Ended], in_hand: InHand | None, now: float
-) -> None:
+def _record(tx: Connection, engine: Engine, operation_id: int, ended: Iterable[Ended], in_hand: InHand | None) -> None:
     rows = [_row(operation_id, one) for one in ended]
     if rows and not store.record(tx, rows):
         raise ClaimLost(operation_id)
@@ -153,7 +151,9 @@ def _release(
     store.release(tx, operation.id, {step.number: next_publish(step.call, now) for step in queued})
     publish = _one_for_each_clause([step for step in queued if not_before(step.call, now) is None])
     if mine:
-        return Settled(operation.completion, replace(mine, claim=mine.claim + 1, runs=mine.runs + 1), None, tuple(publish))
+        return Settled(
+            operation.completion, replace(mine, claim=mine.claim + 1, runs=mine.runs + 1), None, tuple(publish)
+        )
     to_ask = next((step for step in publish if step.clause), None)
     return Settled(operation.completion, None, to_ask, tuple(step for step in publish if step is not to_ask))
 

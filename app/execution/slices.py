@@ -1,4 +1,4 @@
-"""A slice: what one delivery runs, steps one after another, until its budget is spent, the work fans out, or it pauses."""
+"""A slice: what one delivery runs, steps in turn, until its budget is spent, the work fans out, or it pauses."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Slice:
 
     def _request(self, step: StepTask) -> dict[str, Any]:
         options = step.call.get("options", {})
-        message = self._engine.app.current_worker_task.request
+        message: Any = self._engine.app.current_worker_task and self._engine.app.current_worker_task.request
         return {
             "id": f"{self._operation_id}-{step.slug}",
             "task": step.task,

@@ -46,9 +46,7 @@ def graph_of(engine: Engine, canvas: Signature[Any], operation_id: int | None, p
     """The steps of a canvas that has been made tappable. Raises CanvasRefused."""
     tasks = engine.app.tasks
     clause, callback = tasks["operations.should_pause"].s(operation_id), tasks["operations.save_state"].s(operation_id)
-    graph = compile_canvas(
-        tappable(canvas, clause, callback, nth=pause_every), pause_every=pause_every, app=engine.app
-    )
+    graph = compile_canvas(tappable(canvas, clause, callback, nth=pause_every), pause_every=pause_every, app=engine.app)
     if not graph.nodes:
         raise CanvasEmpty
     _refuse_what_no_step_can_have(engine, graph)
@@ -73,7 +71,9 @@ def insert(engine: Engine, request: Request, graph: Graph, operation_id: int | N
     with engine.database.write() as tx:
         new_id = insert_operation(tx, _operation_row(request, graph, operation_id, now))
         rows = [_step_row(new_id, node, now) for node in graph.nodes]
-        insert_steps(tx, rows, [{"operation_id": new_id, "upstream": up, "downstream": down} for up, down in graph.edges()])
+        insert_steps(
+            tx, rows, [{"operation_id": new_id, "upstream": up, "downstream": down} for up, down in graph.edges()]
+        )
         append_event(tx, new_id, at=now, who=request.requester, new=Completion.SCHEDULED)
     first = [FirstStep(node.number, node.signature) for node in graph.nodes if not node.upstream]
     engine.publisher.publish(new_id, [step for step in first if not_before(step.call, now) is None])

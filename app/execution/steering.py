@@ -54,13 +54,19 @@ def resume(engine: Engine, wish: Wish) -> bool:
 
     Raises MoveRefused when it has ended or will, DocumentUnusable when its workflow.json is not what was written.
     """
-    verified = _verified(engine, wish)
+    while (changed := _resume(engine, wish, _verified(engine, wish))) is None:
+        continue  # it was paused, or its document rebuilt, after the look at its document: look at the new one
+    return changed
+
+
+def _resume(engine: Engine, wish: Wish, verified: str | None) -> bool | None:
+    """Resume an operation whose document was verified; None when that is no longer its document."""
     with engine.database.write() as tx:
         operation = _locked(tx, wish)
         if operation.completion in (_C.SCHEDULED, _C.IN_PROGRESS):
             return False
         if operation.completion is _C.PAUSED and operation.workflow_digest != verified:
-            raise VersionPassed(operation.id, operation.version)
+            return None
         _move(tx, replace(operation, reason=None), _C.IN_PROGRESS, wish, was=operation)
         store.release_held(tx, operation.id, clock.now() + REPUBLISH_AFTER)
         ready = _due_at_once(tx, operation.id, queued_steps(tx, operation.id))
@@ -87,14 +93,24 @@ def rebuild(engine: Engine, wish: Wish) -> Operation:
     if snapshot is None:
         raise OperationNotFound(wish.operation_id)
     if snapshot.operation.completion is not _C.PAUSED:
-        raise MoveRefused(wish.operation_id, snapshot.operation.completion, "rebuilt: only a PAUSED one has a workflow.json")
+        raise MoveRefused(
+            wish.operation_id, snapshot.operation.completion, "rebuilt: only a PAUSED one has a workflow.json"
+        )
     stored = write_document(engine, snapshot)
     with engine.database.write() as tx:
-        after = replace(snapshot.operation, **stored)
+        after = replace(
+            snapshot.operation, workflow_store=stored["workflow_store"], workflow_digest=stored["workflow_digest"]
+        )
         if not save(tx, snapshot.operation, after):
             raise VersionPassed(wish.operation_id, snapshot.operation.version)
         append_event(
-            tx, wish.operation_id, at=clock.now(), who=wish.who, old=_C.PAUSED, new=_C.PAUSED, why="workflow.json rebuilt"
+            tx,
+            wish.operation_id,
+            at=clock.now(),
+            who=wish.who,
+            old=_C.PAUSED,
+            new=_C.PAUSED,
+            why="workflow.json rebuilt",
         )
     return replace(after, version=after.version + 1)
 
@@ -129,9 +145,7 @@ def _locked(tx: Connection, wish: Wish) -> Operation:
     return operation
 
 
-def _move(
-    tx: Connection, operation: Operation, to: Completion, wish: Wish, was: Operation | None = None
-) -> Operation:
+def _move(tx: Connection, operation: Operation, to: Completion, wish: Wish, was: Operation | None = None) -> Operation:
     """Move the operation and tell its history; the move was found legal by the table or is refused by it."""
     before = was or operation
     if before.completion in ENDED or (to is not _C.CANCELLED and before.completion is _C.REQUESTING_CANCEL):

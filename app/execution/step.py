@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Task, states
 from celery.app.trace import build_tracer
-from celery.exceptions import Retry
 from kombu.utils import json
 
 from app import clock
@@ -24,10 +23,11 @@ if TYPE_CHECKING:
 
     from celery import Celery
 
+    AnyTask = Task[Any, Any]
     Tracer = Callable[[str, list[Any], dict[str, Any], dict[str, Any]], Any]
 
 
-class Step(Task):  # type: ignore[misc]
+class Step(Task[Any, Any]):
     """The base class of tasks that run as steps: what would send messages from inside a step is done by the engine.
 
     Sent as a message of its own, as an error callback is, it behaves as any task of Celery's.
@@ -53,7 +53,7 @@ class Step(Task):  # type: ignore[misc]
         raise ReplaceRefused(self.name)
 
 
-def _is_step(task: Task) -> bool:
+def _is_step(task: AnyTask) -> bool:
     return getattr(task.request, "operation_id", None) is not None
 
 
@@ -73,7 +73,7 @@ class Ending:
 
 
 def run_task(app: Celery, name: str, args: list[Any], kwargs: dict[str, Any], request: dict[str, Any]) -> Ending:
-    """Run a task's code here and now, with `request` as its `self.request`; a task that is not known here has failed."""
+    """Run a task's code here and now, with `request` as its `self.request`; a task that is missing here has failed."""
     task = app.tasks.get(name)
     if task is None:
         return _error(TaskMissing(name), "")
@@ -98,25 +98,25 @@ def _is_of_the_step(leaving: SystemExit) -> bool:
     return type(leaving) is SystemExit and not (isinstance(leaving.code, int) and leaving.code < 0)
 
 
-_tracers: weakref.WeakKeyDictionary[Task, Tracer] = weakref.WeakKeyDictionary()
+_tracers: weakref.WeakKeyDictionary[AnyTask, Tracer] = weakref.WeakKeyDictionary()
 
 
-def _tracer(app: Celery, task: Task) -> Tracer:
+def _tracer(app: Celery, task: AnyTask) -> Tracer:
     if not isinstance(task, Step):  # a task of the author's own base class
-        task.retry = MethodType(Step.retry, task)
-        task.replace = MethodType(Step.replace, task)
+        task.retry = MethodType(Step.retry, task)  # type: ignore[method-assign]
+        task.replace = MethodType(Step.replace, task)  # type: ignore[method-assign]
     tracer: Tracer = build_tracer(task.name, task, app.loader, app=app)
     return tracer
 
 
-def _success(task: Task, value: Any) -> Ending:
+def _success(task: AnyTask, value: Any) -> Ending:
     try:
         return Ending(StepState.SUCCESS, result=encode(value))
     except (TypeError, ValueError, RecursionError) as why:
         return _error(ResultRefused(task.name, str(why)), "")
 
 
-def _retrying(retry: Retry, args: list[Any], kwargs: dict[str, Any]) -> Ending:
+def _retrying(retry: Any, args: list[Any], kwargs: dict[str, Any]) -> Ending:
     sig = retry.sig
     call = {"args": list(sig.args or ()), "kwargs": dict(sig.kwargs or {})}
     is_same = call == {"args": args, "kwargs": kwargs}
@@ -131,7 +131,7 @@ def _seconds(when: float | datetime | None) -> float:
     return clock.now() + (when or 0)
 
 
-def _failed(task: Task, info: Any, einfo: Any) -> Ending:
+def _failed(task: AnyTask, info: Any, einfo: Any) -> Ending:
     if info.state == states.FAILURE:
         return _error(info.retval, str(getattr(einfo, "traceback", "")))
     return _error(_NoResult(task.name, info.state), "")

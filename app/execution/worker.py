@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from app.execution.celery_app import OperationsCelery
 
 
-class Sweeping(bootsteps.StartStopStep):  # type: ignore[misc]
+class Sweeping(bootsteps.StartStopStep):
     """A step of the worker's start: sweeps until the worker stops."""
 
     requires = ("celery.worker.components:Pool",)

@@ -10,6 +10,7 @@ import os
 import threading
 import weakref
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -32,8 +33,19 @@ Synchronous = Literal["FULL", "NORMAL"]
 
 #: Writers queue at the file lock; this is for what writes without it, such as `sqlite3` on a terminal (milliseconds).
 _BUSY_TIMEOUT: Final = 5000
+#: Seconds that a fork waits for a transaction of another thread to end.
+_FORK_WAITS: Final = 5.0
 #: PostgreSQL's bounds on waiting for a lock and on a transaction that its client forgot.
 _POSTGRESQL_OPTIONS: Final = "-c lock_timeout=5s -c idle_in_transaction_session_timeout=10s"
+
+
+@dataclass(eq=False)
+class _Own:
+    """What belongs to one thread; `busy` is held while its connection is in use, so that a fork waits for that."""
+
+    queue: Queue
+    connection: Connection | None = None
+    busy: threading.RLock = field(default_factory=threading.RLock)
 
 
 class Database:
@@ -44,6 +56,7 @@ class Database:
         self.is_sqlite: Final = self.url.get_backend_name() == "sqlite"
         self._synchronous: Final = synchronous
         self._mine = threading.local()
+        self._all: weakref.WeakSet[_Own] = weakref.WeakSet()
         self._locks: weakref.WeakSet[WriteLock] = weakref.WeakSet()
         self._engine: Engine | None = None
         _databases.add(self)
@@ -51,8 +64,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Run a transaction that only reads, and sees one moment of the database throughout."""
-        connection = self._connection()
-        with connection.begin():
+        with self._in_use(self._own()) as connection, connection.begin():
             if self.is_sqlite:
                 _raw(connection).execute("BEGIN")
             yield connection
@@ -60,22 +72,22 @@ class Database:
     @contextmanager
     def glance(self) -> Iterator[Connection]:
         """Run a single statement that only reads: cheaper than `read`, without a moment that several could share."""
-        connection = self._connection()
-        if not self.is_sqlite:
-            with connection.begin():
+        with self._in_use(self._own()) as connection:
+            if not self.is_sqlite:
+                with connection.begin():
+                    yield connection
+                return
+            try:
                 yield connection
-            return
-        try:
-            yield connection
-        finally:
-            if connection.in_transaction():  # SQLAlchemy began one of its own accord, unless the statement is prepared
-                connection.commit()
+            finally:
+                if connection.in_transaction():  # SQLAlchemy began one by itself, unless the statement is prepared
+                    connection.commit()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Run a transaction that writes: committed at the end of the block, rolled back by an exception."""
-        connection = self._connection()
-        with self._mine.queue, connection.begin():
+        own = self._own()
+        with own.queue, self._in_use(own) as connection, connection.begin():
             if self.is_sqlite:
                 _raw(connection).execute("BEGIN IMMEDIATE")
             yield connection
@@ -88,20 +100,30 @@ class Database:
 
     def close(self) -> None:
         """Close this thread's connection; its next transaction opens another."""
-        mine = self._mine.__dict__
-        if mine:
-            mine.pop("connection").close()
-            mine.pop("queue").close()
+        own: _Own | None = self._mine.__dict__.pop("own", None)
+        if own:
+            self._all.discard(own)
+            own.queue.close()
+            if own.connection:
+                own.connection.close()
 
-    def _connection(self) -> Connection:
-        connection: Connection | None = self._mine.__dict__.get("connection")
-        if connection is not None and not self.is_sqlite and _raw(connection).closed:
-            self.close()  # the server ended it: prepared statements go past SQLAlchemy, which would have noticed
-            connection = None
-        if connection is None:
-            connection = self._mine.connection = self.engine().connect()
-            self._mine.queue = self._queue()
-        return connection
+    def _own(self) -> _Own:
+        own: _Own | None = self._mine.__dict__.get("own")
+        if own is None:
+            own = self._mine.own = _Own(self._queue())
+            self._all.add(own)
+        return own
+
+    @contextmanager
+    def _in_use(self, own: _Own) -> Iterator[Connection]:
+        with own.busy:
+            connection = own.connection
+            if connection is not None and not self.is_sqlite and _raw(connection).closed:
+                connection.close()  # the server ended it; prepared statements go past SQLAlchemy, which had noticed
+                connection = None
+            if connection is None:
+                connection = own.connection = self.engine().connect()
+            yield connection
 
     def _queue(self) -> Queue:
         path = self.url.database
@@ -111,11 +133,26 @@ class Database:
         self._locks.add(lock)
         return lock
 
+    def _rest(self) -> list[_Own]:
+        """Close every connection to an SQLite file; returns those whose threads are kept from opening another.
+
+        SQLite keeps the locks of a process in that process's memory. A child that inherited them would believe that it
+        holds locks which only its parent holds, and once its parent closes the file, others take away the write-ahead
+        log under the child's hands: what it commits then is lost (sqlite.org/howtocorrupt.html, 2.6).
+        """
+        resting = [own for own in self._all if self.is_sqlite and own.busy.acquire(timeout=_FORK_WAITS)]
+        for own in resting:
+            if own.connection and not own.connection.in_transaction():
+                own.connection.close()
+                own.connection = None
+        return resting
+
     def _forget(self) -> None:
         """Start anew after a fork. The parent's connections are kept from being closed: they are still the parent's."""
-        self._inherited = (self._engine, self._mine.__dict__.copy())
+        self._inherited = (self._engine, list(self._all))
         self._engine = None
         self._mine = threading.local()
+        self._all = weakref.WeakSet()
         for lock in self._locks:
             lock.close()
         self._locks.clear()
@@ -153,11 +190,23 @@ def _raw(connection: Connection) -> Any:
 
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
+_resting: list[_Own] = []
+
+
+def _rest_all() -> None:
+    for database in _databases:
+        _resting.extend(database._rest())
+
+
+def _wake_all() -> None:
+    while _resting:
+        _resting.pop().busy.release()
 
 
 def _forget_all() -> None:
+    _resting.clear()
     for database in _databases:
         database._forget()
 
 
-os.register_at_fork(after_in_child=_forget_all)
+os.register_at_fork(before=_rest_all, after_in_parent=_wake_all, after_in_child=_forget_all)

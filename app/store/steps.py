@@ -235,7 +235,7 @@ def hold_queued(tx: Connection, operation_id: int) -> int:
     return tx.execute(_HOLD_QUEUED, {"key_operation": operation_id}).rowcount
 
 
-def answer_point(tx: Connection, operation_id: int, point: int, *, pause: bool) -> int:
+def answer_point(tx: Connection, operation_id: int, point: int | None, *, pause: bool) -> int:
     """Write down what a pause point's own clause answered, for all steps behind it. Returns how many."""
     statement = _HOLD_POINT if pause else _PASS_POINT
     return tx.execute(statement, {"key_operation": operation_id, "key_point": point}).rowcount

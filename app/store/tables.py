@@ -93,6 +93,8 @@ operations: Final = Table(
     sqlite_autoincrement=True,
 )
 Index("operations_by_requester", operations.c.requester_id, operations.c.id)
+Index("operations_of_requester_by_completion", operations.c.requester_id, operations.c.completion, operations.c.id)
+Index("operations_of_requester_by_workflow", operations.c.requester_id, operations.c.workflow, operations.c.id)
 Index("operations_by_completion", operations.c.completion, operations.c.id)
 Index("operations_by_workflow", operations.c.workflow, operations.c.id)
 Index(

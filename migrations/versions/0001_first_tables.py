@@ -78,6 +78,12 @@ def upgrade() -> None:
     )
     op.create_index("operations_by_requester", "operations", ["requester_id", "id"], unique=False)
     op.create_index("operations_by_workflow", "operations", ["workflow", "id"], unique=False)
+    op.create_index(
+        "operations_of_requester_by_completion", "operations", ["requester_id", "completion", "id"], unique=False
+    )
+    op.create_index(
+        "operations_of_requester_by_workflow", "operations", ["requester_id", "workflow", "id"], unique=False
+    )
     op.create_table(
         "tokens",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

@@ -110,6 +110,16 @@ def test_groups_count_as_one_link_each_and_their_headers_and_bodies_stay_togethe
     assert pointed(canvas, nth) == expected
 
 
+@pytest.mark.parametrize(
+    ("nth", "expected"),
+    [(0, "(a b) > (c d) > (e f)"), (1, "(a b) > . > (c d) > . > (e f)"), (2, "(a b) > (c d) > . > (e f)")],
+)
+def test_three_groups_in_a_row_stay_in_a_row(nth: int, expected: str) -> None:
+    canvas = group(t("a"), t("b")) | group(t("c"), t("d")) | group(t("e"), t("f"))
+
+    assert pointed(canvas, nth) == expected
+
+
 def test_the_result_is_a_chain_but_a_group_alone_stays_a_group() -> None:
     kinds = [tappable(canvas, CLAUSE, CALLBACK).subtask_type for canvas in (t("a"), t("a") | t("b"), group([t("a")]))]
 

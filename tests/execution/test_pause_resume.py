@@ -93,6 +93,17 @@ def test_after_every_nth_link_the_clause_is_asked_about_the_value_of_the_last(
     assert pausing.marks("asked") == asked
 
 
+@pytest.mark.parametrize("nth", [0, 1, 2, 3])
+def test_three_groups_in_a_row_each_get_the_whole_list_of_the_one_before(pausing: Pausing, nth: int) -> None:
+    canvas = group(add.s(1, 2), add.s(3, 4)) | group(total.s(), listed.s()) | group(listed.s(8), listed.s(9))
+
+    result = pausing.tappable(canvas, 1, nth=nth).apply_async()
+    pausing.resume_until_ready(result)
+
+    sums = [10, [[3, 7], None]]
+    assert value_of(result) == [[sums, 8], [sums, 9]]
+
+
 def test_the_callback_gets_the_value_and_the_signatures_that_remain_with_the_later_points(pausing: Pausing) -> None:
     pausing.tappable(group(seven.si(), nothing.si()) | listed.s() | mark.s(pausing.key), 1).apply_async()
 
