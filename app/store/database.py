@@ -87,6 +87,9 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """Run a transaction that writes: committed at the end of the block, rolled back by an exception."""
         own = self._own()
+        if own.connection is None:
+            with self._in_use(own):
+                pass  # opened before the queue: a new file turns its write-ahead log on in a queue of its own
         with own.queue, self._in_use(own) as connection, connection.begin():
             if self.is_sqlite:
                 _raw(connection).execute("BEGIN IMMEDIATE")

@@ -162,3 +162,14 @@ def test_somebody_else_may_read_the_file_meanwhile(counter: Database) -> None:
         with sqlite3.connect(str(counter.url.database)) as other:
             assert other.execute("SELECT value FROM counter").fetchall() == [(0,)]
         other.close()
+
+
+def test_the_first_thing_done_with_a_new_file_may_be_a_write(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'new.db'}")
+
+    with database.write() as tx:
+        tx.exec_driver_sql("CREATE TABLE fresh (one INTEGER)")
+
+    with database.read() as tx:
+        assert tx.exec_driver_sql("SELECT count(*) FROM fresh").scalar() == 0
+    database.close()
