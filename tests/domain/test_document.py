@@ -74,7 +74,12 @@ def test_a_point_keeps_the_authors_own_clause_and_callback() -> None:
         ([facts(0, _S.SUCCESS, result=1), facts(1, _S.SUCCESS, result=2), facts(2, _S.PAUSED, [0, 1])], [1, 2]),
         ([facts(0, _S.SUCCESS, result=1), facts(1, _S.PAUSED, 0), facts(2, _S.PAUSED, 0)], 1),
         (
-            [facts(0, _S.SUCCESS, result=1), facts(1, _S.SUCCESS, result=2), facts(2, _S.PAUSED, 0), facts(3, _S.PAUSED, 1)],
+            [
+                facts(0, _S.SUCCESS, result=1),
+                facts(1, _S.SUCCESS, result=2),
+                facts(2, _S.PAUSED, 0),
+                facts(3, _S.PAUSED, 1),
+            ],
             [1, 2],
         ),
     ],
@@ -98,7 +103,10 @@ def test_only_results_that_the_rest_or_the_outcome_needs_are_kept() -> None:
 
 
 def test_a_failed_step_says_why() -> None:
-    steps = [facts(0, _S.FAILED, error={"type": "ValueError", "message": "no 7"}), facts(1, _S.TRIGGER_FAILED, upstream=(0,))]
+    steps = [
+        facts(0, _S.FAILED, error={"type": "ValueError", "message": "no 7"}),
+        facts(1, _S.TRIGGER_FAILED, upstream=(0,)),
+    ]
 
     failed, never = compose(7, "adding", {}, 1, steps)["steps"]
 

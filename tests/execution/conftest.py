@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from celery import Celery
 
 from tests.execution.pausing import Pausing, at_work, in_database, working
 from tests.execution.service import Service, make_service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from celery import Celery
 
 
 @pytest.fixture(scope="session")

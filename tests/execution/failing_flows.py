@@ -15,8 +15,6 @@ from tests.execution.flows import add, fail, same, total, wait_at, write_line
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from celery.app.task import Context
-
 
 @workflow("failing")
 def failing(message: str = "no such number") -> Canvas:
@@ -27,7 +25,7 @@ def failing(message: str = "no such number") -> Canvas:
 @workflow("failing-beside")
 def failing_beside(gate: str) -> Canvas:
     """A step that fails beside one that waits at a gate and goes on from there."""
-    return same.s(1) | group(chain(fail.s(), same.s()), wait_at.s(gate) | add.s(1)) | total.s()
+    return same.s(1) | group(chain(fail.s(), same.s()), chain(wait_at.s(gate), add.s(1))) | total.s()
 
 
 @step
@@ -37,7 +35,7 @@ def note_by_id(task_id: str, file: str) -> None:
 
 
 @step
-def note(request: Context, error: Exception, traceback: str, file: str) -> None:
+def note(request: Any, error: Exception, traceback: str, file: str) -> None:
     """An error callback: it is called where the step failed."""
     told = [request.id, request.task, request.args, type(error).__name__, str(error), "in fail" in traceback]
     write_line(file, json.dumps(told))
@@ -55,7 +53,7 @@ def note_at_second_try(self: Task[Any, Any], _task_id: str, file: str) -> None:
 def with_errback(file: str, kind: str) -> Canvas:
     """A chain with an error callback, whose second step fails."""
     errback: Any = {"new": note, "old": note_by_id, "retried": note_at_second_try}[kind]
-    canvas: Canvas = (same.s(1) | fail.s() | same.s()).on_error(errback.s(file=file))
+    canvas: Canvas = chain(same.s(1), fail.s(), same.s()).on_error(errback.s(file=file))
     return canvas
 
 
@@ -68,7 +66,7 @@ def with_errback_behind(file: str) -> Canvas:
 @workflow("broken-errback")
 def with_broken_errback() -> Canvas:
     """A step that fails, and an error callback that does too."""
-    canvas: Canvas = (same.s(1) | fail.s()).on_error(note.s())
+    canvas: Canvas = chain(same.s(1), fail.s()).on_error(note.s())
     return canvas
 
 
@@ -85,7 +83,7 @@ def again(self: Task[Any, Any], value: int, file: str, times: int) -> int:
 def again_with(self: Task[Any, Any], value: int, other: int = 0) -> list[int]:
     """Ask once to be called with other arguments."""
     if self.request.retries == 0:
-        raise self.retry(args=[value + 1], kwargs={"other": 7})
+        raise self.retry(args=(value + 1,), kwargs={"other": 7})
     return [value, other]
 
 
@@ -97,7 +95,7 @@ def looked_up(self: Task[Any, Any], _value: Any, times: int) -> int:
     return int(self.request.retries)
 
 
-class OwnTask(Task):  # type: ignore[type-arg,misc]
+class OwnTask(Task):  # type: ignore[type-arg]
     """A base class of the author's own."""
 
 
@@ -120,18 +118,19 @@ RETRIES: dict[str, Callable[[str], Any]] = {
     "none": lambda file: again.s(file, 0),
     "twice": lambda file: again.s(file, 2),
     "too often": lambda file: again.s(file, 9),
-    "other arguments": lambda file: again_with.s(),
-    "automatic": lambda file: looked_up.s(2),
-    "automatic, too often": lambda file: looked_up.s(9),
-    "own base class": lambda file: own_again.s(),
-    "later": lambda file: again_later.s(),
+    "other arguments": lambda _file: again_with.s(),
+    "automatic": lambda _file: looked_up.s(2),
+    "automatic, too often": lambda _file: looked_up.s(9),
+    "own base class": lambda _file: own_again.s(),
+    "later": lambda _file: again_later.s(),
 }
 
 
 @workflow("retrying")
 def retrying(kind: str, file: str = "") -> Canvas:
     """A step, one that is retried, and one more."""
-    return same.s(3) | RETRIES[kind](file) | same.s()
+    canvas: Canvas = same.s(3) | RETRIES[kind](file) | same.s()
+    return canvas
 
 
 @step(bind=True)
@@ -178,10 +177,11 @@ DEAD_ENDS: dict[str, Any] = {
 @workflow("dead-end")
 def dead_end(kind: str) -> Canvas:
     """A step that an operation cannot go on from."""
-    return same.s(1) | DEAD_ENDS[kind]() | same.s()
+    canvas: Canvas = same.s(1) | DEAD_ENDS[kind]() | same.s()
+    return canvas
 
 
-class Hooked(Task):  # type: ignore[type-arg,misc]
+class Hooked(Task):  # type: ignore[type-arg]
     """A base class with all the hooks that Celery calls, each leaving a line."""
 
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
@@ -232,5 +232,3 @@ def with_hooks(file: str, endings: list[str]) -> Canvas:
     """Steps that end so, one after the other."""
     first, *rest = endings
     return chain(hooked.s(0, file=file, ending=first), *(hooked.s(file=file, ending=ending) for ending in rest))
-
-

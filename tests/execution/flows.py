@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from celery import Task, chain, chord, group, signature
 
 from app.execution.celery_app import this_engine
-from app.execution.pause import pause_or_continue
 from app.execution.steering import Wish, pause
 from app.workflows import Canvas, step, workflow
 from tests.canvases import random_canvas
@@ -123,55 +122,6 @@ def gates(gates: list[str]) -> Canvas:
     return chain(wait_at.s(1, first), *(wait_at.s(gate) for gate in rest))
 
 
-@step
-def asked(retval: Any, ledger: str, answers: list[bool]) -> bool:
-    """A clause: it gives these answers one after the other."""
-    write_line(ledger, json.dumps(retval))
-    return answers[len(lines_of(ledger)) - 1]
-
-
-@step
-def kept(retval: Any, remaining: list[dict[str, Any]], file: str) -> None:
-    """A callback: it keeps what it is given."""
-    write_line(file, json.dumps([retval, [link["task"].rpartition(".")[2] for link in remaining]]))
-
-
-@step
-def broken(_retval: Any, *_given: Any) -> bool:
-    """A clause, or a callback, that cannot answer."""
-    raise LookupError("the answer is not to be had")
-
-
-def point(ledger: str, *answers: bool) -> Signature[Any]:
-    """A pause point with a clause that gives these answers, and a callback, both writing to the ledger's files."""
-    return pause_or_continue.s(clause=asked.s(ledger, list(answers)), callback=kept.s(f"{ledger}.kept"))
-
-
-@workflow("clause", pause_every=0)
-def behind_a_clause(ledger: str, answers: list[bool]) -> Canvas:
-    """A step behind a clause."""
-    return same.s(1) | point(ledger, *answers) | add.s(1) | add.s(10)
-
-
-@workflow("clause-and-group", pause_every=0)
-def a_group_behind_a_clause(ledger: str, answers: list[bool]) -> Canvas:
-    """A group behind a clause."""
-    return same.s(1) | point(ledger, *answers) | group(add.s(1), add.s(2), add.s(3)) | total.s()
-
-
-@workflow("two-clauses", pause_every=0)
-def branches_with_clauses(ledgers: list[str]) -> Canvas:
-    """Branches that begin with a clause each, and a branch without."""
-    return same.s(1) | group(add.s(5), *(point(ledger, False) | add.s(1) for ledger in ledgers)) | total.s()
-
-
-@workflow("broken-clause", pause_every=0)
-def behind_a_broken_clause() -> Canvas:
-    """A clause that raises."""
-    clause = pause_or_continue.s(clause=broken.s(), callback=kept.s("nowhere"))
-    return same.s(1) | group(clause | group(add.s(1), add.s(2)), add.s(5)) | total.s()
-
-
 @workflow("every-second", pause_every=2)
 def every_second(operation_id: int, ledger: str, stop: str = "") -> Canvas:
     """Six steps with a pause point after every second."""
@@ -195,7 +145,7 @@ def fan(width: int) -> Canvas:
 @step(bind=True)
 def request_of(self: Task[Any, Any], _value: Any = None) -> list[Any]:
     """What the step knows of itself."""
-    request = self.request
+    request: Any = self.request
     return [request.id, request.retries, request.delivery_info, request.task, request.root_id, request.called_directly]
 
 
@@ -214,14 +164,19 @@ def hasty(_value: Any = None) -> None:
     time.sleep(20)
 
 
+def with_option(name: str) -> Any:
+    call: Any = same.s()
+    return call.set(**{name: 60})
+
+
 #: Steps that get a message of their own.
 APART: dict[str, Callable[[], Any]] = {
     "queue of the task": lambda: queued_apart.s(),
     "queue of the call": lambda: same.s().set(queue="own"),
     "priority of the task": lambda: hurried.s(),
     "priority of the call": lambda: same.s().set(priority=3),
-    "time limit": lambda: same.s().set(time_limit=60),
-    "soft time limit": lambda: same.s().set(soft_time_limit=60),
+    "time limit": lambda: with_option("time_limit"),
+    "soft time limit": lambda: with_option("soft_time_limit"),
     "countdown": lambda: same.s().set(countdown=0.01),
     "eta": lambda: same.s().set(eta=datetime.now(UTC) + timedelta(seconds=1)),
 }
@@ -230,7 +185,8 @@ APART: dict[str, Callable[[], Any]] = {
 @workflow("apart")
 def apart(kind: str) -> Canvas:
     """Two steps, one that gets a message of its own, and two more."""
-    return same.s(1) | add.s(1) | APART[kind]() | add.s(1) | add.s(1)
+    canvas: Canvas = same.s(1) | add.s(1) | APART[kind]() | add.s(1) | add.s(1)
+    return canvas
 
 
 @workflow("asking")
@@ -267,12 +223,6 @@ def held_beside(operation_id: int, ledger: str, gate: str) -> Canvas:
     given = {"ledger": ledger, "operation_id": operation_id, "stop": "a"}
     pausing = chain(tell.s(name="a", **given), tell.s(name="b", **given))
     return same.s("-") | group(wait_at.s(gate), pausing) | same.s()
-
-
-@workflow("broken-callback", pause_every=0)
-def with_a_broken_callback() -> Canvas:
-    """A pause point that pauses, with a callback that raises."""
-    return same.s(1) | pause_or_continue.s(clause=same.s(), callback=broken.s()) | add.s(1)
 
 
 @step

@@ -1,4 +1,4 @@
-"""The whole engine on a real stack: a migrated SQLite file, a database of the broker, and, where wanted, real workers."""
+"""The whole engine on a real stack: a migrated SQLite file, a database of the broker, and real workers where wanted."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 DEADLINE = 20.0
 QUEUE = "operations"
 ROOT = Path(__file__).parents[2]
-FLOWS = ("tests.execution.flows", "tests.execution.failing_flows")
+FLOWS = ("tests.execution.flows", "tests.execution.failing_flows", "tests.execution.clause_flows")
 
 
 @dataclass
@@ -116,11 +116,11 @@ class Service:
 
     def messages(self, queue: str = QUEUE) -> int:
         """How many messages wait at the broker."""
-        return int(self.queue.llen(queue))  # type: ignore[arg-type]
+        return int(self.queue.llen(queue))
 
     def sent(self) -> int:
         """How many messages were ever put into a queue of this broker."""
-        stats: dict[str, Any] = self.queue.info("commandstats")  # type: ignore[assignment]
+        stats: dict[str, Any] = self.queue.info("commandstats")
         return int(stats.get("cmdstat_lpush", {"calls": 0})["calls"])
 
     def take(self, queue: str = QUEUE) -> list[Any]:
@@ -155,14 +155,15 @@ class Service:
     @contextmanager
     def at_work(self) -> Iterator[Service]:
         """Make this service's app the one that threads and signatures belong to."""
-        before, default = _state.get_current_app(), _state.default_app
+        state: Any = _state
+        before, default = state.get_current_app(), state.default_app
         self.celery.set_current()
         self.celery.set_default()
         try:
             yield self
         finally:
             before.set_current()
-            _state.set_default_app(default)
+            state.set_default_app(default)
 
     @contextmanager
     def working(self, processes: int = 2) -> Iterator[subprocess.Popen[bytes]]:

@@ -72,7 +72,7 @@ def test_of_two_workers_that_claim_a_step_at_once_one_wins(service: Service) -> 
         together.wait()
         step = claim(service.engine, operation, 0)
         service.engine.database.close()
-        return step and step.claim
+        return step.claim if step else None
 
     with ThreadPoolExecutor(2) as workers:
         claims = [one.result() for one in [workers.submit(try_to_claim) for _ in range(2)]]

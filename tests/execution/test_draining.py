@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 from app.domain.states import Completion, StepState
 from app.execution.claiming import claim
 from app.execution.draining import drain
@@ -16,6 +14,8 @@ from tests.execution.flows import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
     from tests.execution.service import Service
 

@@ -21,7 +21,9 @@ def test_an_errback_is_called_once_with_the_request_the_error_and_the_traceback(
 
     wait_for(lambda: bool(lines_of(file)))
     id_, task = f"{operation}-fail", "tests.execution.flows.fail"
-    assert [json.loads(line) for line in lines_of(file)] == [[id_, task, [1], "ArithmeticError", "no such number", True]]
+    assert [json.loads(line) for line in lines_of(file)] == [
+        [id_, task, [1], "ArithmeticError", "no such number", True]
+    ]
 
 
 def test_an_errback_of_the_older_kind_is_sent_the_id_of_the_step(service: Service) -> None:

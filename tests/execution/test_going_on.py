@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from celery import chain, signature
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from tests.execution.service import Service
 
 
+def go_on(document: dict[str, Any]) -> None:
+    rest: Any = (signature(link) for link in document["chain"])
+    chain(rest)(document["result"])
+
+
 @pytest.mark.parametrize("stop", ["a", "b", "c"])
 def test_bare_celery_goes_on_with_the_chain_and_the_result_of_the_document(service: Service, stop: str) -> None:
     ledger = service.path()
@@ -22,7 +27,7 @@ def test_bare_celery_goes_on_with_the_chain_and_the_result_of_the_document(servi
     service.wait_until(operation, Completion.PAUSED)
     document = service.document(operation)
 
-    chain(signature(link) for link in document["chain"])(document["result"])
+    go_on(document)
 
     wait_for(lambda: len(lines_of(ledger)) == 4)
     assert lines_of(ledger) == ["a", "b", "c", "d"]
@@ -37,7 +42,7 @@ def test_bare_celery_hands_on_the_result_of_the_document(service: Service) -> No
     service.resume(operation)
     service.ended(operation)
 
-    chain(signature(link) for link in document["chain"])(document["result"])
+    go_on(document)
 
     wait_for(lambda: len(lines_of(f"{ledger}.told")) == 2)
     first, second = lines_of(f"{ledger}.told")

@@ -69,10 +69,13 @@ def test_the_history_tells_which_step_failed_and_why(service: Service) -> None:
         ("replaced", "called self.replace: a step of an operation cannot replace itself with a canvas."),
         ("ignored", "ended IGNORED without a result: an operation cannot go on from there."),
         ("rejected", "ended REJECTED without a result: an operation cannot go on from there."),
-        ("object", "not_for_json returned a value that JSON cannot hold: Object of type object is not JSON serializable."),
-        ("not a number", "not_for_json returned a value that JSON cannot hold: nan is not a number."),
-        ("loop", "not_for_json returned a value that JSON cannot hold: Circular reference detected."),
-        ("keys", "not_for_json returned a value that JSON cannot hold: keys must be str, int, float, bool or None"),
+        (
+            "object",
+            "not_for_json returned a value that JSON cannot hold: Object of type object is not JSON serializable.",
+        ),
+        ("not a number", "returned a value that JSON cannot hold: nan is not a number."),
+        ("loop", "returned a value that JSON cannot hold: Circular reference detected."),
+        ("keys", "returned a value that JSON cannot hold: keys must be str, int, float, bool or None"),
         ("wrong arguments", "takes from 0 to 1 positional arguments but 4 were given"),
     ],
 )

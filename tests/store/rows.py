@@ -67,6 +67,7 @@ def add_steps(tx: Connection, operation_id: int, *states: StepState, **columns: 
         for number, state in enumerate(states)
     ]
     pairs = [
-        {"operation_id": operation_id, "upstream": number, "downstream": number + 1} for number in range(len(states) - 1)
+        {"operation_id": operation_id, "upstream": number, "downstream": number + 1}
+        for number in range(len(states) - 1)
     ]
     insert_steps(tx, rows, pairs)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -57,7 +57,13 @@ def test_a_move_is_saved_when_the_table_has_it_and_else_refused_and_nothing_chan
 def test_what_is_saved_is_what_is_found_one_version_on(database: Database) -> None:
     with database.write() as tx:
         before = operation_at(tx, Completion.IN_PROGRESS)
-        changed = {"completion": Completion.FAILED, "steps_left": 0, "error": "{}", "reason": "why", "finished_at": NOW}
+        changed: dict[str, Any] = {
+            "completion": Completion.FAILED,
+            "steps_left": 0,
+            "error": "{}",
+            "reason": "why",
+            "finished_at": NOW,
+        }
         after = replace(before, **changed, result="1", workflow_store="/a", workflow_digest="d", started_at=NOW)
 
         assert save(tx, before, after)
