@@ -70,8 +70,10 @@ CREATE INDEX operations_by_requester ON operations (requester_id, id);
 -- The list of operations, newest first, of one workflow.
 CREATE INDEX operations_by_workflow ON operations (workflow, id);
 
+-- The first page of one requester's operations that stand somewhere.
 CREATE INDEX operations_of_requester_by_completion ON operations (requester_id, completion, id);
 
+-- The first page of one requester's operations of a workflow.
 CREATE INDEX operations_of_requester_by_workflow ON operations (requester_id, workflow, id);
 
 -- One task call inside an operation, with all that is needed to run it: a message carries ids alone.

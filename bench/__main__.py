@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with bed(replace(scale, rounds=asked.rounds or scale.rounds)) as here:
         machine = describe(here.folder, here.broker_url)
         print(*(f"{name:<10} {value}" for name, value in machine.items()), sep="\n", flush=True)
-        figures, failed = _all(asked.figures or list(MEASURES), here)
+        with Elsewhere(here.broker) as elsewhere:
+            figures, failed = _all(asked.figures or list(MEASURES), here)
+        machine["others"] = f"kept {elsewhere.share:.0%} of the cores busy during the run"
     _write(asked, machine, figures)
     missed = [figure.what for figure in figures if figure.verdict == "MISSED"]
     print(f"\n{len(figures)} figures, {len(missed)} missed", *missed, sep="\n    ")

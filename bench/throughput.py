@@ -93,7 +93,7 @@ def messages(bed: Bed) -> Iterator[Figure]:
             never = _messages(bed, service, many, "bench-unpausable", steps)
         slices = -(-steps // slice_steps)
         what = f"messages for each slice of a chain of {steps}, SLICE_STEPS={slice_steps}"
-        note = f"{asked:g} messages for {steps} steps and {steps - 1} pause points; {never:g} without pause points"
+        note = f"{asked:g} for {steps} steps and {steps - 1} pause points, {never:g} without pause points"
         yield Figure(what, "messages", Spread.of([asked / slices]), at_most(1), note=note)
 
 

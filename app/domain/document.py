@@ -92,8 +92,8 @@ def compose(
 
 
 def encode(document: dict[str, Any]) -> bytes:
-    """The document as it stands in the file."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    """The document as it stands in the file; what UTF-8 has no bytes for is escaped, as JSON may."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
 
 
 def digest_of(content: bytes) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from celery import Celery, current_app
 
@@ -18,6 +18,33 @@ if TYPE_CHECKING:
 #: Seconds after which the broker counts as silent: no web thread waits longer for it.
 _SILENCE = 1.0
 
+#: What is the same everywhere.
+_CONFIGURATION: Final[dict[str, Any]] = {
+    "imports": ("app.execution.tasks", "app.execution.pause"),
+    "task_default_queue": "operations",
+    "task_ignore_result": True,
+    # Recovery is the engine's: a message that is delivered again by the broker would only be refused.
+    "task_acks_late": False,
+    "worker_prefetch_multiplier": 1,
+    "worker_deduplicate_successful_tasks": False,
+    "worker_enable_remote_control": True,
+    "worker_hijack_root_logger": False,
+    "task_serializer": "json",
+    "accept_content": ["json"],
+    "result_accept_content": ["json"],
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_timeout": _SILENCE,
+    # `ack_emulation`: kombu's copy of unacknowledged messages in Redis would be half of what a delivery costs.
+    # `socket_timeout`, `max_retries`: else a broker that hangs or is gone holds whoever publishes.
+    "broker_transport_options": {
+        "socket_connect_timeout": _SILENCE,
+        "socket_timeout": _SILENCE,
+        "ack_emulation": False,
+        "max_retries": 0,
+    },
+    "task_publish_retry": False,
+}
+
 
 class OperationsCelery(Celery[Any]):
     """A Celery app that knows the engine its tasks work with."""
@@ -28,7 +55,7 @@ class OperationsCelery(Celery[Any]):
 def make_celery(settings: Settings) -> OperationsCelery:
     """The Celery app for these settings, ready to start operations and to run their steps."""
     app = OperationsCelery("operations", task_cls=Step, broker=broker_address(settings), set_as_current=True)
-    app.conf.update(_configuration(settings))
+    app.conf.update(_CONFIGURATION, input_dir=str(settings.input_dir.absolute()))
     database = Database(settings.database_url, synchronous=settings.synchronous)
     app.engine = Engine(
         app=app,
@@ -46,32 +73,3 @@ def this_engine() -> Engine:
     """The engine of the Celery app that the running task belongs to."""
     proxy: Any = current_app
     return cast("OperationsCelery", proxy._get_current_object()).engine
-
-
-def _configuration(settings: Settings) -> dict[str, Any]:
-    return {
-        "input_dir": str(settings.input_dir.absolute()),
-        "imports": ("app.execution.tasks", "app.execution.pause"),
-        "task_default_queue": "operations",
-        "task_ignore_result": True,
-        # Recovery is the engine's: a message that is delivered again by the broker would only be refused.
-        "task_acks_late": False,
-        "worker_prefetch_multiplier": 1,
-        "worker_deduplicate_successful_tasks": False,
-        "worker_enable_remote_control": True,
-        "worker_hijack_root_logger": False,
-        "task_serializer": "json",
-        "accept_content": ["json"],
-        "result_accept_content": ["json"],
-        "broker_connection_retry_on_startup": True,
-        "broker_connection_timeout": _SILENCE,
-        # `ack_emulation`: kombu's copy of unacknowledged messages in Redis would be half of what a delivery costs.
-        # `socket_timeout`, `max_retries`: else a broker that hangs or is gone holds whoever publishes.
-        "broker_transport_options": {
-            "socket_connect_timeout": _SILENCE,
-            "socket_timeout": _SILENCE,
-            "ack_emulation": False,
-            "max_retries": 0,
-        },
-        "task_publish_retry": False,
-    }

@@ -13,7 +13,7 @@ from app.execution.errbacks import call_errbacks
 from app.execution.pause import ask
 from app.execution.settling import Ended, settle
 from app.execution.signatures import call_of
-from app.execution.step import decode, failed
+from app.execution.step import decode, failed, is_of_the_code
 from app.execution.timing import not_before
 from app.store import steps as store
 from app.store.events import append_event
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 def claim(engine: Engine, operation_id: int, number: int) -> StepTask | None:
     """Claim a step that was delivered; None when it is no longer to be run, or not now."""
-    with engine.database.write() as tx:
+    # A power cut that takes this commit takes the worker too: the step is queued again, and nobody holds the old claim.
+    with engine.database.write(survives_power_cut=False) as tx:
         operation = lock_operation(tx, operation_id)
         if operation is None or operation.completion not in CLAIMABLE:
             return None
@@ -78,7 +79,9 @@ def _claim_past_clause(engine: Engine, operation_id: int, number: int) -> StepTa
     retval = upstream_value(engine, operation_id, json.loads(step.inputs), {}) if step.inputs else None
     try:
         pause = ask(json.loads(step.clause or "null"), retval, engine.app)
-    except Exception as fault:  # the author's code may raise anything, and raises it again when it is asked again
+    except BaseException as fault:  # the author's code may raise anything, and raises it again when it is asked again
+        if not is_of_the_code(fault):
+            raise
         _fail(engine, operation_id, step, fault)
         return None
     _answer(engine, operation_id, step, pause=pause)
@@ -100,7 +103,7 @@ def _answer(engine: Engine, operation_id: int, step: StepTask, *, pause: bool) -
     engine.publisher.publish(operation_id, [one for one in others if not_before(one.call, clock.now()) is None])
 
 
-def _fail(engine: Engine, operation_id: int, step: StepTask, fault: Exception) -> None:
+def _fail(engine: Engine, operation_id: int, step: StepTask, fault: BaseException) -> None:
     """End all that waits behind a point whose clause raised: nobody can tell whether it may go on."""
     with engine.database.write() as tx:
         operation = lock_operation(tx, operation_id)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 from app import clock
 from app.domain.states import Completion, StepState
 from app.errors import ClaimLost
@@ -77,13 +79,19 @@ class Slice:
         return self._batch.next_nearby(self._may_run_on) if is_short and not self._is_alone else None
 
     def _settle(self, ended: Ended) -> StepTask | None:
-        settled = self._batch.write(self._may_go_on)
+        settled = self._write()
         _late_writer.disarm()
         self._engine.publisher.publish(self._operation_id, settled.publish)
         call_errbacks(self._engine.app, self._operation_id, ended)
         if is_waiting_for_drain(settled):
             drain(self._engine, self._operation_id)
         return settled.next or self._asked(settled)
+
+    def _write(self) -> Settled:
+        try:
+            return self._batch.write(self._may_go_on)
+        except SoftTimeLimitExceeded:  # a signal raises it wherever this process is: the step's code has ended in time
+            return self._batch.write(self._may_go_on)
 
     def _asked(self, settled: Settled) -> StepTask | None:
         """The step behind a clause of the author's own, once that was asked and said go on."""

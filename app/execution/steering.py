@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from app.execution.documents import Snapshot
     from app.execution.engine import Engine
     from app.store.steps import StepTask
 
@@ -88,31 +89,27 @@ def cancel(engine: Engine, wish: Wish) -> bool:
 
 def rebuild(engine: Engine, wish: Wish) -> Operation:
     """Write a paused operation's workflow.json anew from the table, as its next version."""
+    snapshot = _paused(engine, wish)
+    operation = snapshot.operation
+    stored = write_document(engine, snapshot)
+    after = replace(operation, workflow_store=stored["workflow_store"], workflow_digest=stored["workflow_digest"])
+    with engine.database.write() as tx:
+        if not save(tx, operation, after):
+            raise VersionPassed(operation.id, operation.version)
+        why = "workflow.json rebuilt"
+        append_event(tx, operation.id, at=clock.now(), who=wish.who, old=_C.PAUSED, new=_C.PAUSED, why=why)
+    return replace(after, version=after.version + 1)
+
+
+def _paused(engine: Engine, wish: Wish) -> Snapshot:
     with engine.database.read() as tx:
         snapshot = snapshot_of(tx, wish.operation_id)
     if snapshot is None:
         raise OperationNotFound(wish.operation_id)
-    if snapshot.operation.completion is not _C.PAUSED:
-        raise MoveRefused(
-            wish.operation_id, snapshot.operation.completion, "rebuilt: only a PAUSED one has a workflow.json"
-        )
-    stored = write_document(engine, snapshot)
-    with engine.database.write() as tx:
-        after = replace(
-            snapshot.operation, workflow_store=stored["workflow_store"], workflow_digest=stored["workflow_digest"]
-        )
-        if not save(tx, snapshot.operation, after):
-            raise VersionPassed(wish.operation_id, snapshot.operation.version)
-        append_event(
-            tx,
-            wish.operation_id,
-            at=clock.now(),
-            who=wish.who,
-            old=_C.PAUSED,
-            new=_C.PAUSED,
-            why="workflow.json rebuilt",
-        )
-    return replace(after, version=after.version + 1)
+    completion = snapshot.operation.completion
+    if completion is not _C.PAUSED:
+        raise MoveRefused(wish.operation_id, completion, "rebuilt: only a PAUSED one has a workflow.json")
+    return snapshot
 
 
 def _due_at_once(tx: Connection, operation_id: int, queued: Sequence[StepTask]) -> list[StepTask]:

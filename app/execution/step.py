@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Task, states
 from celery.app.trace import build_tracer
+from celery.utils.time import maybe_make_aware
 from kombu.utils import json
 
 from app import clock
 from app.domain.states import StepState
-from app.errors import ReplaceRefused, ResultRefused, TaskMissing
+from app.errors import ReplaceRefused, ResultRefused, TaskMissing, UnstorableArgument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,20 +83,22 @@ def run_task(app: Celery, name: str, args: list[Any], kwargs: dict[str, Any], re
         tracer = _tracers[task] = _tracer(app, task)
     try:
         traced = tracer(request["id"], args, kwargs, request)
-    except SystemExit as leaving:
-        if not _is_of_the_step(leaving):
+    except BaseException as leaving:  # the tracer lets some pass: SystemExit, asyncio's CancelledError, a hook's Reject
+        if not is_of_the_code(leaving):
             raise
-        return failed(leaving)
+        return replace(failed(leaving), called_with=(args, kwargs))
     if traced.info is None:
         return _success(task, traced.retval)
     if traced.info.state == states.RETRY:
-        return _retrying(traced.info.retval, args, kwargs)
+        return _retrying(app, task, traced.info.retval, (args, kwargs))
     return replace(_failed(task, traced.info, traced.retval), called_with=(args, kwargs))
 
 
-def _is_of_the_step(leaving: SystemExit) -> bool:
-    """Whether a step's own code asked to exit; a process of the pool that is told to leaves by a negative code."""
-    return type(leaving) is SystemExit and not (isinstance(leaving.code, int) and leaving.code < 0)
+def is_of_the_code(leaving: BaseException) -> bool:
+    """Whether an author's own code raised this; a process of the pool that is told to leave has a negative code."""
+    if isinstance(leaving, SystemExit):
+        return type(leaving) is SystemExit and not (isinstance(leaving.code, int) and leaving.code < 0)
+    return not isinstance(leaving, KeyboardInterrupt)
 
 
 _tracers: weakref.WeakKeyDictionary[AnyTask, Tracer] = weakref.WeakKeyDictionary()
@@ -112,22 +115,31 @@ def _tracer(app: Celery, task: AnyTask) -> Tracer:
 def _success(task: AnyTask, value: Any) -> Ending:
     try:
         return Ending(StepState.SUCCESS, result=encode(value))
-    except (TypeError, ValueError, RecursionError) as why:
-        return _error(ResultRefused(task.name, str(why)), "")
+    except Exception as why:  # a value may bring code of its own that makes JSON of it
+        return _error(ResultRefused(task.name, _words_of(why)), "")
 
 
-def _retrying(retry: Any, args: list[Any], kwargs: dict[str, Any]) -> Ending:
+def _retrying(app: Celery, task: AnyTask, retry: Any, called_with: tuple[list[Any], dict[str, Any]]) -> Ending:
     sig = retry.sig
-    call = {"args": list(sig.args or ()), "kwargs": dict(sig.kwargs or {})}
-    is_same = call == {"args": args, "kwargs": kwargs}
-    again = {"retries": sig.options["retries"]} | ({} if is_same else call)
-    error = encode({"type": type(retry.exc).__name__, "message": str(retry.exc)}) if retry.exc else None
-    return Ending(StepState.RETRYING, error=error, due_at=_seconds(retry.when), again=again)
+    if sig is None:  # raised by hand: nothing says what to run again
+        return _error(_NoResult(task.name, states.RETRY), "")
+    args, kwargs = list(sig.args or ()), dict(sig.kwargs or {})
+    again: dict[str, Any] = {"retries": sig.options["retries"]}
+    if (args, kwargs) != called_with:
+        again |= {"args": args, "kwargs": kwargs}
+    try:
+        encode(again)
+    except Exception as why:
+        return _error(
+            UnstorableArgument(task.name, "what it is to be retried with", f"is refused ({_words_of(why)})"), ""
+        )
+    error = encode({"type": type(retry.exc).__name__, "message": _words_of(retry.exc)}) if retry.exc else None
+    return Ending(StepState.RETRYING, error=error, due_at=_seconds(app, retry.when), again=again)
 
 
-def _seconds(when: float | datetime | None) -> float:
+def _seconds(app: Celery, when: float | datetime | None) -> float:
     if isinstance(when, datetime):
-        return when.timestamp()
+        return maybe_make_aware(when, tz=app.timezone).timestamp()
     return clock.now() + (when or 0)
 
 
@@ -143,8 +155,15 @@ class _NoResult(Exception):
 
 
 def _error(error: BaseException, traceback: str) -> Ending:
-    facts = {"type": type(error).__name__, "message": str(error), "traceback": traceback}
+    facts = {"type": type(error).__name__, "message": _words_of(error), "traceback": traceback}
     return Ending(StepState.FAILED, error=encode(facts), exception=error)
+
+
+def _words_of(error: object) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "its message cannot be read"
 
 
 def failed(error: BaseException) -> Ending:

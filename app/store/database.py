@@ -84,16 +84,33 @@ class Database:
                     connection.commit()
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """Run a transaction that writes: committed at the end of the block, rolled back by an exception."""
+    def write(self, *, survives_power_cut: bool = True) -> Iterator[Connection]:
+        """Run a transaction that writes: committed at the end of the block, rolled back by an exception.
+
+        One that need not survive a power cut is not waited for until it is on the disk; the next one that is, is behind
+        it. Only SQLite makes that difference.
+        """
         own = self._own()
         if own.connection is None:
             with self._in_use(own):
                 pass  # opened before the queue: a new file turns its write-ahead log on in a queue of its own
-        with own.queue, self._in_use(own) as connection, connection.begin():
+        always = survives_power_cut
+        with own.queue, self._in_use(own) as connection, self._synced(connection, always=always), connection.begin():
             if self.is_sqlite:
                 _raw(connection).execute("BEGIN IMMEDIATE")
             yield connection
+
+    @contextmanager
+    def _synced(self, connection: Connection, *, always: bool) -> Iterator[None]:
+        """Commit as the settings say, or, for a transaction that may be lost with the power, without waiting."""
+        if always or not self.is_sqlite or self._synchronous == "NORMAL":
+            yield
+            return
+        _raw(connection).execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            _raw(connection).execute(f"PRAGMA synchronous = {self._synchronous}")
 
     def engine(self) -> Engine:
         """This process's engine; migrations run on it, everything else asks for a transaction."""

@@ -101,6 +101,9 @@ _WINDOW = Prepared(
 )
 _EDGES = select(edges.c.upstream, edges.c.downstream).where(edges.c.operation_id == bindparam("operation_id"))
 _EDGES_FROM = Prepared(_EDGES.where(edges.c.upstream >= bindparam("first"), edges.c.upstream <= bindparam("last")))
+_RESULT = Prepared(
+    select(steps.c.result).where(_OPERATION, steps.c.number == bindparam("number"), steps.c.state == str(_S.SUCCESS))
+)
 #: A step that waits for a retry keeps its time while its operation is paused, and is due again once that goes on.
 _WAITS = _IS_DUE & exists().where(
     operations.c.id == steps.c.operation_id, operations.c.completion.in_(sorted(CLAIMABLE))
@@ -161,6 +164,10 @@ def edges_of(tx: Connection, operation_id: int) -> list[tuple[int, int]]:
 
 def results_of(tx: Connection, operation_id: int, numbers: Collection[int]) -> dict[int, str | None]:
     """The results of those steps as JSON; a step that has none is missing."""
+    if len(numbers) == 1:
+        (number,) = numbers
+        row = _RESULT.first(tx, {"operation_id": operation_id, "number": number})
+        return {number: row[0]} if row else {}
     found: dict[int, str | None] = {}
     for some in _some_at_a_time(sorted(numbers)):
         query = select(steps.c.number, steps.c.result).where(

@@ -53,7 +53,7 @@ def test_every_kind_of_program_is_started_measured_and_ended(tmp_path: Path) -> 
     assert ran.returncode == 0, complaint
     assert said.startswith("processor")
     figures = json.loads((tmp_path / "run.json").read_text())["figures"]
-    assert [figure["beside"] for figure in figures] == ["plain Celery", "", "", "", ""]
+    assert {figure["beside"] for figure in figures} == {"plain Celery", ""}
     assert at_work_in(tmp_path) == []
     assert list(tmp_path.glob("bench-*")) == []
 

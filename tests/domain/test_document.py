@@ -122,3 +122,9 @@ def test_the_file_holds_the_document_as_json_and_its_digest_tells_every_change()
     assert json.loads(content) == document
     assert "北".encode() in content
     assert len({digest_of(content), digest_of(content + b" "), digest_of(b"")}) == 3
+
+
+def test_a_document_may_hold_text_that_utf_8_has_no_bytes_for() -> None:
+    document = compose(7, "adding", {"file": "caf\udce9"}, None, [facts(0, _S.PAUSED)])
+
+    assert json.loads(encode(document)) == document

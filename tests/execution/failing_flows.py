@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from celery import Task, chain, group, signals
-from celery.exceptions import Ignore, Reject
+from celery.exceptions import Ignore, Reject, Retry
 
 from app.workflows import Canvas, step, workflow
 from tests.execution.flows import add, fail, same, total, wait_at, write_line
@@ -113,6 +115,14 @@ def again_later(self: Task[Any, Any], value: int) -> int:
     return value
 
 
+@step(bind=True)
+def again_at(self: Task[Any, Any], value: int) -> int:
+    """Ask for a retry in a minute by a time without a zone, which Celery takes for the app's: UTC."""
+    if self.request.retries == 0:
+        raise self.retry(eta=(datetime.now(UTC) + timedelta(seconds=60)).replace(tzinfo=None))
+    return value
+
+
 #: Chains in which a step is retried; those that come to an end give 3 or [4, 7].
 RETRIES: dict[str, Callable[[str], Any]] = {
     "none": lambda file: again.s(file, 0),
@@ -123,6 +133,7 @@ RETRIES: dict[str, Callable[[str], Any]] = {
     "automatic, too often": lambda _file: looked_up.s(9),
     "own base class": lambda _file: own_again.s(),
     "later": lambda _file: again_later.s(),
+    "at a time": lambda _file: again_at.s(),
 }
 
 
@@ -155,9 +166,44 @@ def not_for_json(_value: Any, kind: str) -> Any:
     return {"object": object(), "not a number": [math.nan], "loop": loop, "keys": {(1, 2): 3}, "set": {1}}[kind]
 
 
+@step(bind=True)
+def retried_with_what_json_cannot_hold(self: Task[Any, Any], value: Any) -> None:
+    raise self.retry(args=(object(),), countdown=0)
+
+
 @step
-def leave(_value: Any) -> None:
-    raise SystemExit(3)
+def retried_by_hand(_value: Any) -> None:
+    raise Retry("later")
+
+
+class WordlessError(Exception):
+    """An error that cannot even say what it is."""
+
+    def __str__(self) -> str:
+        raise LookupError("no words")
+
+
+@step
+def wordless(_value: Any) -> None:
+    raise WordlessError
+
+
+@step
+def leave(_value: Any, how: str) -> None:
+    """End the way that only a whole process should."""
+    raise {"exit": SystemExit(3), "abandon": asyncio.CancelledError("given up")}[how]
+
+
+class RejectingTask(Task):  # type: ignore[type-arg]
+    """A base class whose hook rejects what has succeeded."""
+
+    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
+        raise Reject("not here", requeue=False)
+
+
+@step(base=RejectingTask)
+def rejected_late(_value: Any) -> None:
+    return None
 
 
 #: Steps that end in ways that an operation cannot go on from.
@@ -170,7 +216,12 @@ DEAD_ENDS: dict[str, Any] = {
     "loop": lambda: not_for_json.s("loop"),
     "keys": lambda: not_for_json.s("keys"),
     "wrong arguments": lambda: same.s(1, 2, 3),
-    "exit": lambda: leave.s(),
+    "retried with an object": lambda: retried_with_what_json_cannot_hold.s(),
+    "retried by hand": lambda: retried_by_hand.s(),
+    "exit": lambda: leave.s("exit"),
+    "abandon": lambda: leave.s("abandon"),
+    "rejected late": lambda: rejected_late.s(),
+    "wordless": lambda: wordless.s(),
 }
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from celery import Task, chain, chord, group, signature
 
@@ -284,3 +286,19 @@ def unfit(kind: str) -> Canvas:
 def later() -> Canvas:
     """A first step that waits for a minute."""
     return same.s(1).set(countdown=60) | add.s(1)
+
+
+@step
+def kinds_of(values: list[Any]) -> list[str]:
+    return [type(value).__name__ for value in values]
+
+
+@step
+def kinds() -> list[Any]:
+    return [datetime.now(UTC), Decimal("1.5"), uuid4(), 1e300, "NaN Infinity"]
+
+
+@workflow("kinds")
+def all_kinds() -> Canvas:
+    """Values of every kind that Celery's JSON knows."""
+    return kinds.s() | kinds_of.s()

@@ -36,7 +36,11 @@ def calls(names: str) -> list[Any]:
 
 def shapes() -> dict[str, Any]:
     """Canvases that plain Celery has a value for."""
-    a, b, c, d, e, f = calls("abcdef")
+    letters = calls("abcdef")
+    return _shapes_1(*letters) | _shapes_2(*letters) | _shapes_3(*letters) | _shapes_4(*letters)
+
+
+def _shapes_1(a: Any, b: Any, c: Any, d: Any, _e: Any, _f: Any) -> dict[str, Any]:
     return {
         "a task": a,
         "a chain": a | b | c,
@@ -53,6 +57,11 @@ def shapes() -> dict[str, Any]:
         "an empty group in a chain": a | group([]),
         "an empty group before a link": (a | group([])) | b,
         "empty groups and chains in a group": group(group([]), _chain(), a),
+    }
+
+
+def _shapes_2(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any) -> dict[str, Any]:
+    return {
         "a group of one in a chain": a | group([b]) | c,
         "a group of one before a link": group([a]) | b,
         "a chain that starts with a group of one": chain(group([a]), b),
@@ -68,6 +77,11 @@ def shapes() -> dict[str, Any]:
         "a group whose only member ends in a group": group(a | group(b, c)),
         "a group with a member that ends in a group": group(a | group(b, c), d),
         "a group with a member that ends in a group, then a link": group(a | group(b, c), d) | e,
+    }
+
+
+def _shapes_3(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any) -> dict[str, Any]:
+    return {
         "a chord": chord([a, b], c),
         "a chord with one in its header": a | chord([b], c),
         "a chord with an empty header": a | chord([], b),
@@ -83,6 +97,11 @@ def shapes() -> dict[str, Any]:
         "a chord as a group's member": f | group(chord([a, b], c), d),
         "a chord that ends in a group as a group's member": group(chord([a, b], group(c, d)), e) | f,
         "arguments of a chord": chord([a, b], c, args=(1,)),
+    }
+
+
+def _shapes_4(a: Any, b: Any, c: Any, d: Any, _e: Any, _f: Any) -> dict[str, Any]:
+    return {
         "keyword arguments of a chord": chord([a, b], c, kwargs={"kwargs": {"key": 1}}),
         "a map": a | tell.map([1, [2]]) | b,
         "a starmap": group(tell.starmap(ROWS), a) | b,

@@ -171,3 +171,33 @@ def test_of_two_sweeps_at_once_one_publishes(service: Service) -> None:
         list(workers.map(sweep_once, range(2)))
 
     assert service.messages() == 1
+
+
+def test_a_broker_that_refuses_messages_costs_time_and_nothing_else(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "_OPEN_FOR", 0.0)
+    service.queue.config_set("maxmemory", "1")
+    operation = service.start("fan", width=3)
+    service.deliver_step(operation, 0)
+
+    service.queue.config_set("maxmemory", "0")
+    sweep(service.engine)
+    service.deliver_all()
+
+    assert service.show(operation).result == "3"
+
+
+def test_whatever_the_brokers_client_raises_stops_nobody(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def raising(*_given: object, **_options: object) -> None:
+        raise LookupError("something new")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(service.celery, "send_task", raising)
+        broken.setattr(publishing, "_OPEN_FOR", 0.0)
+        operation = service.start("fan", width=3)
+        service.deliver_step(operation, 0)
+
+    sweep(service.engine)
+    service.deliver_all()
+    assert service.show(operation).result == "3"

@@ -66,6 +66,22 @@ def test_a_retry_waits_for_its_countdown(by_hand: ByHand) -> None:
         assert service.show(operation).result == "3"
 
 
+def test_a_retry_at_a_time_without_a_zone_waits_for_it_as_in_utc(
+    by_hand: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    service = by_hand()
+    operation = service.start("retrying", kind="at a time")
+
+    service.deliver()
+
+    monkeypatch.undo()
+    time.tzset()
+    due = service.steps(operation)["again_at"].due_at or 0.0
+    assert due - time.time() == pytest.approx(60, abs=30)
+
+
 def test_the_history_tells_of_a_retry(by_hand: ByHand) -> None:
     service = by_hand()
     operation = service.start("retrying", kind="later")

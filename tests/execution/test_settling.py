@@ -76,6 +76,8 @@ def test_the_history_tells_which_step_failed_and_why(service: Service) -> None:
         ("not a number", "returned a value that JSON cannot hold: nan is not a number."),
         ("loop", "returned a value that JSON cannot hold: Circular reference detected."),
         ("keys", "returned a value that JSON cannot hold: keys must be str, int, float, bool or None"),
+        ("retried with an object", "what it is to be retried with is refused (Object of type object is not JSON"),
+        ("retried by hand", "ended RETRY without a result: an operation cannot go on from there."),
         ("wrong arguments", "takes from 0 to 1 positional arguments but 4 were given"),
     ],
 )
@@ -86,16 +88,32 @@ def test_a_step_that_nothing_can_follow_fails_with_a_sentence(service: Service, 
     assert list(service.states(operation).values())[2] is StepState.TRIGGER_FAILED
 
 
-def test_a_step_that_asks_its_process_to_exit_fails(service: Service) -> None:
-    operation = service.start("dead-end", kind="exit")
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("exit", "SystemExit"),
+        ("abandon", "CancelledError"),
+        ("rejected late", "Reject"),
+        ("wordless", "WordlessError"),
+    ],
+)
+def test_a_step_fails_whatever_it_raises(service: Service, kind: str, error: str) -> None:
+    operation = service.start("dead-end", kind=kind)
 
-    assert service.error(operation)["type"] == "SystemExit"
+    assert service.error(operation)["type"] == error
+    assert service.run("adding", numbers=[1]).result == "1"
 
 
 def test_results_are_handed_on_as_json_gives_them_back(service: Service) -> None:
     operation = service.run("tuples")
 
     assert operation.result == '[["a",[1,2]],{"1":null}]'
+
+
+def test_what_celery_can_send_as_json_is_handed_on_as_it_was(service: Service) -> None:
+    operation = service.run("kinds")
+
+    assert operation.result == '["datetime","Decimal","UUID","float","str"]'
 
 
 def test_a_task_that_the_worker_does_not_have_fails_by_its_name(by_hand: ByHand) -> None:

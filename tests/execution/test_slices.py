@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 
 from app.clock import frozen_at
 from app.domain.states import Completion, StepState
+from app.execution import batch
+from app.execution.settling import settle
 from app.execution.sweeping import sweep
 from tests.execution.flows import APART, lines_of
 
@@ -140,3 +143,26 @@ def test_steps_with_wishes_of_their_own_run_on_real_workers(service: Service) ->
     operations = [service.start("apart", kind=kind) for kind in APART]
 
     assert [service.ended(operation).result for operation in operations] == ["4"] * len(APART)
+
+
+@pytest.mark.parametrize("is_committed", [False, True])
+def test_a_time_limit_that_comes_when_the_code_of_a_step_has_ended_comes_too_late(
+    by_hand: ByHand, monkeypatch: pytest.MonkeyPatch, is_committed: bool
+) -> None:
+    service = by_hand(slice_steps=1)
+    limits = [SoftTimeLimitExceeded()]
+
+    def interrupted(*given: Any, **named: Any) -> Any:
+        settled = settle(*given, **named) if is_committed or not limits else None
+        if limits:
+            raise limits.pop()
+        return settled
+
+    monkeypatch.setattr(batch, "settle", interrupted)
+    operation = service.start("adding", numbers=[1, 2])
+    service.deliver()
+    with frozen_at(time.time() + 61):
+        sweep(service.engine)
+
+    service.deliver_all()
+    assert service.show(operation).result == "3"
