@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 PEOPLE = Path(__file__).parents[3] / "shared" / "data" / "people-10k.csv"
 
 
+@pytest.fixture(autouse=True)
+def own_app() -> Iterator[None]:
+    """A Celery app of each test's own: one that another test has closed would still be the current one."""
+    with setup_default_app(Celery("tests", broker="memory://")):
+        yield
+
+
 @pytest.fixture
 def input_dir(tmp_path: Path) -> Iterator[Path]:
     """An empty INPUT_DIR, known to the tasks through their Celery app."""
