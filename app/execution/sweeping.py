@@ -8,10 +8,10 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from app import clock
-from app.domain.states import Completion
+from app.domain.states import CLAIMABLE
 from app.execution.draining import drain
 from app.execution.engine import REPUBLISH_AFTER
-from app.store.operations import completion_of, requesting
+from app.store.operations import lock_operation, requesting
 from app.store.step_queries import Due, due_steps, next_due
 from app.store.steps import publish_again
 from app.store.workers import beat, stop_worker
@@ -91,7 +91,8 @@ def sweep(engine: Engine) -> None:
 def _publish(engine: Engine, due: Due) -> None:
     now = clock.now()
     with engine.database.write() as tx:
-        if completion_of(tx, due.operation_id) not in (Completion.SCHEDULED, Completion.IN_PROGRESS):
+        operation = lock_operation(tx, due.operation_id)
+        if operation is None or operation.completion not in CLAIMABLE:
             return
         again = now + REPUBLISH_AFTER * 2.0 ** min(due.publishes, 10)
         step = publish_again(tx, due.operation_id, due.number, due.publishes, now=now, due_at=again)

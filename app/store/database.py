@@ -57,6 +57,7 @@ class Database:
         self._synchronous: Final = synchronous
         self._mine = threading.local()
         self._all: weakref.WeakSet[_Own] = weakref.WeakSet()
+        self._counting = threading.Lock()
         self._locks: weakref.WeakSet[WriteLock] = weakref.WeakSet()
         self._engine: Engine | None = None
         _databases.add(self)
@@ -122,7 +123,8 @@ class Database:
         """Close this thread's connection; its next transaction opens another."""
         own: _Own | None = self._mine.__dict__.pop("own", None)
         if own:
-            self._all.discard(own)
+            with self._counting:
+                self._all.discard(own)
             own.queue.close()
             if own.connection:
                 own.connection.close()
@@ -131,7 +133,8 @@ class Database:
         own: _Own | None = self._mine.__dict__.get("own")
         if own is None:
             own = self._mine.own = _Own(self._queue())
-            self._all.add(own)
+            with self._counting:
+                self._all.add(own)
         return own
 
     @contextmanager
@@ -160,7 +163,9 @@ class Database:
         holds locks which only its parent holds, and once its parent closes the file, others take away the write-ahead
         log under the child's hands: what it commits then is lost (sqlite.org/howtocorrupt.html, 2.6).
         """
-        resting = [own for own in self._all if self.is_sqlite and own.busy.acquire(timeout=_FORK_WAITS)]
+        with self._counting:
+            everyone = list(self._all)
+        resting = [own for own in everyone if self.is_sqlite and own.busy.acquire(timeout=_FORK_WAITS)]
         for own in resting:
             if own.connection and not own.connection.in_transaction():
                 own.connection.close()
@@ -173,6 +178,7 @@ class Database:
         self._engine = None
         self._mine = threading.local()
         self._all = weakref.WeakSet()
+        self._counting = threading.Lock()
         for lock in self._locks:
             lock.close()
         self._locks.clear()

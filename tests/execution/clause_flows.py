@@ -9,7 +9,7 @@ from celery import group
 
 from app.execution.pause import pause_or_continue
 from app.workflows import Canvas, step, workflow
-from tests.execution.flows import add, lines_of, same, total, write_line
+from tests.execution.flows import add, lines_of, same, tell, total, write_line
 
 if TYPE_CHECKING:
     from celery.canvas import Signature
@@ -70,3 +70,12 @@ def behind_a_broken_clause() -> Canvas:
 def with_a_broken_callback() -> Canvas:
     """A pause point that pauses, with a callback that raises."""
     return same.s(1) | pause_or_continue.s(clause=same.s(), callback=broken.s()) | add.s(1)
+
+
+@workflow("placed-by-hand", pause_every=0)
+def placed_by_hand(operation_id: int, ledger: str, stop: str = "") -> Canvas:
+    """Three steps with the service's own pause point before the last alone."""
+    given = {"ledger": ledger, "operation_id": operation_id, "stop": stop}
+    return (
+        tell.s("-", name="a", **given) | tell.s(name="b", **given) | pause_or_continue.s() | tell.s(name="c", **given)
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -151,56 +151,10 @@ def request_of(self: Task[Any, Any], _value: Any = None) -> list[Any]:
     return [request.id, request.retries, request.delivery_info, request.task, request.root_id, request.called_directly]
 
 
-@step(queue="own")
-def queued_apart(value: Any) -> Any:
-    return value
-
-
-@step(priority=7)
-def hurried(value: Any) -> Any:
-    return value
-
-
-@step(soft_time_limit=0.05)
-def hasty(_value: Any = None) -> None:
-    time.sleep(20)
-
-
-def with_option(name: str) -> Any:
-    call: Any = same.s()
-    return call.set(**{name: 60})
-
-
-#: Steps that get a message of their own.
-APART: dict[str, Callable[[], Any]] = {
-    "queue of the task": lambda: queued_apart.s(),
-    "queue of the call": lambda: same.s().set(queue="own"),
-    "priority of the task": lambda: hurried.s(),
-    "priority of the call": lambda: same.s().set(priority=3),
-    "time limit": lambda: with_option("time_limit"),
-    "soft time limit": lambda: with_option("soft_time_limit"),
-    "countdown": lambda: same.s().set(countdown=0.01),
-    "eta": lambda: same.s().set(eta=datetime.now(UTC) + timedelta(seconds=1)),
-}
-
-
-@workflow("apart")
-def apart(kind: str) -> Canvas:
-    """Two steps, one that gets a message of its own, and two more."""
-    canvas: Canvas = same.s(1) | add.s(1) | APART[kind]() | add.s(1) | add.s(1)
-    return canvas
-
-
 @workflow("asking")
 def asking() -> Canvas:
     """Steps that tell what they know of themselves."""
     return request_of.s() | group(request_of.s(), request_of.s())
-
-
-@workflow("hasty")
-def in_haste() -> Canvas:
-    """A step that takes longer than it may."""
-    return same.s(1) | hasty.s() | same.s()
 
 
 @step

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 DEADLINE = 20.0
 QUEUE = "operations"
 ROOT = Path(__file__).parents[2]
-FLOWS = ("tests.execution.flows", "tests.execution.failing_flows", "tests.execution.clause_flows")
+FLOWS = tuple(f"tests.execution.{name}" for name in ("flows", "failing_flows", "clause_flows", "apart_flows"))
 
 
 @dataclass

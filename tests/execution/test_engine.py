@@ -15,6 +15,8 @@ from tests.execution.flows import SHAPES, canvas_of, lines_of
 from tests.execution.pausing import value_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from celery import Celery
 
     from tests.execution.service import Service
@@ -23,21 +25,20 @@ SEEDS = range(20_000, 20_200)
 EVERY_STEP = [(shape, stop) for shape, (steps, _make) in SHAPES.items() for stop in steps]
 
 
-def by_plain_celery(app: Celery, service: Service) -> dict[int, Any]:
-    """What plain Celery makes of the random canvases, by their seeds."""
+def sent_to(app: Celery) -> dict[int, Any]:
+    """The random canvases as plain Celery runs them, by their seeds."""
     app.set_current()
-    results = {seed: canvas_of(seed).apply_async() for seed in SEEDS}
-    values = {seed: json.loads(json.dumps(value_of(result))) for seed, result in results.items()}
-    service.celery.set_current()
-    return values
+    return {seed: canvas_of(seed).apply_async() for seed in SEEDS}
 
 
 def test_random_canvases_give_what_plain_celery_gives(service: Service, plain_app: Celery) -> None:
-    expected = by_plain_celery(plain_app, service)
+    plain = sent_to(plain_app)
+    service.celery.set_current()
 
     started = {seed: service.start("random", seed=seed) for seed in SEEDS}
-    results = {seed: json.loads(service.ended(number).result or '"none"') for seed, number in started.items()}
 
+    expected = {seed: json.loads(json.dumps(value_of(result))) for seed, result in plain.items()}
+    results = {seed: json.loads(service.ended(number).result or '"none"') for seed, number in started.items()}
     wrong = {seed: (results[seed], expected[seed]) for seed in SEEDS if results[seed] != expected[seed]}
     assert not wrong
 
@@ -86,3 +87,28 @@ def test_operations_that_are_paused_and_resumed_at_random_give_the_same_and_run_
 
     assert [service.ended(operation).result for operation in started] == undisturbed
     assert all(sorted(lines_of(ledger)) == list(SHAPES[shape][0]) for ledger, shape in wanted.items())
+
+
+def test_a_step_whose_message_comes_to_two_workers_at_once_runs_once(service: Service) -> None:
+    for _ in range(20):
+        ledger = service.path()
+        operation = service.start("shape", shape="chain", ledger=ledger)
+        for _ in range(4):
+            service.celery.send_task("operations.run_slice", (operation, 0))
+
+        assert service.ended(operation).completion is Completion.COMPLETED
+        assert lines_of(ledger) == ["a", "b", "c", "d"]
+
+
+def test_an_operation_that_was_paused_by_one_worker_goes_on_in_another(by_hand: Callable[..., Service]) -> None:
+    service = by_hand()
+    ledger = service.path()
+    operation = service.start("shape", shape="nested", ledger=ledger, stop="c")
+    with service.working(processes=1):
+        service.wait_until(operation, Completion.PAUSED)
+
+    service.resume(operation)
+    service.deliver_all()
+
+    assert service.completion(operation) is Completion.COMPLETED
+    assert sorted(lines_of(ledger)) == list("abcdefg")

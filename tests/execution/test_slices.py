@@ -14,7 +14,8 @@ from app.domain.states import Completion, StepState
 from app.execution import batch
 from app.execution.settling import settle
 from app.execution.sweeping import sweep
-from tests.execution.flows import APART, lines_of
+from tests.execution.apart_flows import APART
+from tests.execution.flows import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +93,9 @@ def finished(service: Service, operation: int) -> int:
     return sum(state is StepState.SUCCESS for state in service.states(operation).values())
 
 
-@pytest.mark.parametrize(("workflow", "runs"), [("every-second", "ab"), ("every-third", "abc")])
+@pytest.mark.parametrize(
+    ("workflow", "runs"), [("every-second", "ab"), ("every-third", "abc"), ("placed-by-hand", "ab")]
+)
 @pytest.mark.parametrize("steps", [1, 1000])
 def test_a_pause_waits_for_the_next_pause_point_even_where_slices_end(
     by_hand: ByHand, workflow: str, runs: str, steps: int

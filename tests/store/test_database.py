@@ -40,11 +40,12 @@ def value_of(database: Database) -> int:
         return value_in(tx)
 
 
-def count_up(database: Database, times: int) -> None:
+def count_up(database: Database, times: int, *, close: bool = True) -> None:
     for _ in range(times):
         with database.write() as tx:
             tx.execute(text("UPDATE counter SET value = :value"), {"value": value_in(tx) + 1})
-    database.close()
+    if close:
+        database.close()
 
 
 def test_of_writers_at_once_none_overwrites_another(counter: Database) -> None:
@@ -143,6 +144,52 @@ def test_a_child_process_leaves_its_parents_connection_alone(counter: Database) 
         tx.execute(text("UPDATE counter SET value = 5"))
         child.start()
         child.join()
+
+    assert child.exitcode == 0
+    assert value_of(counter) == 5
+
+
+def test_what_a_child_process_commits_is_kept_when_its_parent_and_others_close_the_file(counter: Database) -> None:
+    fork = multiprocessing.get_context("fork")
+    parent_closed, child_wrote = fork.Event(), fork.Event()
+
+    def write_before_and_after() -> None:
+        count_up(counter, 1, close=False)
+        child_wrote.set()
+        parent_closed.wait()
+        count_up(counter, 1)
+
+    child = fork.Process(target=write_before_and_after)
+    child.start()
+    child_wrote.wait()
+    counter.close()
+    with sqlite3.connect(str(counter.url.database)) as other:
+        assert other.execute("SELECT value FROM counter").fetchall() == [(1,)]
+    other.close()
+    parent_closed.set()
+    child.join()
+
+    assert value_of(counter) == 2
+
+
+def test_a_fork_waits_for_the_transaction_of_another_thread(counter: Database) -> None:
+    inside, forking = Event(), Event()
+
+    def write_slowly() -> None:
+        with counter.write() as tx:
+            inside.set()
+            forking.wait()
+            tx.execute(text("UPDATE counter SET value = 3"))
+        count_up(counter, 1)
+
+    with ThreadPoolExecutor(1) as other:
+        written = other.submit(write_slowly)
+        inside.wait()
+        child = multiprocessing.get_context("fork").Process(target=count_up, args=(counter, 1))
+        forking.set()
+        child.start()
+        written.result()
+    child.join()
 
     assert child.exitcode == 0
     assert value_of(counter) == 5
