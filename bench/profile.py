@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from celery._state import _task_stack  # type: ignore[attr-defined]
 
-from app.execution.publishing import RUN_SLICE
+from app.execution.plain_message import RUN_SLICE
 from app.execution.slices import run_slice
 from bench.bed import bed
 from bench.machine import describe

@@ -6,7 +6,10 @@ import logging
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
+from kombu.transport import virtual
+
 from app import clock
+from app.execution.plain_message import RUN_SLICE, PlainMessage
 from app.store.steps import mark_unpublished
 
 if TYPE_CHECKING:
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-RUN_SLICE: Final = "operations.run_slice"
 #: Options of every message: Celery neither retries it nor describes it, and no task is its parent.
 _PLAIN: Final[dict[str, Any]] = {"retry": False, "add_to_parent": False, "argsrepr": "", "kwargsrepr": ""}
 #: For this many seconds after a failure the broker is not asked again; what is ready waits in the table.
@@ -50,6 +52,7 @@ class Publisher:
         self._app = app
         self._database = database
         self._broken_until = 0.0
+        self._plain = PlainMessage(app)
         self._of_task: dict[str, dict[str, Any]] = {}
 
     def publish(self, operation_id: int, steps: Iterable[Ready]) -> None:
@@ -93,6 +96,9 @@ class Publisher:
     def _send(self, operation_id: int, steps: list[Ready]) -> None:
         with self._app.producer_or_acquire() as producer:
             _keep_client(producer.channel)
+            if len(steps) == 1 and not self.own_options(steps[0]) and isinstance(producer.channel, virtual.Channel):
+                self._plain.send(producer, operation_id, steps[0].number)
+                return
             with _together(producer, steps):
                 for step in steps:
                     options = _PLAIN | self.own_options(step)

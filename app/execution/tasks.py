@@ -12,7 +12,7 @@ from app.errors import OperationNotFound
 from app.execution import slices
 from app.execution.celery_app import this_engine
 from app.execution.documents import snapshot_of, write_document
-from app.execution.publishing import RUN_SLICE
+from app.execution.plain_message import RUN_SLICE
 from app.store.operations import completion_of
 
 

@@ -21,7 +21,7 @@ from app.commands import Commands
 from app.config import Settings
 from app.domain.states import ENDED, Completion, StepState
 from app.execution.celery_app import OperationsCelery, make_celery
-from app.execution.publishing import RUN_SLICE
+from app.execution.plain_message import RUN_SLICE
 from app.execution.step import decode
 from app.store.migrations import upgrade
 from app.store.users import User, add_user

@@ -148,11 +148,8 @@ def test_steps_with_wishes_of_their_own_run_on_real_workers(service: Service) ->
     assert [service.ended(operation).result for operation in operations] == ["4"] * len(APART)
 
 
-@pytest.mark.parametrize("is_committed", [False, True])
-def test_a_time_limit_that_comes_when_the_code_of_a_step_has_ended_comes_too_late(
-    by_hand: ByHand, monkeypatch: pytest.MonkeyPatch, is_committed: bool
-) -> None:
-    service = by_hand(slice_steps=1)
+def interrupted_once(*, is_committed: bool) -> Callable[..., Any]:
+    """Settling, into which a time limit falls the first time: before it has happened, or just after."""
     limits = [SoftTimeLimitExceeded()]
 
     def interrupted(*given: Any, **named: Any) -> Any:
@@ -161,7 +158,15 @@ def test_a_time_limit_that_comes_when_the_code_of_a_step_has_ended_comes_too_lat
             raise limits.pop()
         return settled
 
-    monkeypatch.setattr(batch, "settle", interrupted)
+    return interrupted
+
+
+@pytest.mark.parametrize("is_committed", [False, True])
+def test_a_time_limit_that_comes_when_the_code_of_a_step_has_ended_comes_too_late(
+    by_hand: ByHand, monkeypatch: pytest.MonkeyPatch, is_committed: bool
+) -> None:
+    service = by_hand(slice_steps=1)
+    monkeypatch.setattr(batch, "settle", interrupted_once(is_committed=is_committed))
     operation = service.start("adding", numbers=[1, 2])
     service.deliver()
     with frozen_at(time.time() + 61):

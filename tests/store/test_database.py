@@ -103,18 +103,20 @@ def test_a_glance_sees_the_present_and_holds_nobody_up(counter: Database) -> Non
             other.submit(count_up, counter, 1).result()
 
 
+def write_slowly(database: Database, inside: Event, may_leave: Event) -> None:
+    """Add 10, beginning at once and ending when it may."""
+    with database.write() as tx:
+        inside.set()
+        may_leave.wait()
+        tx.execute(text("UPDATE counter SET value = value + 10"))
+    database.close()
+
+
 def test_a_write_waits_for_the_one_before_it(counter: Database) -> None:
     inside, may_leave = Event(), Event()
 
-    def write_slowly() -> None:
-        with counter.write() as tx:
-            inside.set()
-            may_leave.wait()
-            tx.execute(text("UPDATE counter SET value = value + 10"))
-        counter.close()
-
     with ThreadPoolExecutor(2) as writers:
-        first = writers.submit(write_slowly)
+        first = writers.submit(write_slowly, counter, inside, may_leave)
         inside.wait()
         second = writers.submit(count_up, counter, 1)
         assert not second.done()
@@ -175,15 +177,8 @@ def test_what_a_child_process_commits_is_kept_when_its_parent_and_others_close_t
 def test_a_fork_waits_for_the_transaction_of_another_thread(counter: Database) -> None:
     inside, forking = Event(), Event()
 
-    def write_slowly() -> None:
-        with counter.write() as tx:
-            inside.set()
-            forking.wait()
-            tx.execute(text("UPDATE counter SET value = 3"))
-        count_up(counter, 1)
-
     with ThreadPoolExecutor(1) as other:
-        written = other.submit(write_slowly)
+        written = other.submit(write_slowly, counter, inside, forking)
         inside.wait()
         child = multiprocessing.get_context("fork").Process(target=count_up, args=(counter, 1))
         forking.set()
@@ -192,7 +187,7 @@ def test_a_fork_waits_for_the_transaction_of_another_thread(counter: Database) -
     child.join()
 
     assert child.exitcode == 0
-    assert value_of(counter) == 5
+    assert value_of(counter) == 11
 
 
 def test_a_database_that_was_closed_opens_again(counter: Database) -> None:
