@@ -110,7 +110,7 @@ def test_while_the_broker_is_silent_it_is_not_asked_again_for_each_operation(
     broker.stop()
     start_within_seconds(service)
     sent: list[object] = []
-    monkeypatch.setattr(service.celery, "send_task", lambda *given, **_options: sent.append(given))
+    monkeypatch.setattr(publishing.Publisher, "_send", lambda *given: sent.append(given))
 
     start_within_seconds(service)
 
@@ -193,7 +193,7 @@ def test_whatever_the_brokers_client_raises_stops_nobody(service: Service, monke
         raise LookupError("something new")
 
     with monkeypatch.context() as broken:
-        broken.setattr(service.celery, "send_task", raising)
+        broken.setattr(publishing.Publisher, "_send", raising)
         broken.setattr(publishing, "_OPEN_FOR", 0.0)
         operation = service.start("fan", width=3)
         service.deliver_step(operation, 0)
