@@ -65,6 +65,7 @@ from app.errors.requests import (
 )
 from app.errors.steps import (
     ClaimLost,
+    HardLimitNeedsPrefork,
     ReplaceRefused,
     ResultRefused,
     TaskMissing,
@@ -94,6 +95,7 @@ __all__ = [
     "DocumentNotWritten",
     "DocumentUnusable",
     "EncodingInvalid",
+    "HardLimitNeedsPrefork",
     "IdempotencyKeyReused",
     "InputChanged",
     "InputEmpty",

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class ClaimLost(Exception):
     """A worker's claim is no longer the newest: what it wanted to write was written by nobody."""
@@ -33,3 +38,15 @@ class TaskMissing(Exception):
     def __init__(self, task: str) -> None:
         self.task = task
         super().__init__(f"This worker has no task {task}: name its module in WORKFLOWS and restart the worker.")
+
+
+class HardLimitNeedsPrefork(Exception):
+    """A worker's pool cannot keep the hard time limit that a task has: only a process can be killed."""
+
+    def __init__(self, pool: str, tasks: Sequence[str]) -> None:
+        self.pool = pool
+        self.tasks = list(tasks)
+        super().__init__(
+            f"The pool {pool!r} cannot keep the time_limit of {', '.join(tasks)}: "
+            "start the worker with --pool prefork, or give these tasks a soft_time_limit instead."
+        )

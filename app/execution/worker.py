@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import bootsteps, signals
 
+from app.errors import HardLimitNeedsPrefork
 from app.execution.sweeping import Sweeper
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ class Sweeping(bootsteps.StartStopStep):
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
+        refuse_hard_limits(parent.app, parent.pool_cls.__module__.rpartition(".")[2])
         self._sweeper = Sweeper(parent.app.engine)
 
     def start(self, parent: Any) -> None:  # noqa: ARG002
@@ -29,6 +31,13 @@ class Sweeping(bootsteps.StartStopStep):
     def stop(self, parent: Any) -> None:  # noqa: ARG002
         """End with the worker."""
         self._sweeper.stop()
+
+
+def refuse_hard_limits(celery: Any, pool: str) -> None:
+    """Raise HardLimitNeedsPrefork when a task has a hard time limit that this pool cannot keep: it kills nothing."""
+    limited = [name for name, task in celery.tasks.items() if getattr(task, "time_limit", None)]
+    if pool != "prefork" and limited:
+        raise HardLimitNeedsPrefork(pool, sorted(limited))
 
 
 @signals.worker_init.connect
