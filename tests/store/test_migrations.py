@@ -194,9 +194,9 @@ def test_references_are_watched_again_after_an_upgrade(empty: Database) -> None:
 
 
 def test_processes_that_upgrade_at_once_all_succeed(empty: Database) -> None:
-    fork = multiprocessing.get_context("fork")
-    start = fork.Barrier(4)
-    upgrading = [fork.Process(target=_upgrade_after, args=(start, empty.url.database)) for _ in range(4)]
+    spawn = multiprocessing.get_context("spawn")
+    start = spawn.Barrier(4)
+    upgrading = [spawn.Process(target=_upgrade_after, args=(start, empty.url.database)) for _ in range(4)]
 
     for process in upgrading:
         process.start()

@@ -132,9 +132,9 @@ def test_the_token_is_nowhere_in_the_database(settings: Settings) -> None:
 
 
 def test_processes_that_start_at_once_agree_on_one_user_and_token(settings: Settings) -> None:
-    fork = multiprocessing.get_context("fork")
-    start = fork.Barrier(4)
-    starting = [fork.Process(target=_start_after, args=(start, settings)) for _ in range(4)]
+    spawn = multiprocessing.get_context("spawn")
+    start = spawn.Barrier(4)
+    starting = [spawn.Process(target=_start_after, args=(start, settings)) for _ in range(4)]
 
     for process in starting:
         process.start()
