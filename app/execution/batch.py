@@ -13,7 +13,8 @@ from app import clock
 from app.domain.states import Completion
 from app.errors import ClaimLost
 from app.execution.neighbourhood import Neighbourhood
-from app.execution.settling import Ended, InHand, Settled, settle
+from app.execution.settling import Ended, InHand, Settled
+from app.execution.settling_surely import settle_surely
 from app.store.operations import completion_of
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Batch:
         with self._mutex:
             if self._is_lost:
                 raise ClaimLost(self._operation_id)
-            settled = settle(self._engine, self._operation_id, self._written(), may_go_on=may_go_on)
+            settled = settle_surely(self._engine, self._operation_id, self._written(), may_go_on=may_go_on)
             self._clear()
             return settled
 
@@ -94,7 +95,7 @@ class Batch:
                 return
             in_hand = None if hand.is_claimed else InHand(hand.step, hand.started_at)
             try:
-                settled = settle(self._engine, self._operation_id, self._written(), in_hand=in_hand)
+                settled = settle_surely(self._engine, self._operation_id, self._written(), in_hand=in_hand)
             except ClaimLost:
                 self._is_lost = True
                 return

@@ -31,6 +31,9 @@ except ImportError:  # no wheel for this platform
 
 Synchronous = Literal["FULL", "NORMAL"]
 
+#: What SQLite's driver raises when a prepared statement, or a transaction of its own, fails.
+DriverError: type[Exception] = sqlite.Error
+
 #: Writers queue at the file lock; this is for what writes without it, such as `sqlite3` on a terminal (milliseconds).
 _BUSY_TIMEOUT: Final = 5000
 #: Seconds that a fork waits for a transaction of another thread to end.

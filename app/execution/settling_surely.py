@@ -1,0 +1,55 @@
+"""After a commit that ended in an error, read again: what stands recorded under this worker's claims was committed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from app.execution.settling import Settled, settle
+from app.store.errors import is_of_the_database
+from app.store.operations import find_operation
+from app.store.step_queries import find_step, queued_steps, running_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from app.execution.engine import Engine
+    from app.execution.settling import Ended, InHand
+    from app.store.steps import StepTask
+
+
+def settle_surely(
+    engine: Engine, operation_id: int, ended: Sequence[Ended], *, in_hand: InHand | None = None, **options: Any
+) -> Settled:
+    """Settle as `settle` does; an error of the database is raised only if nothing was written. Raises ClaimLost."""
+    try:
+        return settle(engine, operation_id, ended, in_hand=in_hand, **options)
+    except Exception as fault:
+        settled = _written(engine, operation_id, ended, in_hand) if is_of_the_database(fault) else None
+        if settled is None:
+            raise
+        return settled
+
+
+def _written(engine: Engine, operation_id: int, ended: Sequence[Ended], in_hand: InHand | None) -> Settled | None:
+    """What a transaction has settled whose commit gave no answer; None when it was rolled back."""
+    with engine.database.read() as tx:
+        operation = find_operation(tx, operation_id)
+        if operation is None or not all(_is_recorded(tx, operation_id, one) for one in ended):
+            return None
+        mine = _gone_on_with(tx, engine, operation_id, in_hand)
+        return Settled(operation.completion, mine, None, tuple(queued_steps(tx, operation_id)))
+
+
+def _is_recorded(tx: Connection, operation_id: int, one: Ended) -> bool:
+    found = find_step(tx, operation_id, one.step.number)
+    claim = one.step.claim if one.claimed else one.step.claim + 1
+    return found is not None and (found[0].claim, found[1]) == (claim, one.ending.state)
+
+
+def _gone_on_with(tx: Connection, engine: Engine, operation_id: int, in_hand: InHand | None) -> StepTask | None:
+    """The step that the transaction claimed for this process, if any."""
+    numbers = [one.number for one in running_steps(tx, operation_id) if one.process == engine.holder().process]
+    found = (find_step(tx, operation_id, n) for n in numbers if in_hand is None or n != in_hand.step.number)
+    return next((one[0] for one in found if one), None)
