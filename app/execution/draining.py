@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from celery import signature
 
 from app import clock
-from app.domain.document import carried_value, remaining
+from app.domain.document import CALLBACK_TASK, carried_value, remaining
 from app.domain.states import REQUESTING, Completion, StepState
 from app.execution.documents import Snapshot, snapshot_of
 from app.execution.settling import cancelled
@@ -71,7 +71,7 @@ def _finish_pause(engine: Engine, snapshot: Snapshot) -> None:
     retval = decode(carried)
     rest = remaining(operation.id, snapshot.steps)
     try:
-        stored = engine.app.tasks["operations.save_state"].s(operation.id)(retval, rest)
+        stored = engine.app.tasks[CALLBACK_TASK].s(operation.id)(retval, rest)
         for callback in _own_callbacks(snapshot):
             signature(callback, app=engine.app)(retval, rest)
     except Exception as why:  # a full disk, or an author's callback: the pause is tried again by the next sweep

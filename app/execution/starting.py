@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app import clock
+from app.domain.document import CALLBACK_TASK, CLAUSE_TASK
 from app.domain.states import Completion, StepState
 from app.errors import CanvasEmpty, OptionRefused, TaskUnfit
 from app.execution.compiler import compile_canvas
@@ -45,7 +46,7 @@ class FirstStep(NamedTuple):
 def graph_of(engine: Engine, canvas: Signature[Any], operation_id: int | None, pause_every: int) -> Graph:
     """The steps of a canvas that has been made tappable. Raises CanvasRefused."""
     tasks = engine.app.tasks
-    clause, callback = tasks["operations.should_pause"].s(operation_id), tasks["operations.save_state"].s(operation_id)
+    clause, callback = tasks[CLAUSE_TASK].s(operation_id), tasks[CALLBACK_TASK].s(operation_id)
     graph = compile_canvas(tappable(canvas, clause, callback, nth=pause_every), pause_every=pause_every, app=engine.app)
     if not graph.nodes:
         raise CanvasEmpty
