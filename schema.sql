@@ -60,6 +60,10 @@ CREATE TABLE operations (
 -- The list of operations, newest first, of those in one completion; also what `drain` looks for.
 CREATE INDEX operations_by_completion ON operations (completion, id);
 
+-- What has ended, the longest ago first: what `prune` takes away.
+CREATE INDEX operations_by_finish ON operations (finished_at)
+    WHERE finished_at IS NOT NULL;
+
 -- One operation for each key that a requester names.
 CREATE UNIQUE INDEX operations_by_idempotency_key ON operations (requester_id, idempotency_key)
     WHERE idempotency_key IS NOT NULL;
@@ -101,6 +105,7 @@ CREATE TABLE steps (
     publishes INTEGER NOT NULL,          -- how often it was published again
     started_at FLOAT,                    -- when its code was last started
     finished_at FLOAT,                   -- when it came to a state it does not leave
+    process_start BIGINT,                -- when that child began, in clock ticks since the boot, while it is Running
     CONSTRAINT steps_pkey PRIMARY KEY (operation_id, number),
     CONSTRAINT steps_state_check CHECK (state IN ('Pending', 'Queued', 'Running', 'Retrying', 'Paused', 'Success', 'Failed', 'TriggerFailed', 'Cancelled')),
     CONSTRAINT steps_operation_id_fkey FOREIGN KEY(operation_id) REFERENCES operations (id) ON DELETE CASCADE,
@@ -151,8 +156,45 @@ CREATE TABLE workers (
     heartbeat INTEGER NOT NULL,          -- a counter it raises while it lives: others watch whether it moves
     seen_at FLOAT NOT NULL,              -- when it last raised it, by its own clock; for people to read
     stopped_at FLOAT,                    -- when it ended in good order, or was found dead; empty while it lives
+    started_at FLOAT,                    -- when it was entered here
+    lost_at FLOAT,                       -- when its heartbeat was found to stand still; empty while it moves
     CONSTRAINT workers_host_boot_id_pid_start_time_key UNIQUE (host, boot_id, pid, start_time)
 );
+
+-- Claims taken from a worker that is not proven gone: while there is any, its operation is not PAUSED.
+CREATE TABLE lost_claims (
+    operation_id INTEGER NOT NULL,       -- the operation
+    number INTEGER NOT NULL,             -- the step
+    claim INTEGER NOT NULL,              -- the number the step was claimed under
+    worker_id INTEGER,                   -- the worker that held the claim
+    process INTEGER,                     -- the process id of that worker's child
+    process_start BIGINT,                -- when that child began, in clock ticks since the boot
+    lost_at FLOAT NOT NULL,              -- when the claim was taken away
+    CONSTRAINT lost_claims_pkey PRIMARY KEY (operation_id, number, claim),
+    CONSTRAINT lost_claims_operation_id_fkey FOREIGN KEY(operation_id) REFERENCES operations (id) ON DELETE CASCADE,
+    CONSTRAINT lost_claims_worker_id_fkey FOREIGN KEY(worker_id) REFERENCES workers (id)
+) WITHOUT ROWID;
+
+-- What a step's code logged, kept in parts as it runs.
+CREATE TABLE step_logs (
+    operation_id INTEGER NOT NULL,       -- the operation
+    number INTEGER NOT NULL,             -- the step
+    run INTEGER NOT NULL,                -- which run of the step's code, from 1: steps.runs
+    part INTEGER NOT NULL,               -- counts up within that run
+    lines TEXT NOT NULL,                 -- the lines, oldest first
+    CONSTRAINT step_logs_pkey PRIMARY KEY (operation_id, number, run, part),
+    CONSTRAINT step_logs_operation_id_fkey FOREIGN KEY(operation_id) REFERENCES operations (id) ON DELETE CASCADE
+);
+
+-- Histograms that workers add to, for /metrics.
+CREATE TABLE tallies (
+    name TEXT NOT NULL,                  -- what is measured
+    label TEXT NOT NULL,                 -- of which task or workflow; may be empty
+    bucket INTEGER NOT NULL,             -- the number of the histogram's bucket
+    count BIGINT NOT NULL,               -- how many fell into it
+    total FLOAT NOT NULL,                -- the sum of what fell into it, in seconds where it is a time
+    CONSTRAINT tallies_pkey PRIMARY KEY (name, label, bucket)
+) WITHOUT ROWID;
 
 -- The newest migration this database has seen.
 CREATE TABLE alembic_version (

@@ -98,6 +98,12 @@ Index("operations_of_requester_by_workflow", operations.c.requester_id, operatio
 Index("operations_by_completion", operations.c.completion, operations.c.id)
 Index("operations_by_workflow", operations.c.workflow, operations.c.id)
 Index(
+    "operations_by_finish",
+    operations.c.finished_at,
+    sqlite_where=text("finished_at IS NOT NULL"),
+    postgresql_where=text("finished_at IS NOT NULL"),
+)
+Index(
     "operations_by_idempotency_key",
     operations.c.requester_id,
     operations.c.idempotency_key,
@@ -128,6 +134,7 @@ steps: Final = Table(
     Column("error", Text),
     Column("worker_id", _KEY, ForeignKey("workers.id")),
     Column("process", Integer),
+    Column("process_start", BigInteger),
     Column("due_at", Float),
     Column("publishes", Integer, nullable=False),
     Column("started_at", Float),
@@ -181,7 +188,46 @@ workers: Final = Table(
     Column("start_time", BigInteger, nullable=False),
     Column("heartbeat", Integer, nullable=False),
     Column("seen_at", Float, nullable=False),
+    Column("started_at", Float),
     Column("stopped_at", Float),
+    Column("lost_at", Float),
     UniqueConstraint("host", "boot_id", "pid", "start_time"),
     sqlite_autoincrement=True,
+)
+
+lost_claims: Final = Table(
+    "lost_claims",
+    metadata,
+    Column("operation_id", _KEY, ForeignKey("operations.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("claim", Integer, nullable=False),
+    Column("worker_id", _KEY, ForeignKey("workers.id")),
+    Column("process", Integer),
+    Column("process_start", BigInteger),
+    Column("lost_at", Float, nullable=False),
+    PrimaryKeyConstraint("operation_id", "number", "claim"),
+    sqlite_with_rowid=False,
+)
+
+step_logs: Final = Table(
+    "step_logs",
+    metadata,
+    Column("operation_id", _KEY, ForeignKey("operations.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("lines", Text, nullable=False),
+    PrimaryKeyConstraint("operation_id", "number", "run", "part"),
+)
+
+tallies: Final = Table(
+    "tallies",
+    metadata,
+    Column("name", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("bucket", Integer, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("total", Float, nullable=False),
+    PrimaryKeyConstraint("name", "label", "bucket"),
+    sqlite_with_rowid=False,
 )
