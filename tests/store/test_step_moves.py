@@ -1,0 +1,98 @@
+"""Every statement that changes a step, tried on a step in every state: a row that is not its to change stays whole."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import text
+
+from app.domain.states import FINAL, StepState
+from app.store import steps as store
+from tests.store.rows import NOW, add_operation, add_steps
+from tests.store.test_steps import MOVERS, NOBODY, ending, task_of
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from app.store.database import Database
+
+_S = StepState
+#: What changes no state, but something else of a step.
+OTHERS: dict[str, Any] = {
+    "count down": lambda tx, id_: store.count_down(tx, id_, 0),
+    "pass point": lambda tx, id_: store.answer_point(tx, id_, 5, pause=False),
+    "bring forward": lambda tx, id_: store.mark_unpublished(tx, id_, [1], NOW),
+}
+EVERYTHING = MOVERS | OTHERS
+#: What is done under a claim, tried under another than the step has.
+UNDER_ANOTHER_CLAIM: dict[str, Any] = {
+    "claim next": lambda tx, id_: store.claim_next(tx, id_, replace(task_of(tx, id_, 1), claim=0), NOBODY, NOW),
+    **{
+        f"{was} to {state}": lambda tx, id_, was=was, state=state: store.record(tx, [ending(id_, 1, was, state)])
+        for was in (_S.RUNNING, _S.PENDING)
+        for state in (_S.SUCCESS, _S.FAILED, _S.RETRYING)
+    },
+}
+
+
+def rows_of(tx: Connection, operation: int) -> list[Any]:
+    return list(tx.execute(text("SELECT * FROM steps WHERE operation_id = :id ORDER BY number"), {"id": operation}))
+
+
+def stand(tx: Connection, state: StepState, **columns: Any) -> int:
+    """An operation whose step 1 stands so, behind one that has succeeded."""
+    operation = add_operation(tx)
+    add_steps(tx, operation, _S.SUCCESS, state, **({"point": 5, "due_at": NOW} | columns))
+    return operation
+
+
+@pytest.mark.parametrize("statement", EVERYTHING)
+@pytest.mark.parametrize("state", sorted(FINAL))
+def test_nothing_changes_a_step_that_has_ended(database: Database, state: StepState, statement: str) -> None:
+    with database.write() as tx:
+        operation = stand(tx, state)
+        before = rows_of(tx, operation)
+
+        EVERYTHING[statement](tx, operation)
+
+        assert rows_of(tx, operation) == before
+
+
+@pytest.mark.parametrize("statement", sorted(EVERYTHING.keys() - {"succeed", "fail", "retry"}))
+def test_a_step_that_runs_is_changed_by_nobody_but_its_holder(database: Database, statement: str) -> None:
+    with database.write() as tx:
+        operation = stand(tx, _S.RUNNING)
+        before = rows_of(tx, operation)
+
+        EVERYTHING[statement](tx, operation)
+
+        assert rows_of(tx, operation) == before
+
+
+@pytest.mark.parametrize("claim", [1, 7])
+@pytest.mark.parametrize("statement", UNDER_ANOTHER_CLAIM)
+@pytest.mark.parametrize("state", StepState)
+def test_under_another_claim_nothing_is_written(
+    database: Database, state: StepState, statement: str, claim: int
+) -> None:
+    with database.write() as tx:
+        operation = stand(tx, state, claim=claim)
+        before = rows_of(tx, operation)
+
+        assert UNDER_ANOTHER_CLAIM[statement](tx, operation) is False
+
+        assert rows_of(tx, operation) == before
+
+
+def test_every_function_that_changes_steps_is_tried_on_every_state() -> None:
+    functions = {
+        name
+        for name, function in vars(store).items()
+        if inspect.isfunction(function) and function.__module__ == store.__name__ and not name.startswith("_")
+    }
+    tried = {name for mover in EVERYTHING.values() for name in mover.__code__.co_names}
+
+    assert functions - {"insert_steps"} <= tried
