@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.domain.states import ENDED, Completion
-from app.errors import CanvasRefused, DocumentNotWritten, IdempotencyKeyReused, OperationNotFound, WorkflowRaised
+from app.errors import (
+    CanvasRefused,
+    DocumentNotWritten,
+    IdempotencyKeyReused,
+    OperationNotFound,
+    StepNotFound,
+    WorkflowRaised,
+)
 from app.execution import starting, steering
 from app.execution.documents import verify_document
 from app.execution.starting import Request
@@ -23,14 +30,16 @@ from app.store.operations import (
     list_operations,
     next_id,
 )
+from app.store.step_logs import log_parts, number_of_slug
 from app.store.step_queries import Running, StepRow, list_steps, running_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from celery import Signature
 
     from app.execution.engine import Engine
+    from app.store.database import Database
     from app.store.users import User
     from app.workflows.registry import Workflow, Workflows
 
@@ -154,6 +163,15 @@ class Commands:
         with self.engine.database.glance() as tx:
             return list_steps(tx, operation_id, after=after, limit=limit)
 
+    def step_log(self, requester: User, operation_id: int, slug: str) -> Iterator[str]:
+        """What the code of a step has logged, run by run, read as it is asked for. Raises StepNotFound."""
+        self.show(requester, operation_id)
+        with self.engine.database.glance() as tx:
+            number = number_of_slug(tx, operation_id, slug)
+        if number is None:
+            raise StepNotFound(operation_id, slug)
+        return _log_of(self.engine.database, operation_id, number)
+
     def events(self, requester: User, operation_id: int, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
         """The operation's history in the order it happened, what came after the event `after`."""
         self.show(requester, operation_id)
@@ -196,6 +214,17 @@ def _canvas(recipe: Workflow, operation_id: int, arguments: dict[str, Any]) -> S
         raise
     except Exception as fault:  # whatever the author's function raises
         raise WorkflowRaised(recipe.name, fault) from fault
+
+
+def _log_of(database: Database, operation_id: int, number: int) -> Iterator[str]:
+    part = None
+    while True:
+        with database.glance() as tx:
+            found = log_parts(tx, operation_id, number, after=part)
+        if not found:
+            return
+        yield from (one.lines for one in found)
+        part = found[-1]
 
 
 def _may_see(requester: User, operation: Operation) -> bool:

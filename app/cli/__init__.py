@@ -23,6 +23,7 @@ for command in (
     steering.cancel,
     steering.rebuild,
     reading.steps,
+    reading.log,
     reading.events,
     reading.workflows,
 ):

@@ -132,6 +132,19 @@ def steps(operation_id: int, limit: int, after: int, user_name: str | None) -> N
         hint(f"There are more: --after {found[limit - 1].number}")
 
 
+@click.command("log")
+@operation_argument
+@click.argument("slug")
+@user_option
+def log(operation_id: int, slug: str, user_name: str | None) -> None:
+    """Print what the code of step SLUG of operation ID has logged.
+
+    Each run of it is headed by a line with its number and time.
+    """
+    for lines in commands().step_log(acting(user_name), operation_id, slug):
+        say(lines.removesuffix("\n"))
+
+
 @click.command("events")
 @operation_argument
 @_limit

@@ -68,6 +68,7 @@ from app.errors.steps import (
     HardLimitNeedsPrefork,
     ReplaceRefused,
     ResultRefused,
+    StepNotFound,
     TaskMissing,
 )
 from app.errors.workflows import (
@@ -123,6 +124,7 @@ __all__ = [
     "RowTooShort",
     "RowUnusable",
     "SettingsInvalid",
+    "StepNotFound",
     "TaskMissing",
     "TaskUnfit",
     "TokenInvalid",

@@ -50,3 +50,12 @@ class HardLimitNeedsPrefork(Exception):
             f"The pool {pool!r} cannot keep the time_limit of {', '.join(tasks)}: "
             "start the worker with --pool prefork, or give these tasks a soft_time_limit instead."
         )
+
+
+class StepNotFound(Exception):
+    """The operation has no step of that name."""
+
+    def __init__(self, operation_id: int, slug: str) -> None:
+        self.operation_id = operation_id
+        self.slug = slug
+        super().__init__(f"Operation {operation_id} has no step {slug!r}.")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +11,7 @@ from app.domain.document import StepFacts, compose, digest_of, encode
 from app.domain.graph import PausePoint, full_signature
 from app.domain.states import StepState
 from app.errors import DocumentUnusable
+from app.store.files import write_atomically
 from app.store.operations import Operation, find_operation
 from app.store.step_queries import StepRow, edges_of, list_steps
 
@@ -54,7 +53,7 @@ def write_document(engine: Engine, snapshot: Snapshot) -> dict[str, str]:
         compose(operation.id, operation.workflow, json.loads(operation.arguments), json.loads(operation.outcome), steps)
     )
     path = engine.workflow_store / str(operation.id) / str(operation.version + 1) / "workflow.json"
-    write_atomically(path, content)
+    write_atomically(path, content, new_folders=2)  # the version's and the operation's
     return {"workflow_store": str(path), "workflow_digest": digest_of(content)}
 
 
@@ -68,31 +67,6 @@ def verify_document(operation: Operation) -> bytes:
     if digest_of(content) != operation.workflow_digest:
         raise DocumentUnusable(operation.id, operation.completion, "its workflow.json was altered")
     return content
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a power cut, meets all of it or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
-        _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _facts(row: StepRow, upstream: Iterable[int]) -> StepFacts:

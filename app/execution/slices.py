@@ -17,6 +17,7 @@ from app.execution.late_writer import LateWriter
 from app.execution.pace import Pace
 from app.execution.settling import Ended, Settled, is_waiting_for_drain
 from app.execution.step import Ending, run_task
+from app.execution.step_log import step_log
 from app.execution.timing import is_timed, not_before
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ class Slice:
         is_claimed = True
         while going is not None:
             self._batch.take_up(going, is_claimed=is_claimed)
-            ended = self._batch.finish(self._execute(going))
+            with step_log(self._engine.database, self._operation_id, going, is_claimed=is_claimed):
+                ending = self._execute(going)
+            ended = self._batch.finish(ending)
             going = self._next_nearby(ended)
             is_claimed = going is None
             going = going or self._settle(ended)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from app import clock
 from app.domain.tokens import checked_token, digest_of, new_token, prefix_of
 from app.store.database import Database
+from app.store.files import write_atomically
 from app.store.users import add_token, add_user, is_token_known, lock_users, oldest_user
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sqlalchemy import Connection
 
     from app.config import Settings
@@ -51,34 +51,10 @@ def _let_in(tx: Connection, given: str | None, file: Path) -> None:
         _give(tx, admin.id, token)
         # Before the commit: a crash in between leaves a useless file, which the next start replaces. The other way
         # round it would leave a user whose token nobody knows.
-        _keep(token, file)
+        write_atomically(file, f"{token}\n".encode("ascii"))
     elif given and not is_token_known(tx, digest_of(given)):
         _give(tx, oldest.id, given)
 
 
 def _give(tx: Connection, user_id: int, token: str) -> None:
     add_token(tx, user_id, prefix_of(token), digest_of(token), clock.now())
-
-
-def _keep(token: str, file: Path) -> None:
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".token-", dir=file.parent)  # readable by its owner alone, from the start
-    try:
-        with open(handle, "w", encoding="ascii") as new:
-            new.write(f"{token}\n")
-            new.flush()
-            os.fsync(new.fileno())
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    _sync(file.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Make a rename inside the folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import sys
 from argparse import ArgumentParser
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from app.config import read_settings
 from app.errors import DatabaseTooNew, ReferencesBroken
+from app.store.files import alone_in
 from app.store.migrations import upgrade
 from app.store.setup import first_user
 from app.supervisor.embedded_broker import prepare_broker
@@ -18,7 +17,7 @@ from app.supervisor.programs import announcement, programs_of, token_sentence
 from app.supervisor.supervision import supervise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from app.config import Settings
@@ -47,7 +46,7 @@ def _prepare(settings: Settings) -> int:
 
 
 def _run_alone(settings: Settings) -> int:
-    with _alone(settings.data_dir) as alone:
+    with alone_in(settings.data_dir) as alone:
         if alone:
             return _run(settings)
     return _refuse([f"DATA_DIR {settings.data_dir} is in use by a service that runs: stop it, or set DATA_DIR."])
@@ -66,18 +65,6 @@ def _lay(settings: Settings) -> Path | None:
     """Bring the database up to date and make the first user; the answer is the file of their token, if it is kept."""
     upgrade(settings)
     return first_user(settings)
-
-
-@contextmanager
-def _alone(data_dir: Path) -> Iterator[bool]:
-    """Whether no other supervisor keeps this folder; while it is entered, none can. It ends with the process."""
-    with (data_dir / "supervisor.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
 
 
 def _refuse(faults: list[str]) -> int:

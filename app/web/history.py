@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flask import Response
+from flask import Response, current_app
+from pydantic import Field
 
 from app.web.answering import answer, next_page, page_answer
 from app.web.auth import commands, demand_token, requester
@@ -34,6 +35,24 @@ def list_events(path: OperationPath, query: PageQuery) -> Response:
     shown = found[: query.limit]
     following = next_page({"after": shown[-1].id, "limit": query.limit}) if len(found) > query.limit else None
     return page_answer(page("events", map(event, shown), following), following)
+
+
+class StepPath(OperationPath):
+    """Which step of which operation."""
+
+    slug: str = Field(description="The step's slug, as `steps` lists it.")
+
+
+_LOG = {"description": "Every run in order", "content": {"text/plain": {"schema": {"type": "string"}}}}
+
+
+@history.get("/operations/<id:operation_id>/steps/<slug>/log", responses={200: _LOG, **problems(404)})
+@reads_request
+def step_log(path: StepPath) -> Response:
+    """Give what the code of a step has logged so far: each run is headed by a line, and keeps 64 KiB at the most."""
+    return current_app.response_class(
+        commands().step_log(requester(), path.operation_id, path.slug), content_type="text/plain; charset=utf-8"
+    )
 
 
 _DOCUMENT = {

@@ -32,6 +32,7 @@ class Kind(NamedTuple):
 KINDS: Final[Mapping[type[Exception], Kind]] = {
     errors.TokenRefused: Kind(401, "token-refused", "A valid token is needed"),
     errors.OperationNotFound: Kind(404, "operation-not-found", "There is no such operation"),
+    errors.StepNotFound: Kind(404, "step-not-found", "The operation has no such step"),
     errors.WorkflowUnknown: Kind(404, "workflow-unknown", "There is no such workflow"),
     errors.BodyMalformed: Kind(400, "body-malformed", "The body is not the JSON that is expected"),
     errors.RequestInvalid: Kind(422, "request-invalid", "A part of the request cannot be used"),

@@ -126,3 +126,19 @@ def test_workflows_are_listed_with_their_parameters(terminal: Terminal) -> None:
     listed = terminal.says("operations", "workflows")
 
     assert "count-by       path by [chunks] [top]  Count the rows of a CSV file by the columns named." in listed
+
+
+def test_the_log_of_a_step_is_printed_so_that_nothing_in_it_steers_the_terminal(terminal: Terminal) -> None:
+    started = terminal.start("says", "words=\x1b[2Jgone")
+    terminal.served.deliver()
+
+    headed, said = terminal.says("operations", "log", started, "say").splitlines()
+
+    assert headed.startswith("--- run 1, ")
+    assert said.endswith("WARNING sayings: \\x1b[2Jgone")
+
+
+def test_a_step_that_is_not_there_is_named(terminal: Terminal) -> None:
+    assert terminal.refuses("operations", "log", terminal.start("three"), "give") == (
+        "Error: Operation 1 has no step 'give'.\n"
+    )

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 DEADLINE = 20.0
 QUEUE = "operations"
 ROOT = Path(__file__).parents[2]
-FLOWS = tuple(f"tests.execution.{name}" for name in ("flows", "failing_flows", "clause_flows", "apart_flows"))
+FLOWS = tuple(
+    f"tests.execution.{name}" for name in ("flows", "failing_flows", "clause_flows", "apart_flows", "telling_flows")
+)
 
 
 @dataclass
@@ -91,6 +93,10 @@ class Service:
 
     def states(self, operation_id: int) -> dict[str, StepState]:
         return {slug: step.state for slug, step in self.steps(operation_id).items()}
+
+    def log(self, operation_id: int, slug: str) -> str:
+        """What the step's code has logged."""
+        return "".join(self.commands.step_log(self.ada, operation_id, slug))
 
     def moves(self, operation_id: int) -> list[str]:
         """Where the operation has stood, one after the other."""

@@ -10,7 +10,7 @@ import pytest
 
 from app.errors import DocumentUnusable
 from app.execution import steering
-from app.execution.documents import verify_document, write_atomically
+from app.execution.documents import verify_document
 from app.execution.steering import Wish, rebuild
 
 if TYPE_CHECKING:
@@ -167,18 +167,3 @@ def test_a_resume_looks_at_the_document_of_a_pause_that_came_meanwhile(
 
     assert service.resume(paused)
     assert looked_at[-1] == service.show(paused).workflow_store != looked_at[0]
-
-
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "1" / "2" / "workflow.json"
-    write_atomically(file, b"first")
-
-    def full_disk(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full_disk)
-    with pytest.raises(OSError, match="No space left"):
-        write_atomically(file, b"second")
-
-    assert file.read_bytes() == b"first"
-    assert list(file.parent.iterdir()) == [file]

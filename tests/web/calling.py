@@ -74,12 +74,13 @@ def check(document: dict[str, Any], method: str, answer: Answer) -> None:
     content = of_status.get("content", {})
     if content:
         assert answer.mimetype in content
-        validator(document, content[answer.mimetype]["schema"]).validate(json_of(answer))
+        said = answer.text if answer.mimetype == "text/plain" else json_of(answer)
+        validator(document, content[answer.mimetype]["schema"]).validate(said)
 
 
 def _described(document: dict[str, Any], method: str, path: str) -> dict[str, Any] | None:
     for template, item in document["paths"].items():
-        if re.fullmatch(re.sub(r"\{\w+\}", "[1-9][0-9]*", template), path):
+        if re.fullmatch(template.replace("{operation_id}", "[1-9][0-9]*").replace("{slug}", "[^/]+"), path):
             described: dict[str, Any] | None = item.get(method.lower())
             return described
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,17 @@ def gate(gate: str, after: int = 2) -> Canvas:
 def fails() -> Canvas:
     """Fail at the second step."""
     return give.s(1) | fail.s() | give.s()
+
+
+@step
+def say(words: str) -> None:
+    logging.getLogger("sayings").warning(words)
+
+
+@workflow("says")
+def says(words: str) -> Canvas:
+    """Log some words."""
+    return chain(say.s(words))
 
 
 @workflow("without-steps")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.web.calling import Caller, json_of, problem, slug
 
 if TYPE_CHECKING:
@@ -93,3 +95,32 @@ def test_an_altered_document_is_not_given(bob: Caller, served: Served) -> None:
     refused = bob.get(f"{place}/workflow.json")
 
     assert (refused.status_code, slug(refused), problem(refused)["completion"]) == (409, "document-unusable", "PAUSED")
+
+
+def test_the_log_of_a_step_is_given_as_text(bob: Caller, served: Served) -> None:
+    place = bob.start("says", words="<script>alert(1)</script>\r\nSet-Cookie: a=b")
+    served.deliver()
+
+    answer = bob.get(f"{place}/steps/say/log")
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "WARNING sayings: <script>alert(1)</script>\r\nSet-Cookie: a=b\n" in answer.text
+
+
+def test_a_step_that_has_logged_nothing_has_an_empty_log(bob: Caller) -> None:
+    assert bob.get(f"{bob.start('three')}/steps/give-1/log").text == ""
+
+
+@pytest.mark.parametrize("name", ["nobody", "give-1%00", "%2e%2e", "give-1'--"])
+def test_a_step_that_is_not_there_has_no_log(bob: Caller, name: str) -> None:
+    refused = bob.get(f"{bob.start('three')}/steps/{name}/log")
+
+    assert (refused.status_code, slug(refused)) == (404, "step-not-found")
+
+
+def test_a_log_is_for_the_requester_alone(bob: Caller, eve: Caller, ada: Caller) -> None:
+    log = f"{bob.start('three')}/steps/give-1/log"
+
+    assert (eve.get(log).status_code, slug(eve.get(log))) == (404, "operation-not-found")
+    assert ada.get(log).status_code == 200

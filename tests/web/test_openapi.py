@@ -59,7 +59,7 @@ def test_every_route_of_the_api_is_in_it(app: Flask, document: Any) -> None:
     routes = {(rule.rule, method) for rule in api for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}}
 
     described = {(path, method.upper()) for path, item in document["paths"].items() for method in item}
-    assert {(rule.replace("<id:", "{").replace(">", "}"), method) for rule, method in routes} == described
+    assert {(re.sub(r"<(?:id:)?(\w+)>", r"{\1}", rule), method) for rule, method in routes} == described
 
 
 def test_every_route_has_a_name_of_its_own_and_a_sentence(document: Any) -> None:

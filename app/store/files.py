@@ -1,0 +1,57 @@
+"""Files on disk: written whole or not at all, and the lock that keeps a second service out of a folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LOCK: Final = "supervisor.lock"
+
+
+def write_atomically(path: Path, content: bytes, *, new_folders: int = 0) -> None:
+    """Write a file, for its owner alone, so that a reader, or a power cut, meets all of it or none.
+
+    Folders that are missing are made; so many of them survive a power cut as `new_folders` says, counted from the
+    file upwards. Raises OSError when the disk does not take it, and then leaves no trace.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")  # 0600 from the start
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    for folder in list(path.parents)[: new_folders + 1]:
+        sync_folder(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make what was renamed, made or removed in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def alone_in(data_dir: Path) -> Iterator[bool]:
+    """Whether no other service keeps this folder; while it is entered, none can. It ends with the process."""
+    with (data_dir / _LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
