@@ -29,7 +29,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     celery.loader.import_default_modules()
     celery.finalize()
     equip(celery)
-    app = make_web(Commands(celery.engine, workflows))
+    app = make_web(Commands(celery.engine, workflows), settings)
     app.extensions |= {"celery": celery, "settings": settings}
     register_commands(app)
     return app

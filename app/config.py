@@ -78,6 +78,8 @@ class Settings(BaseModel):
         None, description="a URL such as redis://host:6379/0 or amqp://user:password@host//", repr=False
     )
     operations_token: _Token | None = Field(None, description="at least 16 letters, digits or signs, without a space")
+    failed_tokens_per_minute: int = Field(20, ge=1, description="a whole number, at least 1")
+    trusted_proxies: int = Field(0, ge=0, le=10, description="a whole number from 0 to 10")
     synchronous: Annotated[Literal["FULL", "NORMAL"], BeforeValidator(_upper)] = Field(
         "FULL", description="FULL or NORMAL"
     )

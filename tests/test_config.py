@@ -24,6 +24,8 @@ WRONG = {
     "DATABASE_URL": ["mysql://host/db", "operations.db", "sqlite://", "sqlite:///:memory:"],
     "BROKER_URL": ["localhost:6379", "redis://with a space"],
     "OPERATIONS_TOKEN": ["with a space in it all", "too-short", "späte-operationen-hier"],
+    "FAILED_TOKENS_PER_MINUTE": ["0", "none"],
+    "TRUSTED_PROXIES": ["-1", "11", "all"],
     "SYNCHRONOUS": ["OFF"],
     "LOG_LEVEL": ["LOUD"],
 }

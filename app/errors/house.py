@@ -53,6 +53,14 @@ class DatabaseBehind(Exception):
         super().__init__("The database does not have the present schema: `flask db upgrade` brings it there.")
 
 
+class DatabaseUnavailable(Exception):
+    """The database is locked by another writer for longer than one waits, or gone; `retry_after` is in seconds."""
+
+    def __init__(self, retry_after: int = 5) -> None:
+        self.retry_after = retry_after
+        super().__init__(f"The database cannot be reached just now: try again in {retry_after} seconds.")
+
+
 class ReferencesBroken(Exception):
     """A migration would have left rows of `tables` that refer to rows no longer there; it was rolled back."""
 

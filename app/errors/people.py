@@ -51,6 +51,14 @@ class TokenUnknown(Exception):
         super().__init__(f"{name} has no valid token of that prefix: a token's prefix is its first characters.")
 
 
+class TooManyFailedTokens(Exception):
+    """Too many tokens that open nothing came from one address: `retry_after` says for how many seconds it is shut."""
+
+    def __init__(self, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(f"Too many tokens from your address opened nothing: try again in {retry_after} seconds.")
+
+
 class TokenRefused(Exception):
     """A request came without a bearer token, or (`is_given`) with one that opens nothing; it is not repeated here."""
 

@@ -30,6 +30,7 @@ _CONFIGURATION: Final[dict[str, Any]] = {
     "worker_enable_remote_control": True,
     "worker_hijack_root_logger": False,
     "task_serializer": "json",
+    "worker_consumer": "app.execution.consuming:CarefulConsumer",
     "accept_content": ["json"],
     "result_accept_content": ["json"],
     "broker_connection_retry_on_startup": True,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import psycopg
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from app.store.database import DriverError
 
@@ -16,3 +18,18 @@ def is_taken(error: BaseException) -> bool:
 def is_of_the_database(error: BaseException) -> bool:
     """Whether the database, or the way to it, failed: a transaction may be committed all the same."""
     return isinstance(error, (SQLAlchemyError, DriverError, psycopg.Error))
+
+
+#: The errors among which are those of a database that is locked or gone; `is_outage` tells which.
+OF_AN_OUTAGE: Final[tuple[type[Exception], ...]] = (DBAPIError, DriverError, psycopg.Error)
+
+#: What SQLite says then; its other errors under the same class, such as a missing column, are faults of ours.
+_SQLITE_SAYS: Final = ("locked", "busy", "unable to open", "disk I/O", "disk is full", "readonly", "not a database")
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the database is locked for longer than one waits, full or gone: the same request may succeed later."""
+    driver = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(driver, DriverError):
+        return any(words in str(driver) for words in _SQLITE_SAYS)
+    return isinstance(driver, (psycopg.OperationalError, psycopg.InterfaceError))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from flask_openapi.openapi import OpenAPI
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
 
 from app.web.answering import harden
 from app.web.describing import INFO, SECURITY_SCHEMES
+from app.web.failed_tokens import FailedTokens
 from app.web.health import health
 from app.web.history import history
 from app.web.operations import operations
@@ -23,6 +25,7 @@ from app.web.workflows import workflows
 
 if TYPE_CHECKING:
     from app.commands import Commands
+    from app.config import Settings
 
 #: A quarter of the web server's threads: the others go on answering while these wait.
 _PLACES_TO_WAIT: Final = 16
@@ -38,7 +41,7 @@ class IdConverter(BaseConverter):
         return int(value)
 
 
-def make_web(commands: Commands) -> OpenAPI:
+def make_web(commands: Commands, settings: Settings) -> OpenAPI:
     """The Flask application that translates requests into these commands."""
     app = OpenAPI(
         "app",
@@ -53,6 +56,7 @@ def make_web(commands: Commands) -> OpenAPI:
     app.url_map.converters["id"] = IdConverter
     app.extensions |= {
         "commands": commands,
+        "failed_tokens": FailedTokens(settings.failed_tokens_per_minute),
         "readiness": Readiness(commands.engine),
         "waiting_room": WaitingRoom(_PLACES_TO_WAIT),
     }
@@ -61,4 +65,11 @@ def make_web(commands: Commands) -> OpenAPI:
     app.register_blueprint(pages)
     app.after_request(harden)
     register_problems(app)
+    _stand_behind(app, settings.trusted_proxies)
     return app
+
+
+def _stand_behind(app: OpenAPI, proxies: int) -> None:
+    """Believe what so many proxies say of who asks; by default nothing, or anybody could write another address."""
+    if proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=0)  # type: ignore[method-assign]

@@ -13,6 +13,7 @@ from app.store.users import user_of_token
 if TYPE_CHECKING:
     from app.commands import Commands
     from app.store.users import User
+    from app.web.failed_tokens import FailedTokens
 
 
 def demand_token() -> None:
@@ -20,14 +21,19 @@ def demand_token() -> None:
 
     Raises:
         TokenRefused: It brings none, or one that opens nothing.
+        TooManyFailedTokens: Too many that opened nothing came from the same address.
     """
     scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise TokenRefused(is_given=False)
+    digest, failed = digest_of(token.strip()), cast("FailedTokens", current_app.extensions["failed_tokens"])
+    failed.demand_place(request.remote_addr, digest)
     with commands().engine.database.glance() as tx:
-        user = user_of_token(tx, digest_of(token.strip()))
+        user = user_of_token(tx, digest)
     if user is None:
+        failed.note_failed(request.remote_addr, digest)
         raise TokenRefused(is_given=True)
+    failed.note_good(digest)
     g.requester = user
 
 

@@ -33,8 +33,9 @@ _REASONS: Final = {
     413: "The body is too large",
     415: "The body is of the wrong media type",
     422: "A part of the request cannot be used",
+    429: "Too many tokens that open nothing came from this address",
     500: "The service failed",
-    503: "The service is not ready",
+    503: "The service is not ready, or cannot reach its database just now",
 }
 
 
@@ -57,7 +58,7 @@ def api(name: str, what: str, *, needs_token: bool = True) -> APIBlueprint:
         __name__,
         abp_tags=[{"name": name, "description": what}],
         abp_security=[{"token": []}] if needs_token else [],
-        abp_responses=problems(401, 405, 422, 500) if needs_token else problems(405, 422, 500),
+        abp_responses=problems(401, 405, 422, 429, 500, 503) if needs_token else problems(405, 422, 500),
         operation_id_callback=lambda *, name, path, method: name,  # noqa: ARG005
     )
 

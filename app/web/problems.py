@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flask import current_app, request
@@ -9,11 +10,14 @@ from pydantic_core import to_json
 from werkzeug.exceptions import HTTPException
 
 from app import errors
+from app.store.errors import OF_AN_OUTAGE, is_outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flask import Flask, Response
+
+_log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 #: What a problem's `type` begins with; the slug of its kind follows.
@@ -31,6 +35,7 @@ class Kind(NamedTuple):
 #: The kind of every error that a request can run into; subclasses share it.
 KINDS: Final[Mapping[type[Exception], Kind]] = {
     errors.TokenRefused: Kind(401, "token-refused", "A valid token is needed"),
+    errors.TooManyFailedTokens: Kind(429, "too-many-failed-tokens", "Too many tokens opened nothing"),
     errors.OperationNotFound: Kind(404, "operation-not-found", "There is no such operation"),
     errors.StepNotFound: Kind(404, "step-not-found", "The operation has no such step"),
     errors.WorkflowUnknown: Kind(404, "workflow-unknown", "There is no such workflow"),
@@ -43,6 +48,7 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     errors.DocumentUnusable: Kind(409, "document-unusable", "The workflow.json is missing or altered"),
     errors.DocumentNotWritten: Kind(409, "document-not-written", "The operation has no workflow.json now"),
     errors.VersionPassed: Kind(412, "version-passed", "The operation has changed since it was read"),
+    errors.DatabaseUnavailable: Kind(503, "database-unavailable", "The database cannot be reached just now"),
     errors.NotReady: Kind(503, "not-ready", "The service is not ready"),
 }
 #: The kinds that HTTP itself brings up, by status.
@@ -72,6 +78,8 @@ def register_problems(app: Flask) -> None:
     for error in KINDS:
         app.register_error_handler(error, problem_of)
     app.register_error_handler(HTTPException, _problem_of_http)
+    for error in OF_AN_OUTAGE:
+        app.register_error_handler(error, _problem_of_database)
 
 
 def problem_of(error: Exception) -> Response:
@@ -80,7 +88,17 @@ def problem_of(error: Exception) -> Response:
     answer = _problem(kind, str(error), _facts(error))
     if isinstance(error, errors.TokenRefused):
         answer.headers["WWW-Authenticate"] = _challenge(error)
+    if isinstance(error, errors.TooManyFailedTokens | errors.DatabaseUnavailable):
+        answer.headers["Retry-After"] = str(error.retry_after)
     return answer
+
+
+def _problem_of_database(error: Exception) -> Response:
+    """The answer when the database is locked or gone; an error of another kind is a failure of the service."""
+    if not is_outage(error):
+        raise error
+    _log.warning("the database cannot be reached (%s)", type(error).__name__)
+    return problem_of(errors.DatabaseUnavailable())
 
 
 def _problem_of_http(error: HTTPException) -> Response | HTTPException:

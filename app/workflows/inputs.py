@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from app.errors import InputChanged, InputOutside, InputUnreadable
+
+#: To open a pipe would wait for somebody to write into it; a device may never end.
+_NO_FILE: Final = "it is not a file"
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,8 +47,8 @@ class Edition:
 
 def edition(file: BufferedReader) -> Edition:
     """The edition of an open file as it is now."""
-    stat = os.fstat(file.fileno())
-    return Edition(stat.st_size, stat.st_mtime_ns)
+    found = os.fstat(file.fileno())
+    return Edition(found.st_size, found.st_mtime_ns)
 
 
 @contextmanager
@@ -72,8 +76,17 @@ def _opened(folder: Path, path: str) -> BufferedReader:
         place = Path(os.path.realpath(folder / path, strict=True))
         if not place.is_relative_to(os.path.realpath(folder)):
             raise InputOutside(path)
-        if not place.is_file():  # to open a pipe would wait for somebody to write into it
-            raise InputUnreadable(path, "it is not a file")
-        return place.open("rb")
-    except OSError as fault:
-        raise InputUnreadable(path, fault.strerror or str(fault)) from fault
+        if not place.is_file():
+            raise InputUnreadable(path, _NO_FILE)
+        return _regular(place, path)
+    except (OSError, ValueError) as fault:  # ValueError: a NUL, or half a character
+        raise InputUnreadable(path, getattr(fault, "strerror", None) or str(fault)) from fault
+
+
+def _regular(place: Path, path: str) -> BufferedReader:
+    """Open what was found to be a file; it may have been exchanged for a link, a pipe or a device since."""
+    file = open(os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise InputUnreadable(path, _NO_FILE)
+    return file

@@ -24,6 +24,7 @@ ABOUT_ONE = [
     "GET /operations/1",
     "GET /operations/1/status",
     "GET /operations/1/steps",
+    "GET /operations/1/steps/give-1/log",
     "GET /operations/1/events",
     "GET /operations/1/workflow.json",
     "POST /operations/1/pause",
@@ -35,7 +36,7 @@ CLOSED = ["GET /workflows", "GET /operations", "POST /operations", *ABOUT_ONE]
 
 def test_every_address_is_open_or_closed(app: Flask) -> None:
     every = {
-        rule.rule.replace("<id:operation_id>", "1").replace("<path:filename>", "docs.js")
+        rule.rule.replace("<id:operation_id>", "1").replace("<slug>", "give-1").replace("<path:filename>", "docs.js")
         for rule in app.url_map.iter_rules()
     }
 

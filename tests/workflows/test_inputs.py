@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,16 +71,56 @@ def test_what_leads_outside_the_folder_is_refused(letters: Path, path: str) -> N
         ("inner/a.csv/b.csv", "Not a directory"),
         ("loop", "Too many levels of symbolic links"),
         ("x" * 300, "File name too long"),
+        ("x/" * 3000, "No such file or directory"),
+        ("a\0b", "embedded null byte"),
+        ("device", "it is not a file"),
+        ("socket", "it is not a file"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_the_reason(letters: Path, path: str, why: str) -> None:
     os.mkfifo(letters / "pipe")
+    os.mknod(letters / "socket", stat.S_IFSOCK)
+    try:
+        os.mknod(letters / "device", stat.S_IFCHR, os.makedev(1, 5))
+    except PermissionError:  # only root may make one: a folder is as little a file
+        (letters / "device").mkdir()
     (letters / "loop").symlink_to("loop")
 
     with pytest.raises(InputUnreadable) as refused:
         read(letters, path)
 
     assert str(refused.value) == f"There is no readable file {path!r} below INPUT_DIR: {why}."
+
+
+@pytest.mark.parametrize("exchange", ["link", "pipe"])
+def test_what_is_exchanged_for_something_else_while_it_is_opened_is_not_read(
+    letters: Path, monkeypatch: pytest.MonkeyPatch, exchange: str
+) -> None:
+    file, opened = letters / "inner" / "a.csv", os.open
+
+    def after_an_exchange(place: Path, flags: int) -> int:
+        file.unlink()
+        os.mkfifo(file) if exchange == "pipe" else file.symlink_to(letters.parent / "secret.csv")
+        return opened(place, flags)
+
+    monkeypatch.setattr("app.workflows.inputs.os.open", after_an_exchange)
+
+    with pytest.raises(InputUnreadable):
+        read(letters, "inner/a.csv")
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "inner/../../secret.csv", "../input/../secret.csv", "//etc/passwd"])
+def test_a_path_that_came_past_the_validation_leads_nowhere_all_the_same(letters: Path, path: str) -> None:
+    with pytest.raises(InputOutside):
+        read(letters, path)
+
+
+@pytest.mark.parametrize(
+    "name", ["\ud800", "a\nb.csv", "%2e%2e%2fsecret.csv", "..%2fsecret.csv", "..\\secret.csv", "~", "~root/x"]
+)
+def test_a_name_that_is_written_strangely_is_a_name_and_no_way_out(letters: Path, name: str) -> None:
+    with pytest.raises(InputUnreadable):
+        read(letters, name)
 
 
 def test_a_folder_that_is_gone_is_told(letters: Path) -> None:

@@ -1,0 +1,59 @@
+"""What a worker takes for a message: all else that lies in its queue is thrown away, and the worker lives on.
+
+Celery's own consumer ends with a TypeError where a message is of a content type that kombu passes on undecoded.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from celery.worker.consumer import Consumer
+from kombu.exceptions import DecodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_JSON: Final = "application/json"
+
+_log = logging.getLogger(__name__)
+
+
+class CarefulConsumer(Consumer):
+    """Celery's consumer behind a look at what a message is made of."""
+
+    connection_errors: tuple[type[BaseException], ...]
+
+    def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], None]:
+        """What is called with each message."""
+        handle = super().create_task_handler(*args, **options)
+
+        def receive(message: Any) -> None:
+            fault = _fault_of(message)
+            if fault is None:
+                handle(message)
+                return
+            _log.error("a message was thrown away: %s", fault)
+            message.ack_log_error(_log, self.connection_errors)
+
+        return receive
+
+
+def _fault_of(message: Any) -> str | None:
+    """Why this is no call of a task, if it is none."""
+    if message.content_type != _JSON:
+        return f"it is {str(message.content_type)[:80]!r}, not JSON"
+    if not isinstance(message.headers, dict) or not isinstance(message.headers.get("task"), str):
+        return "it names no task"
+    try:
+        body = message.decode()
+    except (DecodeError, ValueError, LookupError, TypeError, RecursionError) as why:
+        return f"it is not JSON ({type(why).__name__})"
+    return None if _is_call(body) else "it is no call of a task"
+
+
+def _is_call(body: Any) -> bool:
+    match body:
+        case [list(), dict(), dict() | None]:
+            return True
+    return False
