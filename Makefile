@@ -8,7 +8,7 @@ UV_VERSION := 0.13.8
 LOCK := $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(UPGRADE)
 
-.PHONY: help run test lint format bench lock clean
+.PHONY: help run test lint format bench chaos lock clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ format: $(VENV)/.for-testing ## put the code into shape
 
 bench: $(VENV)/.for-testing ## measure, and compare with plain Celery
 	@$(BIN)/python -m bench
+
+chaos: $(VENV)/.for-testing ## break everything at random for three minutes, and judge (SEED=number repeats a run)
+	@$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED))
 
 lock: $(VENV)/uv/bin/uv ## write the lock files anew (UPGRADE=--upgrade takes newer versions)
 	@$(LOCK) requirements.in --output-file requirements.txt

@@ -1,0 +1,175 @@
+"""Breaking things: what each fault of the plan does to the programs, and how it is lifted again."""
+
+from __future__ import annotations
+
+import heapq
+import signal
+import time
+from dataclasses import dataclass
+from itertools import count
+from random import Random
+from typing import TYPE_CHECKING
+
+from redis import Redis, RedisError
+
+from chaos.plan import FAULTS
+from chaos.stack import WORKERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from chaos.audit import Audit
+    from chaos.plan import Fault
+    from chaos.processes import Process
+    from chaos.stack import Member, Stack
+
+#: Messages that one fault delivers again.
+_AGAIN = 50
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A fault that came to pass: when, what, and which processes of workers it took or held."""
+
+    at: float
+    kind: str
+    processes: frozenset[Process]
+
+
+class Faults:
+    """Lets the faults of a plan come to pass; call it from the thread that tends the stack."""
+
+    def __init__(self, stack: Stack, audit: Audit, lease: float) -> None:
+        self.hits: list[Hit] = []
+        self.missed: list[str] = []
+        self._stack = stack
+        self._audit = audit
+        self._lease = lease
+        self._to_lift: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = count()
+        self._deeds: dict[str, Callable[[Fault], None]] = dict(zip(FAULTS, self._in_order(), strict=True))
+
+    def _in_order(self) -> Iterable[Callable[[Fault], None]]:
+        """What is done for each of `FAULTS`, in their order."""
+        return (
+            self._kill_worker,
+            self._kill_family,
+            self._kill_child,
+            self._stop_family,
+            self._stop_worker,
+            self._stop_child,
+            self._end_worker,
+            lambda _: self._with_broker(lambda broker: broker.flushall()),
+            lambda fault: self._take_down("broker", signal.SIGKILL, fault),
+            lambda fault: self._take_down("broker", signal.SIGTERM, fault),
+            self._stop_broker,
+            self._deliver_again,
+            lambda fault: self._take_down("web", signal.SIGKILL, fault),
+            lambda fault: self._take_down("web", signal.SIGTERM, fault),
+        )
+
+    def let(self, fault: Fault) -> None:
+        """Let a fault come to pass; one that finds nothing to break is counted as missed."""
+        before = len(self.hits)
+        try:
+            self._deeds[fault.kind](fault)
+        except RedisError as why:
+            self.missed.append(f"{fault.kind}: {why}")
+        else:
+            if len(self.hits) == before:
+                self._note(fault.kind, ())
+
+    def lift_due(self, *, all_of_them: bool = False) -> None:
+        """Continue what has been stopped long enough, or everything."""
+        while self._to_lift and (all_of_them or self._to_lift[0][0] <= time.monotonic()):
+            heapq.heappop(self._to_lift)[2]()
+
+    def _worker(self, fault: Fault) -> Member:
+        return self._stack.members[WORKERS[int(fault.pick * len(WORKERS))]]
+
+    def _kill_worker(self, fault: Fault) -> None:
+        """Its main process alone: what it has started goes on without it."""
+        member = self._worker(fault)
+        member.stay_down(fault.leases)
+        self._hit(fault, member, signal.SIGKILL)
+
+    def _kill_family(self, fault: Fault) -> None:
+        member = self._worker(fault)
+        member.stay_down(fault.leases)
+        self._note(fault.kind, member.family)
+        member.end_group()
+
+    def _kill_child(self, fault: Fault) -> None:
+        self._one_of_pool(fault, signal.SIGKILL)
+
+    def _stop_family(self, fault: Fault) -> None:
+        family = self._worker(fault).family
+        self._note(fault.kind, family)
+        for one in family:
+            one.signal(signal.SIGSTOP)
+        self._continue_later(fault, family)
+
+    def _stop_worker(self, fault: Fault) -> None:
+        """Its main process alone: its pool goes on until it has nothing more to do."""
+        self._continue_later(fault, self._hit(fault, self._worker(fault), signal.SIGSTOP))
+
+    def _stop_child(self, fault: Fault) -> None:
+        self._continue_later(fault, self._one_of_pool(fault, signal.SIGSTOP))
+
+    def _end_worker(self, fault: Fault) -> None:
+        member = self._worker(fault)
+        member.stay_down(fault.leases)
+        self._hit(fault, member, signal.SIGTERM)
+
+    def _stop_broker(self, fault: Fault) -> None:
+        broker = self._stack.members["broker"].main
+        self._note(fault.kind, ())
+        if broker:
+            broker.signal(signal.SIGSTOP)
+            self._continue_later(fault, [broker])
+
+    def _take_down(self, name: str, number: int, fault: Fault) -> None:
+        member = self._stack.members[name]
+        member.stay_down(fault.leases)
+        self._note(fault.kind, ())
+        if member.main:
+            member.main.signal(number)
+
+    def _deliver_again(self, fault: Fault) -> None:
+        """Publish messages of steps that wait, run, or have ended, and a copy of each message that waits."""
+        with Redis.from_url(self._stack.embedded.url, socket_timeout=1) as broker:
+            for message in list(broker.lrange("operations", 0, _AGAIN)):
+                broker.lpush("operations", message)
+        self._audit.send_again(_AGAIN, Random(fault.pick))
+
+    def _with_broker(self, deed: Callable[[Redis], object]) -> None:
+        with Redis.from_url(self._stack.embedded.url, socket_timeout=1) as broker:
+            deed(broker)
+
+    def _one_of_pool(self, fault: Fault, number: int) -> list[Process]:
+        pool = self._worker(fault).pool
+        if not pool:
+            self.missed.append(f"{fault.kind}: there was none")
+            return []
+        one = pool[int(fault.pick * 997) % len(pool)]
+        self._note(fault.kind, [one])
+        one.signal(number)
+        return [one]
+
+    def _hit(self, fault: Fault, member: Member, number: int) -> list[Process]:
+        """Signal a main process; what it has started is hit with it, since nobody speaks for it any more."""
+        self._note(fault.kind, member.family)
+        main = [member.main] if member.main else []
+        for one in main:
+            one.signal(number)
+        return main
+
+    def _continue_later(self, fault: Fault, stopped: list[Process]) -> None:
+        def lift() -> None:
+            for one in stopped:
+                one.signal(signal.SIGCONT)
+
+        heapq.heappush(self._to_lift, (time.monotonic() + fault.leases * self._lease, next(self._numbers), lift))
+
+    def _note(self, kind: str, processes: Iterable[Process]) -> None:
+        self.hits.append(Hit(time.time(), kind, frozenset(processes)))

@@ -1,0 +1,113 @@
+"""The workflows that chaos runs: their steps note each execution in the ledger; `shapes` foretells their results."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from celery import Task
+
+from app.workflows import Canvas, chain, group, step, workflow
+from chaos.ledger import executing
+from chaos.shapes import folded, mixed
+
+AnyTask = Task[Any, Any]
+#: The queue of the step that has one of its own.
+APART = "chaos-apart"
+_RETRY_AFTER = 0.1
+
+
+@step(bind=True)
+def mix(self: AnyTask, value: int, number: int) -> int:
+    """A short step."""
+    with executing(self.request):
+        return mixed(value, number)
+
+
+@step(bind=True)
+def fold(self: AnyTask, values: list[int]) -> int:
+    """A step behind a group."""
+    with executing(self.request):
+        return folded(values)
+
+
+@step(bind=True)
+def doze(self: AnyTask, value: int, seconds: float) -> int:
+    """A step that takes its time."""
+    with executing(self.request):
+        time.sleep(seconds)
+        return value + 1
+
+
+@step(bind=True, max_retries=None)
+def insist(self: AnyTask, value: int, times: int) -> int:
+    """A step that asks so many times to be run again."""
+    with executing(self.request):
+        if self.request.retries < times:
+            raise self.retry(countdown=_RETRY_AFTER)
+        return value + times
+
+
+@step(bind=True, queue=APART)
+def mix_apart(self: AnyTask, value: int, number: int) -> int:
+    """A step with a queue of its own."""
+    with executing(self.request):
+        return mixed(value, number)
+
+
+@step(bind=True)
+def give_up(self: AnyTask, value: int) -> int:
+    """A step that fails."""
+    with executing(self.request):
+        raise ArithmeticError(f"{value} is not to be")
+
+
+@workflow("chaos-chain")
+def a_chain(start: int, numbers: list[int]) -> Canvas:
+    """Short steps, one after the other."""
+    first, *rest = numbers
+    return chain(mix.s(start, first), *(mix.s(number) for number in rest))
+
+
+@workflow("chaos-join")
+def a_join(start: int, numbers: list[int]) -> Canvas:
+    """One step, a group, and what joins it."""
+    return mix.s(start, 1) | group(mix.s(number) for number in numbers) | fold.s()
+
+
+@workflow("chaos-nested")
+def nested(start: int, numbers: list[int]) -> Canvas:
+    """A group in a group."""
+    a, b, c, d, e = numbers
+    inner = chain(mix.s(b), group(mix.s(c), mix.s(d)), fold.s())
+    return mix.s(start, a) | group(inner, mix.s(e)) | fold.s()
+
+
+@workflow("chaos-retry")
+def retrying(start: int, times: int) -> Canvas:
+    """A step that has to be run more than once."""
+    return mix.s(start, 1) | insist.s(times) | mix.s(2)
+
+
+@workflow("chaos-slow")
+def slow(start: int, seconds: float) -> Canvas:
+    """A slow step between short ones."""
+    return mix.s(start, 1) | doze.s(seconds) | mix.s(2)
+
+
+@workflow("chaos-apart")
+def apart(start: int, number: int) -> Canvas:
+    """A step with a queue of its own between others."""
+    return mix.s(start, 1) | mix_apart.s(number) | mix.s(2)
+
+
+@workflow("chaos-failing")
+def failing(start: int) -> Canvas:
+    """A step that fails between others."""
+    return mix.s(start, 1) | give_up.s() | mix.s(2)
+
+
+@workflow("chaos-failing-beside")
+def failing_beside(start: int, seconds: float) -> Canvas:
+    """A step that fails beside one that takes its time."""
+    return mix.s(start, 1) | group(give_up.s(), doze.s(seconds), mix.s(2)) | fold.s()

@@ -1,0 +1,81 @@
+"""The ledger: a file outside the database in which each execution of a step's code notes when it begins and ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from chaos.processes import Process, this_process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+#: The variable that tells a worker where the ledger is.
+PLACE = "CHAOS_LEDGER"
+
+_numbers = count()
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One run of a step's code; `ended` is None when the code never came to its end."""
+
+    operation_id: int
+    step: str
+    retries: int
+    process: Process
+    begun: float
+    ended: float | None = None
+
+    @property
+    def turn(self) -> tuple[int, str, int]:
+        """What is to be run once: a step, and once more for every retry that it asked for."""
+        return self.operation_id, self.step, self.retries
+
+
+@contextmanager
+def executing(request: Any) -> Iterator[None]:
+    """Note that the code of a step begins, and, however it ends, that it has ended."""
+    process = this_process()
+    execution = f"{process.pid}-{process.start}-{next(_numbers)}"
+    step = request.id.partition("-")[2]
+    facts = {"operation": request.operation_id, "step": step, "retries": request.retries, "process": process}
+    _note(execution, "begins", facts)
+    try:
+        yield
+    finally:
+        _note(execution, "ends", {})
+
+
+def read(file: Path) -> list[Execution]:
+    """All executions of a ledger, in the order in which they began."""
+    found: dict[str, Execution] = {}
+    for line in file.read_text().splitlines() if file.exists() else []:
+        fact = json.loads(line)
+        name = fact["execution"]
+        found[name] = _begun(fact) if fact["what"] == "begins" else _ended(found[name], fact["at"])
+    return sorted(found.values(), key=lambda one: one.begun)
+
+
+def _begun(fact: dict[str, Any]) -> Execution:
+    return Execution(fact["operation"], fact["step"], fact["retries"], Process(*fact["process"]), fact["at"])
+
+
+def _ended(one: Execution, at: float) -> Execution:
+    return Execution(one.operation_id, one.step, one.retries, one.process, one.begun, at)
+
+
+def _note(execution: str, what: str, facts: dict[str, Any]) -> None:
+    line = json.dumps({"execution": execution, "what": what, "at": time.time(), **facts}) + "\n"
+    # One write of a short line at the end of the file: lines of several processes do not mix.
+    file = os.open(os.environ[PLACE], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(file, line.encode())
+    finally:
+        os.close(file)

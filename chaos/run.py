@@ -1,0 +1,167 @@
+"""One run: lay the service, let the plan come to pass, bring everything to an end, and gather the evidence."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from app.config import Settings
+from app.domain.states import Completion
+from app.supervisor.embedded_broker import free_port, prepare_broker
+from bench.http import answers
+from bench.programs import until
+from chaos import ledger
+from chaos.audit import Audit
+from chaos.client import TOKEN, Client, NoAnswer
+from chaos.evidence import Asked, Evidence
+from chaos.faults import Faults
+from chaos.lives import Lives
+from chaos.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from chaos.plan import Plan
+
+#: Seconds after which the workers under chaos are taken for lost when they are silent.
+LEASE = 3
+#: Seconds from the last fault to the end of the last operation, at the most.
+SETTLING = 60.0
+
+_LOOK = 0.05
+#: Stuck operations whose rows are printed.
+_TOLD = 5
+_BETWEEN_RESUMES = 0.5
+
+
+@dataclass
+class Course:
+    """What happened, beside the evidence: for whoever reads the figures."""
+
+    evidence: Evidence
+    statuses: dict[int, int]
+    unanswered: int
+    refusals: list[str]
+    missed: list[str]
+    deaths: dict[str, int]
+    settled_after: float
+    told: dict[int, list[str]]
+
+
+class Run:
+    """One run in a folder of its own; everything it has started has ended when `go` returns or raises."""
+
+    def __init__(self, plan: Plan, folder: Path, database_url: str | None) -> None:
+        self._plan = plan
+        self._folder = folder
+        embedded = prepare_broker(folder)
+        self._settings = _settings(folder, embedded.url, database_url)
+        self._audit = Audit(self._settings)
+        self._stack = Stack(self._settings, embedded, folder, _environ(self._settings))
+        self._client = Client(self._settings.port)
+        self._faults = Faults(self._stack, self._audit, LEASE)
+
+    def go(self) -> Course:
+        """Let everything come to pass."""
+        with self._audit, self._stack:
+            self._tend_until(lambda: self._stack.embedded.answers() and answers(self._settings.port), "it answers", 60)
+            with Lives(self._client, self._plan.lives) as lives:
+                self._trouble()
+                settled = self._settle(lives)
+            return self._course(lives, settled)
+
+    def _trouble(self) -> None:
+        begun = time.monotonic()
+        coming = deque(self._plan.faults)
+        while time.monotonic() - begun < self._plan.seconds:
+            if coming and coming[0].at <= time.monotonic() - begun:
+                self._faults.let(coming.popleft())
+            self._faults.lift_due()
+            self._tend()
+        self._faults.lift_due(all_of_them=True)
+
+    def _settle(self, lives: Lives) -> float:
+        """Resume what is paused until everything has ended; returns how long that took."""
+        begun = time.monotonic()
+        self._client.until = begun + SETTLING
+        while time.monotonic() - begun < SETTLING:
+            left = self._audit.left()
+            if not left and not lives.left:
+                break
+            if not lives.left:
+                self._resume([id_ for id_, completion in left.items() if completion == Completion.PAUSED])
+            self._tend_for(_BETWEEN_RESUMES)
+        return time.monotonic() - begun
+
+    def _resume(self, paused: list[int]) -> None:
+        for operation_id in paused:
+            try:
+                self._client.ask("POST", f"/operations/{operation_id}/resume")
+            except NoAnswer:
+                return
+
+    def _course(self, lives: Lives, settled: float) -> Course:
+        return Course(
+            evidence=self._evidence(lives),
+            statuses=dict(self._client.statuses),
+            unanswered=self._client.unanswered,
+            refusals=lives.refusals,
+            missed=self._faults.missed,
+            deaths={name: member.deaths for name, member in self._stack.members.items()},
+            settled_after=settled,
+            told={id_: self._audit.told(id_) for id_ in list(self._audit.left())[:_TOLD]},
+        )
+
+    def _evidence(self, lives: Lives) -> Evidence:
+        return Evidence(
+            asked=[
+                Asked(one.life.key, one.life.shape, one.life.arguments, one.operation_id, one.is_cancelled)
+                for one in lives.all
+            ],
+            operations=self._audit.operations(),
+            moves=self._audit.moves(),
+            recordings=self._audit.recordings(),
+            executions=ledger.read(self._folder / "ledger"),
+            hits=self._faults.hits,
+            last_seen=self._stack.watch.last_seen,
+            given_up=self._audit.given_up(),
+        )
+
+    def _tend(self) -> None:
+        self._stack.tend()
+        time.sleep(_LOOK)
+
+    def _tend_for(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._tend()
+
+    def _tend_until(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
+        def holds() -> bool:
+            self._tend()
+            return condition()
+
+        until(holds, what, seconds=seconds)
+
+
+def _settings(folder: Path, broker_url: str, database_url: str | None) -> Settings:
+    others: dict[str, Any] = {"database_url": database_url} if database_url else {}
+    if "lease" in Settings.model_fields:
+        others["lease"] = LEASE
+    return Settings(
+        data_dir=folder,
+        broker_url=broker_url,
+        port=free_port(),
+        workflows=("chaos.flows",),
+        operations_token=TOKEN,
+        log_level="WARNING",
+        **others,
+    )
+
+
+def _environ(settings: Settings) -> dict[str, str]:
+    given = settings.model_dump(mode="json", exclude_unset=True, exclude={"workflows", "operations_token"})
+    return {name.upper(): str(value) for name, value in given.items()} | {"WORKFLOWS": ",".join(settings.workflows)}

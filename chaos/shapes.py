@@ -1,0 +1,96 @@
+"""The shapes of operations under chaos: random arguments for each, and the result that they must have, worked out here.
+
+What is worked out shares no code with the engine; every function depends on the order of what it is given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from random import Random
+
+#: What a shape expects that cannot succeed.
+FAILS: Final = object()
+
+_BEFORE, _BEHIND = 1, 2  # the numbers of the steps around the one that is special
+
+
+def mixed(value: int, number: int) -> int:
+    """One number made of two."""
+    return (value * 31 + number) % 1_000_003
+
+
+def folded(values: Iterable[int]) -> int:
+    """One number made of many."""
+    return reduce(mixed, values, 7)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A workflow, how often it is chosen, arguments for it, and its result by the arguments and the operation's id."""
+
+    workflow: str
+    weight: int
+    arguments: Callable[[Random], dict[str, Any]]
+    expected: Callable[[dict[str, Any], int], Any]
+
+
+def _numbers(length: int) -> Callable[[Random], dict[str, Any]]:
+    return lambda rng: {"start": rng.randrange(1000), "numbers": [rng.randrange(1000) for _ in range(length)]}
+
+
+def _slow(rng: Random) -> dict[str, Any]:
+    return {"start": rng.randrange(1000), "seconds": round(rng.uniform(0.5, 2.0), 2)}
+
+
+def _chain(given: dict[str, Any], _id: int) -> int:
+    start: int = given["start"]
+    return reduce(mixed, given["numbers"], start)
+
+
+def _join(given: dict[str, Any], _id: int) -> int:
+    before = mixed(given["start"], _BEFORE)
+    return folded(mixed(before, number) for number in given["numbers"])
+
+
+def _nested(given: dict[str, Any], _id: int) -> int:
+    a, b, c, d, e = given["numbers"]
+    outer = mixed(given["start"], a)
+    inner = mixed(outer, b)
+    return folded([folded([mixed(inner, c), mixed(inner, d)]), mixed(outer, e)])
+
+
+def _around(add: Callable[[dict[str, Any], int], int]) -> Callable[[dict[str, Any], int], int]:
+    return lambda given, _id: mixed(add(given, mixed(given["start"], _BEFORE)), _BEHIND)
+
+
+def _add_numbers(given: dict[str, Any], operation_id: int) -> dict[str, int]:
+    return {"operation_id": operation_id, "total": given["start"] + 9}
+
+
+SHAPES: Final = {
+    "chain of 5": Shape("chaos-chain", 40, _numbers(5), _chain),
+    "chain of 50": Shape("chaos-chain", 8, _numbers(50), _chain),
+    "join": Shape("chaos-join", 14, _numbers(5), _join),
+    "nested": Shape("chaos-nested", 8, _numbers(5), _nested),
+    "retry": Shape(
+        "chaos-retry",
+        6,
+        lambda rng: {"start": rng.randrange(1000), "times": rng.randint(1, 3)},
+        _around(lambda given, value: value + given["times"]),
+    ),
+    "slow": Shape("chaos-slow", 5, _slow, _around(lambda _given, value: value + 1)),
+    "own queue": Shape(
+        "chaos-apart",
+        6,
+        lambda rng: {"start": rng.randrange(1000), "number": rng.randrange(1000)},
+        _around(lambda given, value: mixed(value, given["number"])),
+    ),
+    "failing": Shape("chaos-failing", 5, lambda rng: {"start": rng.randrange(1000)}, lambda _given, _id: FAILS),
+    "failing beside": Shape("chaos-failing-beside", 2, _slow, lambda _given, _id: FAILS),
+    "add-numbers": Shape("add-numbers", 6, lambda rng: {"start": rng.randrange(1000), "delay": 0.01}, _add_numbers),
+}
