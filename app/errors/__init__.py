@@ -37,12 +37,14 @@ from app.errors.inputs import (
     RowUnusable,
 )
 from app.errors.operations import (
+    DocumentMalformed,
     DocumentNotWritten,
     DocumentUnusable,
     IdempotencyKeyReused,
     MoveRefused,
     OperationNotFound,
     ResultMissing,
+    TasksUnregistered,
     VersionPassed,
 )
 from app.errors.pausing import (
@@ -96,6 +98,7 @@ __all__ = [
     "DatabaseBehind",
     "DatabaseTooNew",
     "DatabaseUnavailable",
+    "DocumentMalformed",
     "DocumentNotWritten",
     "DocumentUnusable",
     "EncodingInvalid",
@@ -130,6 +133,7 @@ __all__ = [
     "StepNotFound",
     "TaskMissing",
     "TaskUnfit",
+    "TasksUnregistered",
     "TokenInvalid",
     "TokenRefused",
     "TokenUnknown",

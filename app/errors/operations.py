@@ -39,15 +39,30 @@ class IdempotencyKeyReused(Exception):
 
 
 class DocumentUnusable(Exception):
-    """The workflow.json of a paused operation is missing or is not what was written."""
+    """The workflow.json of a paused operation is missing or is not what was written, or cannot be run here."""
 
-    def __init__(self, operation_id: int, completion: str, why: str) -> None:
+    def __init__(self, operation_id: int, completion: str, why: str, remedy: str | None = None) -> None:
         self.operation_id = operation_id
         self.completion = completion
-        super().__init__(
-            f"Operation {operation_id} stays {completion}: {why}. "
-            f"`flask operations rebuild {operation_id}` writes it anew from the database."
-        )
+        remedy = remedy or f"`flask operations rebuild {operation_id}` writes it anew from the database."
+        super().__init__(f"Operation {operation_id} stays {completion}: {why}. {remedy}")
+
+
+class DocumentMalformed(Exception):
+    """A workflow.json is not one that this service reads, or another operation's; `why` goes on from "it"."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(f"The workflow.json {why}.")
+
+
+class TasksUnregistered(Exception):
+    """A workflow.json may run `tasks` that no code here is registered for."""
+
+    def __init__(self, tasks: list[str]) -> None:
+        self.tasks = tasks
+        named = ", ".join(task[:80] for task in tasks[:5])
+        super().__init__(f"No code is registered here for {named}{' and others' * (len(tasks) > 5)}.")
 
 
 class DocumentNotWritten(Exception):

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from app.domain.document import StepFacts, compose, digest_of, encode
+from app.domain.document_check import LARGEST, check_document, read_document
 from app.domain.graph import PausePoint, full_signature
 from app.domain.states import StepState
-from app.errors import DocumentUnusable
+from app.errors import DocumentMalformed, DocumentUnusable, TasksUnregistered
 from app.store.files import write_atomically
 from app.store.operations import Operation, find_operation
 from app.store.step_queries import StepRow, edges_of, list_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from sqlalchemy import Connection
 
     from app.execution.engine import Engine
+
+_READING: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+_REGISTER: Final = "Bring back the code that it needs, and resume it then."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +63,35 @@ def write_document(engine: Engine, snapshot: Snapshot) -> dict[str, str]:
     return {"workflow_store": str(path), "workflow_digest": digest_of(content)}
 
 
-def verify_document(operation: Operation) -> bytes:
-    """The bytes of a paused operation's document; raises DocumentUnusable when they are not what was written."""
+def verify_document(operation: Operation, is_registered: Callable[[str], bool] | None = None) -> bytes:
+    """The bytes of a paused operation's document, which names only tasks that are registered where that is asked.
+
+    Raises DocumentUnusable, with the reason, when they are not what was written, or are nothing that could go on.
+    """
+    content = _content_of(operation)
+    is_altered = digest_of(content) != operation.workflow_digest
     try:
-        content = Path(operation.workflow_store or "").read_bytes()
-    except OSError as why:
-        fault = f"its workflow.json cannot be read ({why.strerror})"
-        raise DocumentUnusable(operation.id, operation.completion, fault) from why
-    if digest_of(content) != operation.workflow_digest:
-        raise DocumentUnusable(operation.id, operation.completion, "its workflow.json was altered")
+        check_document(read_document(content), operation.id, operation.workflow, is_registered)
+    except DocumentMalformed as malformed:
+        raise DocumentUnusable(operation.id, operation.completion, f"its workflow.json {malformed.why}") from None
+    except TasksUnregistered as missing:
+        if not is_altered:
+            raise DocumentUnusable(operation.id, operation.completion, str(missing).rstrip("."), _REGISTER) from None
+    if is_altered:
+        raise DocumentUnusable(operation.id, operation.completion, "its workflow.json was altered, or is an older one")
     return content
+
+
+def _content_of(operation: Operation) -> bytes:
+    """What lies where the document should, if that is a file: a pipe in its place would keep its reader waiting."""
+    try:
+        with open(os.open(operation.workflow_store or "", _READING), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "Not a file")
+            return file.read(LARGEST + 1)
+    except (OSError, ValueError) as why:
+        fault = f"its workflow.json cannot be read ({getattr(why, 'strerror', None) or why})"
+        raise DocumentUnusable(operation.id, operation.completion, fault) from why
 
 
 def _facts(row: StepRow, upstream: Iterable[int]) -> StepFacts:

@@ -129,7 +129,7 @@ def _verified(engine: Engine, wish: Wish) -> str | None:
         raise OperationNotFound(wish.operation_id)
     if operation.completion is not _C.PAUSED:
         return None
-    verify_document(operation)
+    verify_document(operation, engine.app.tasks.__contains__)
     return operation.workflow_digest
 
 
