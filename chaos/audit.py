@@ -54,7 +54,6 @@ _RECORDINGS: Final = text(
     "SELECT r.operation_id, s.slug, r.at, r.state FROM chaos_recordings AS r "
     "JOIN steps AS s ON s.operation_id = r.operation_id AND s.number = r.number ORDER BY r.at"
 )
-_GIVEN_UP: Final = text("SELECT DISTINCT operation_id FROM steps WHERE state = 'Failed' AND losses >= 3")
 _LEFT: Final = text("SELECT id, completion FROM operations WHERE completion NOT IN (:a, :b, :c)")
 _IN_MOTION: Final = text("SELECT operation_id, number FROM steps WHERE state IN ('Queued', 'Running')")
 _ENDED: Final = text("SELECT operation_id, number FROM steps WHERE state = 'Success'")
@@ -96,7 +95,8 @@ class Audit:
     def operations(self) -> list[Operation]:
         """All operations."""
         return [
-            Operation(id_, key, end, _read(result), error) for id_, key, end, result, error in self._rows(_OPERATIONS)
+            Operation(id_, key, completion, _read(result), (_read(error) or {}).get("type", ""))
+            for id_, key, completion, result, error in self._rows(_OPERATIONS)
         ]
 
     def moves(self) -> list[Move]:
@@ -106,10 +106,6 @@ class Audit:
     def recordings(self) -> list[Recording]:
         """All endings of steps that were ever written."""
         return [Recording(*row) for row in self._rows(_RECORDINGS)]
-
-    def given_up(self) -> frozenset[int]:
-        """The operations with a step that lost its worker too often."""
-        return frozenset(row.operation_id for row in self._rows(_GIVEN_UP))
 
     def told(self, operation_id: int) -> list[str]:
         """Everything about one operation, a line for each row."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,11 @@ class Operation:
     key: str | None
     completion: str
     result: Any = None
-    error: str | None = None
+    error_type: str = ""
+
+
+#: The type of the error with which an operation ends whose step lost its worker too often.
+GIVEN_UP: Final = "WorkerLost"
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything; `given_up` names the steps that ended because their worker was lost too often."""
+    """Everything."""
 
     asked: Sequence[Asked]
     operations: Sequence[Operation]
@@ -67,7 +71,6 @@ class Evidence:
     executions: Sequence[Execution] = ()
     hits: Sequence[Hit] = ()
     last_seen: Mapping[Process, float] = field(default_factory=dict)
-    given_up: frozenset[int] = frozenset()
 
     @cached_property
     def by_key(self) -> dict[str | None, Operation]:

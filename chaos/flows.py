@@ -89,6 +89,13 @@ def retrying(start: int, times: int) -> Canvas:
     return mix.s(start, 1) | insist.s(times) | mix.s(2)
 
 
+@workflow("chaos-naps")
+def naps(start: int, naps: list[float]) -> Canvas:
+    """Steps that are too long to share a transaction."""
+    first, *rest = naps
+    return chain(doze.s(start, first), *(doze.s(seconds) for seconds in rest))
+
+
 @workflow("chaos-slow")
 def slow(start: int, seconds: float) -> Canvas:
     """A slow step between short ones."""

@@ -6,7 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from app.domain.states import ENDED, Completion
-from chaos.shapes import FAILS, SHAPES
+from chaos.evidence import GIVEN_UP
+from chaos.shapes import SHAPES, Fails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,9 +51,9 @@ def _fault(evidence: Evidence, asked: Asked, operation: Operation) -> str | None
         return f"its cancel was granted, and it is {operation.completion}"
     expected = SHAPES[asked.shape].expected(asked.arguments, operation.id)
     if operation.completion == Completion.FAILED:
-        allowed = expected is FAILS or operation.id in evidence.given_up
-        return None if allowed else f"it failed: {operation.error}"
-    if expected is FAILS:
+        allowed = operation.error_type == GIVEN_UP or expected == Fails(operation.error_type)
+        return None if allowed else f"it failed: {operation.error_type}"
+    if isinstance(expected, Fails):
         return f"it was to fail, and its result is {operation.result}"
     return None if operation.result == expected else f"its result is {operation.result}, not {expected}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from chaos.evidence import GIVEN_UP
 from chaos.judge import MUST_BE_NONE
 from chaos.repeats import recoveries, repeats
 
@@ -36,7 +37,7 @@ def figures(course: Course) -> Iterator[str]:
     yield _line("executions of steps", str(len(evidence.executions)))
     yield _line("extra, where a worker died or was stopped", str(len(again.lost_workers)))
     yield _line("extra, repeats of shared settles", str(len(again.lost_settles)))
-    yield _line("given up: worker lost too often", str(len(evidence.given_up)))
+    yield _line("given up: worker lost too often", str(sum(one.error_type == GIVEN_UP for one in evidence.operations)))
     yield _line("steps taken from a worker and recovered", str(len(taken)))
     yield _line("slowest recovery", f"{max(taken):.1f} s" if taken else "none was needed")
     yield _line("all came to an end after the last fault in", f"{course.settled_after:.1f} s")

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Seconds after which the workers under chaos are taken for lost when they are silent.
 LEASE = 3
+#: Seconds after which a step that nobody has claimed is published again.
+REPUBLISH_AFTER = 5
 #: Seconds from the last fault to the end of the last operation, at the most.
 SETTLING = 60.0
 
@@ -71,6 +73,7 @@ class Run:
             with Lives(self._client, self._plan.lives) as lives:
                 self._trouble()
                 settled = self._settle(lives)
+            self._log_faults()
             return self._course(lives, settled)
 
     def _trouble(self) -> None:
@@ -127,8 +130,12 @@ class Run:
             executions=ledger.read(self._folder / "ledger"),
             hits=self._faults.hits,
             last_seen=self._stack.watch.last_seen,
-            given_up=self._audit.given_up(),
         )
+
+    def _log_faults(self) -> None:
+        """Beside the logs of the programs, for whoever kept the folder."""
+        hits = (f"{hit.at:.3f} {hit.kind} {sorted(one.pid for one in hit.processes)}" for hit in self._faults.hits)
+        (self._folder / "faults.log").write_text("\n".join([*hits, *self._faults.missed, ""]))
 
     def _tend(self) -> None:
         self._stack.tend()
@@ -150,7 +157,7 @@ class Run:
 def _settings(folder: Path, broker_url: str, database_url: str | None) -> Settings:
     others: dict[str, Any] = {"database_url": database_url} if database_url else {}
     if "lease" in Settings.model_fields:
-        others["lease"] = LEASE
+        others |= {"lease": LEASE, "republish_after": REPUBLISH_AFTER}
     return Settings(
         data_dir=folder,
         broker_url=broker_url,

@@ -13,8 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from random import Random
 
-#: What a shape expects that cannot succeed.
-FAILS: Final = object()
+
+@dataclass(frozen=True)
+class Fails:
+    """What a shape expects that cannot succeed: the type of its error."""
+
+    error: str
+
 
 _BEFORE, _BEHIND = 1, 2  # the numbers of the steps around the one that is special
 
@@ -68,12 +73,25 @@ def _around(add: Callable[[dict[str, Any], int], int]) -> Callable[[dict[str, An
     return lambda given, _id: mixed(add(given, mixed(given["start"], _BEFORE)), _BEHIND)
 
 
+def _gives_up(_given: dict[str, Any], _id: int) -> Fails:
+    return Fails("ArithmeticError")
+
+
+def _naps(rng: Random) -> dict[str, Any]:
+    return {"start": rng.randrange(1000), "naps": [round(rng.uniform(0.05, 0.15), 3) for _ in range(5)]}
+
+
+def _after_naps(given: dict[str, Any], _id: int) -> int:
+    start: int = given["start"]
+    return start + len(given["naps"])
+
+
 def _add_numbers(given: dict[str, Any], operation_id: int) -> dict[str, int]:
     return {"operation_id": operation_id, "total": given["start"] + 9}
 
 
 SHAPES: Final = {
-    "chain of 5": Shape("chaos-chain", 40, _numbers(5), _chain),
+    "chain of 5": Shape("chaos-chain", 34, _numbers(5), _chain),
     "chain of 50": Shape("chaos-chain", 8, _numbers(50), _chain),
     "join": Shape("chaos-join", 14, _numbers(5), _join),
     "nested": Shape("chaos-nested", 8, _numbers(5), _nested),
@@ -83,6 +101,7 @@ SHAPES: Final = {
         lambda rng: {"start": rng.randrange(1000), "times": rng.randint(1, 3)},
         _around(lambda given, value: value + given["times"]),
     ),
+    "naps": Shape("chaos-naps", 8, _naps, _after_naps),
     "slow": Shape("chaos-slow", 5, _slow, _around(lambda _given, value: value + 1)),
     "own queue": Shape(
         "chaos-apart",
@@ -90,7 +109,7 @@ SHAPES: Final = {
         lambda rng: {"start": rng.randrange(1000), "number": rng.randrange(1000)},
         _around(lambda given, value: mixed(value, given["number"])),
     ),
-    "failing": Shape("chaos-failing", 5, lambda rng: {"start": rng.randrange(1000)}, lambda _given, _id: FAILS),
-    "failing beside": Shape("chaos-failing-beside", 2, _slow, lambda _given, _id: FAILS),
+    "failing": Shape("chaos-failing", 5, lambda rng: {"start": rng.randrange(1000)}, _gives_up),
+    "failing beside": Shape("chaos-failing-beside", 2, _slow, _gives_up),
     "add-numbers": Shape("add-numbers", 6, lambda rng: {"start": rng.randrange(1000), "delay": 0.01}, _add_numbers),
 }

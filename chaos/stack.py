@@ -51,8 +51,10 @@ class Member:
     """One program of the stack through all its lives; `tend` must always be called from the same thread."""
 
     def __init__(self, name: str, command: tuple[str, ...], environ: Mapping[str, str], folder: Path) -> None:
-        self.name = name
         self.deaths = 0
+        # What is left of a web server holds its port; what is left of a worker goes on, as on a machine without a
+        # supervisor: that is the harder case.
+        self._is_whole = name not in WORKERS
         self._make = partial(_Victim, command, environ, folder, name)
         self._now: _Victim | None = None
         self._due = 0.0
@@ -76,6 +78,8 @@ class Member:
     def tend(self) -> None:
         """Start it when that is due; note its end when it has ended."""
         if self._now and not self._now.is_alive:
+            if self._is_whole:
+                self._now.end_group()
             self._now = None
             self.deaths += 1
             self._due = max(self._due, time.monotonic() + _MOURNING)

@@ -15,13 +15,15 @@ def counted(given: Evidence) -> dict[str, int]:
     return {name: number for name, number in found.items() if number}
 
 
-def ending(completion: str, *, shape: str = "chain of 5", is_cancelled: bool = False, **others: object) -> Evidence:
+def ending(
+    completion: str, *, shape: str = "chain of 5", is_cancelled: bool = False, error: str = "", **others: object
+) -> Evidence:
     """An operation of this shape that came to this end, cancelled by people or not."""
     given = {"start": 1} if shape == "failing" else ARGUMENTS
     told = [(10.0, "SCHEDULED"), *([(11.0, "REQUESTING CANCEL")] if is_cancelled else []), (12.0, completion)]
     return evidence(
         asked=[Asked("a", shape, given, 1, is_cancelled)],
-        operations=[Operation(1, "a", completion, RESULT)],
+        operations=[Operation(1, "a", completion, RESULT, error)],
         **{"moves": moves(*told)} | others,
     )
 
@@ -58,15 +60,19 @@ def test_a_result_that_does_not_follow_from_the_arguments_is_wrong() -> None:
 
 
 def test_a_failure_that_the_arguments_do_not_ask_for_is_wrong() -> None:
-    assert counted(ending("FAILED")) == {"wrong results": 1}
+    assert counted(ending("FAILED", error="ArithmeticError")) == {"wrong results": 1}
 
 
 def test_a_failure_because_its_worker_was_lost_too_often_is_no_wrong_result() -> None:
-    assert counted(ending("FAILED", given_up=frozenset({1}))) == {}
+    assert counted(ending("FAILED", error="WorkerLost")) == {}
 
 
 def test_an_operation_that_had_to_fail_and_did_is_right() -> None:
-    assert counted(ending("FAILED", shape="failing")) == {}
+    assert counted(ending("FAILED", shape="failing", error="ArithmeticError")) == {}
+
+
+def test_an_operation_that_had_to_fail_and_failed_otherwise_is_wrong() -> None:
+    assert counted(ending("FAILED", shape="failing", error="KeyError")) == {"wrong results": 1}
 
 
 def test_an_operation_that_had_to_fail_and_did_not_is_wrong() -> None:
