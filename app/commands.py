@@ -20,6 +20,7 @@ from app.execution import starting, steering
 from app.execution.documents import verify_document
 from app.execution.starting import Request
 from app.execution.steering import Wish
+from app.store.claims import unconfirmed_steps
 from app.store.errors import is_taken
 from app.store.events import Event, events_of
 from app.store.operations import (
@@ -50,7 +51,7 @@ _AT_REST = ENDED | {Completion.SCHEDULED, Completion.PAUSED}
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An operation and the steps of it that run now."""
+    """An operation and the steps of it that run now, or may run for all that is known."""
 
     operation: Operation
     in_flight: tuple[Running, ...]
@@ -102,8 +103,10 @@ class Commands:
             operation = find_operation(tx, operation_id)
             if operation is None or not _may_see(requester, operation):
                 raise OperationNotFound(operation_id)
-            running = () if operation.completion in _AT_REST else tuple(running_steps(tx, operation_id))
-        return View(operation, running)
+            running = [] if operation.completion in _AT_REST else running_steps(tx, operation_id)
+            if operation.completion is Completion.REQUESTING_PAUSE:
+                running += unconfirmed_steps(tx, operation_id)
+        return View(operation, tuple(running))
 
     def completion(self, operation_id: int) -> Completion | None:
         """Where an operation stands that the requester is known to see: the cheapest look there is."""
@@ -131,10 +134,20 @@ class Commands:
             )
 
     def pause(
-        self, requester: User, operation_id: int, *, reason: str | None = None, version: int | None = None
+        self,
+        requester: User,
+        operation_id: int,
+        *,
+        reason: str | None = None,
+        version: int | None = None,
+        accept_unconfirmed: bool = False,
     ) -> tuple[View, bool]:
-        """Ask an operation to pause; False with it when that was asked before. Raises MoveRefused, VersionPassed."""
-        changed = steering.pause(self.engine, self._wish(requester, operation_id, reason, version))
+        """Ask an operation to pause; False with it when that was asked before. Raises MoveRefused, VersionPassed.
+
+        With `accept_unconfirmed` a silent worker that is not proven gone is waited for no longer; the history tells.
+        """
+        wish = self._wish(requester, operation_id, reason, version)
+        changed = steering.pause(self.engine, wish, accept_unconfirmed=accept_unconfirmed)
         return self.show(requester, operation_id), changed
 
     def resume(self, requester: User, operation_id: int, *, version: int | None = None) -> tuple[View, bool]:

@@ -69,6 +69,17 @@ class Settings(BaseModel):
         1.0, gt=0, allow_inf_nan=False, description="a number of seconds greater than 0, such as 1 or 0.25"
     )
     slice_steps: int = Field(1000, ge=1, description="a whole number, at least 1")
+    lease: float = Field(
+        15.0,
+        ge=1,
+        allow_inf_nan=False,
+        description="a number of seconds, at least 1, after which a silent worker is lost",
+    )
+    max_losses: int = Field(3, ge=1, description="a whole number, at least 1")
+    republish_after: float = Field(
+        60.0, ge=1, allow_inf_nan=False, description="a number of seconds, at least 1, such as 60"
+    )
+    grace: float = Field(5.0, ge=0, allow_inf_nan=False, description="a number of seconds, 0 or more, such as 5")
     database_url: _DatabaseUrl = Field(
         default_factory=lambda known: f"sqlite:///{known['data_dir'] / 'operations.db'}",
         description="sqlite:///path/to/file or postgresql://user:password@host/database",

@@ -59,7 +59,10 @@ def holder(step: Running) -> str:
     """Where a step runs, and for how long."""
     where = f" on {step.host}" if step.host else ""
     process = f", process {step.process}" if step.process else ""
-    return f"{step.slug}{where}{process}, for {duration(clock.now() - step.started_at)}"
+    since = duration(clock.now() - step.started_at)
+    if not step.is_confirmed:
+        return f"{step.slug}{where}{process}, perhaps: its worker has been silent, and lost for {since}"
+    return f"{step.slug}{where}{process}, for {since}"
 
 
 def lasted(operation: Operation) -> float | None:

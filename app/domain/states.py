@@ -97,6 +97,7 @@ STEP_MOVES: Final = MappingProxyType(
         (_S.RUNNING, _S.SUCCESS): "Its code returned.",
         (_S.RUNNING, _S.FAILED): "Its code raised, or it outlived its time limit.",
         (_S.RUNNING, _S.RETRYING): "Its code asked to be run again later.",
+        (_S.RUNNING, _S.QUEUED): "Its worker was lost, or handed it back on leaving.",
         (_S.RETRYING, _S.QUEUED): "Its waiting time is over.",
         (_S.RETRYING, _S.CANCELLED): "Its operation is cancelled.",
         (_S.PAUSED, _S.QUEUED): "Its operation is resumed, or the pause is withdrawn.",

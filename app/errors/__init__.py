@@ -74,6 +74,8 @@ from app.errors.steps import (
     ResultRefused,
     StepNotFound,
     TaskMissing,
+    TimeLimitPassed,
+    WorkerLost,
 )
 from app.errors.workflows import (
     ArgumentsInvalid,
@@ -134,6 +136,7 @@ __all__ = [
     "TaskMissing",
     "TaskUnfit",
     "TasksUnregistered",
+    "TimeLimitPassed",
     "TokenInvalid",
     "TokenRefused",
     "TokenUnknown",
@@ -144,6 +147,7 @@ __all__ = [
     "UserNameInvalid",
     "UserUnknown",
     "VersionPassed",
+    "WorkerLost",
     "WorkflowMalformed",
     "WorkflowRaised",
     "WorkflowTwice",

@@ -59,3 +59,19 @@ class StepNotFound(Exception):
         self.operation_id = operation_id
         self.slug = slug
         super().__init__(f"Operation {operation_id} has no step {slug!r}.")
+
+
+class WorkerLost(Exception):
+    """The workers that ran a step were lost, one after the other: it is not given to another."""
+
+    def __init__(self, losses: int) -> None:
+        self.losses = losses
+        super().__init__(f"Its worker was lost {losses} times.")
+
+
+class TimeLimitPassed(Exception):
+    """A step ran for longer than its hard time limit, and its process was killed."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"It was killed because it ran for longer than its time limit of {seconds:g} s.")

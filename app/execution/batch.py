@@ -44,11 +44,15 @@ class Batch:
         self._hand: Hand | None = None
         self._is_lost = False
         self._mutex = threading.Lock()
+        #: Every claim that the table knows this slice to have made: number of the step, number of the claim.
+        self.claims: list[tuple[int, int]] = []
 
     def take_up(self, step: StepTask, *, is_claimed: bool) -> None:
         """Note the step whose code is about to run."""
         with self._mutex:
             self._hand = Hand(step, is_claimed, clock.now())
+            if is_claimed:
+                self.claims.append((step.number, step.claim))
 
     def finish(self, ending: Ending) -> Ended:
         """Note how the step in hand ended. Raises ClaimLost when the timer found its claim gone."""
@@ -102,6 +106,7 @@ class Batch:
             if in_hand:
                 claimed = replace(hand.step, claim=hand.step.claim + 1, runs=hand.step.runs + 1)
                 self._hand = Hand(claimed, True, hand.started_at)
+                self.claims.append((claimed.number, claimed.claim))
             self._clear()
         ready = (settled.ask, *settled.publish) if settled.ask else settled.publish
         self._engine.publisher.publish(self._operation_id, ready)

@@ -34,6 +34,7 @@ _CONFIGURATION: Final[dict[str, Any]] = {
     "accept_content": ["json"],
     "result_accept_content": ["json"],
     "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,  # a worker whose broker is gone waits for it, however long that takes
     "broker_connection_timeout": _SILENCE,
     # `ack_emulation`: kombu's copy of unacknowledged messages in Redis would be half of what a delivery costs.
     # `socket_timeout`, `max_retries`: else a broker that hangs or is gone holds whoever publishes.
@@ -65,6 +66,10 @@ def make_celery(settings: Settings) -> OperationsCelery:
         workflow_store=settings.workflow_store.absolute(),
         slice_seconds=settings.slice_seconds,
         slice_steps=settings.slice_steps,
+        lease=settings.lease,
+        max_losses=settings.max_losses,
+        republish_after=settings.republish_after,
+        grace=settings.grace,
     )
     app.set_default()
     return app

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +16,15 @@ from app.execution.pause import ask
 from app.execution.settling import Ended, settle
 from app.execution.signatures import call_of
 from app.execution.step import decode, failed, is_of_the_code
+from app.execution.surely import surely
 from app.execution.timing import not_before
 from app.store import steps as store
 from app.store.events import append_event
 from app.store.operations import Operation, lock_operation, save
-from app.store.step_queries import find_step, queued_steps, results_of
+from app.store.step_queries import find_step, held_step, queued_steps, results_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from sqlalchemy import Connection
 
@@ -41,6 +44,47 @@ def claim(engine: Engine, operation_id: int, number: int) -> StepTask | None:
         if step:
             _begin(tx, operation, now)
     return step or _claim_past_clause(engine, operation_id, number)
+
+
+def claim_surely(engine: Engine, operation_id: int, number: int) -> StepTask | None:
+    """Claim as `claim` does, as often as the database refuses for the moment.
+
+    A commit that gave no answer may have made the claim: then it is this process's, and nobody else would run the step.
+    """
+    is_doubtful = False
+
+    def once() -> StepTask | None:
+        nonlocal is_doubtful
+        if is_doubtful and (mine := _held_here(engine, operation_id, number)):
+            return mine
+        is_doubtful = True
+        return claim(engine, operation_id, number)
+
+    with _taking(operation_id, number) as is_first:
+        return surely(once) if is_first else None
+
+
+def _held_here(engine: Engine, operation_id: int, number: int) -> StepTask | None:
+    with engine.database.glance() as tx:
+        return held_step(tx, operation_id, number, engine.holder())
+
+
+_taken: set[tuple[int, int]] = set()
+_taking_turns = threading.Lock()
+
+
+@contextmanager
+def _taking(operation_id: int, number: int) -> Iterator[bool]:
+    """Whether no other thread of this process is claiming this step: two could not be told apart after a doubt."""
+    key = (operation_id, number)
+    with _taking_turns:
+        is_first = key not in _taken
+        _taken.add(key)
+    try:
+        yield is_first
+    finally:
+        if is_first:
+            _taken.discard(key)
 
 
 def call_with(

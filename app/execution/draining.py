@@ -19,6 +19,7 @@ from app.execution.documents import Snapshot, snapshot_of
 from app.execution.settling import cancelled
 from app.execution.step import decode
 from app.store import steps as store
+from app.store.claims import is_any_unconfirmed
 from app.store.events import append_event
 from app.store.operations import Operation, lock_operation, save
 from app.store.step_queries import is_anything_running
@@ -39,9 +40,10 @@ def drain(engine: Engine, operation_id: int) -> None:
         snapshot = snapshot_of(tx, operation_id)
         if snapshot is None or snapshot.operation.completion not in REQUESTING or is_anything_running(tx, operation_id):
             return
+        is_unconfirmed = is_any_unconfirmed(tx, operation_id)
     if snapshot.operation.completion is Completion.REQUESTING_CANCEL:
         _finish_cancel(engine, operation_id)
-    else:
+    elif not is_unconfirmed:  # PAUSED promises that no code of it runs, not even code that can write nothing any more
         _finish_pause(engine, snapshot)
 
 
@@ -91,7 +93,7 @@ def _write_paused(engine: Engine, operation: Operation, stored: dict[str, str], 
     now = clock.now()
     with engine.database.write() as tx:
         present = lock_operation(tx, operation.id)
-        if present != operation or is_anything_running(tx, operation.id):
+        if present != operation or is_anything_running(tx, operation.id) or is_any_unconfirmed(tx, operation.id):
             return
         store.hold_queued(tx, operation.id)
         after = replace(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from app import clock
-from app.execution.incarnation import this_process
+from app.execution.incarnation import start_of, this_process
+from app.execution.leaving import Leaving
 from app.store.steps import Holder
 from app.store.workers import register_worker
 
@@ -16,16 +18,23 @@ if TYPE_CHECKING:
 
     from celery import Celery
 
+    from app.execution.bell import Bell
     from app.execution.publishing import Publisher
+    from app.execution.recovery import Recovery
     from app.store.database import Database
 
-#: After this many seconds a queued step that nobody has claimed is published again; the time doubles with each.
-REPUBLISH_AFTER: Final = 60.0
+#: Beats of the heart, and looks at the hearts of others, in one lease; and the seconds between two at the most.
+_IN_A_LEASE: Final = 5
+_LONGEST: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Handed to every function of this package that touches the database or the broker."""
+    """Handed to every function of this package that touches the database or the broker; all times are in seconds.
+
+    `lease` is how long a worker may be silent before its claims are taken away, `max_losses` how often that may happen
+    to one step, `republish_after` when a queued step is first published again, `grace` what a leaving worker has.
+    """
 
     app: Celery
     database: Database
@@ -33,20 +42,47 @@ class Engine:
     workflow_store: Path
     slice_seconds: float
     slice_steps: int
+    lease: float
+    max_losses: int
+    republish_after: float
+    grace: float
     incarnation: Incarnation = field(default_factory=lambda: Incarnation())
+    leaving: Leaving = field(default_factory=Leaving)
 
     def holder(self) -> Holder:
         """Who holds the claims that this process makes."""
-        return Holder(self.incarnation.worker_id, os.getpid())
+        pid = os.getpid()
+        return Holder(self.incarnation.worker_id, pid, _own_start(pid))
 
-    def register(self) -> None:
-        """Enter this process in the table as a worker; what it forks belongs to it."""
+    def register(self, bell: Bell) -> None:
+        """Enter this process in the table as a worker; what it forks belongs to it, and wakes it by the bell."""
         with self.database.write() as tx:
             self.incarnation.worker_id = register_worker(tx, this_process(), clock.now())
+        self.incarnation.bell, self.incarnation.pid = bell, os.getpid()
+
+    def wake_sweeper(self) -> None:
+        """Tell the sweeper of this worker that something is due; outside a worker there is none."""
+        if self.incarnation.bell:
+            self.incarnation.bell.ring()
+
+    def period(self) -> float:
+        """Seconds between two beats, and between two sweeps when nothing is due earlier."""
+        return min(_LONGEST, self.lease / _IN_A_LEASE)
 
 
 @dataclass(slots=True)
 class Incarnation:
-    """The row of `workers` that this process belongs to; None outside a worker."""
+    """The worker that this process belongs to: its row in `workers`, its main process and that one's sweeper.
+
+    All of it is None outside a worker; `recovery` is None in the processes of the pool too.
+    """
 
     worker_id: int | None = None
+    pid: int | None = None
+    bell: Bell | None = None
+    recovery: Recovery | None = None
+
+
+@lru_cache(maxsize=1)
+def _own_start(pid: int) -> int:
+    return start_of(pid) or 0

@@ -1,26 +1,130 @@
-"""Which process this is: what tells a worker from every other, on any machine and across restarts."""
+"""Which process this is, and whether another one still lives: what tells a worker from every other, on any machine."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import select
+import signal
 import socket
+import sys
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from app.store.workers import Process
 
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PROC: Final = Path("/proc")
+_HAS_PROC: Final = (_PROC / "self" / "stat").exists()
+_PR_SET_PDEATHSIG: Final = 1
+#: Seconds that a killed process has to be gone; the kernel needs longer only for one that waits for a disk.
+_DYING: Final = 2.0
+
+# Loaded here: between fork and exec nothing may be imported or allocated that another thread could hold a lock on.
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 def this_process() -> Process:
     """This process: its host, the boot it belongs to, its pid, and when it started in clock ticks since that boot."""
-    return Process(socket.gethostname(), _boot_id(), os.getpid(), _start_time())
+    return Process(this_host(), this_boot(), os.getpid(), start_of(os.getpid()) or 0)
 
 
-def _boot_id() -> str:
-    return _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""
+@cache
+def this_host() -> str:
+    """The name of this machine."""
+    return socket.gethostname()
 
 
-def _start_time() -> int:
-    """Field 22 of /proc/PID/stat (man 5 proc); the name in field 2 may hold spaces, so count from its bracket."""
-    stat = Path("/proc/self/stat")
-    return int(stat.read_text().rpartition(")")[2].split()[19]) if stat.exists() else 0
+@cache
+def this_boot() -> str:
+    """The machine, its boot, and the namespace in which its process ids mean what they mean here, parted by slashes.
+
+    Containers on one machine share a boot and may share a host name; their process ids are not each other's. The
+    machine's own id (man 5 machine-id) is missing in many containers.
+    """
+    machine, boot = Path("/etc/machine-id"), _PROC / "sys" / "kernel" / "random" / "boot_id"
+    namespace = _PROC / "self" / "ns" / "pid"
+    if not (boot.exists() and namespace.is_symlink()):
+        return ""
+    known = machine.read_text().strip() if machine.exists() else ""
+    return "/".join([known, boot.read_text().strip(), namespace.readlink().name])
+
+
+def start_of(pid: int) -> int | None:
+    """When the process of this id started, in clock ticks since the boot; None when there is none, or only its remains.
+
+    Field 22 of /proc/PID/stat (man 5 proc); the name in field 2 may hold spaces, so count from its bracket. Where there
+    is no /proc the start is 0: such a process can be seen to be gone, but is never taken for a certain one.
+    """
+    if not _HAS_PROC:
+        return 0 if _answers(pid) else None
+    fields = _stat(pid)
+    return None if fields is None or fields[0] in "ZX" else int(fields[19])
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a signal has stopped this process (SIGSTOP, Ctrl-Z); one that a debugger holds is not meant."""
+    fields = _stat(pid) if _HAS_PROC else None
+    return fields is not None and fields[0] == "T"
+
+
+def is_gone(pid: int, start: int) -> bool:
+    """Whether the process of this id that started then runs no more."""
+    return start_of(pid) != start
+
+
+def kill(pid: int, start: int) -> bool:
+    """Kill the process of this id that started then, and no other; True once it is gone, also when it was before."""
+    if is_gone(pid, start):
+        return True
+    if not start or not hasattr(os, "pidfd_open"):
+        return False
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:
+        return is_gone(pid, start)
+    try:
+        # The handle belongs to one process for ever: what the id names after this check does not matter any more.
+        if not is_gone(pid, start):
+            with suppress(OSError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+            select.select([handle], [], [], _DYING)
+    finally:
+        os.close(handle)
+    return is_gone(pid, start)
+
+
+def tied_to(parent: int) -> Callable[[], None]:
+    """What a new child runs first, so that it dies when `parent` does, even if that is killed.
+
+    Linux ties it to the *thread* that forked it (man 2 prctl, PR_SET_PDEATHSIG); elsewhere it is not tied.
+    """
+
+    def tie() -> None:
+        if _prctl is not None:
+            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                os._exit(1)
+
+    return tie
+
+
+def _stat(pid: int) -> list[str] | None:
+    try:
+        return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def _answers(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

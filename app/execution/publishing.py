@@ -10,6 +10,7 @@ from kombu.transport import virtual
 
 from app import clock
 from app.execution.plain_message import RUN_SLICE, PlainMessage
+from app.store.errors import is_outage
 from app.store.steps import mark_unpublished
 
 if TYPE_CHECKING:
@@ -59,8 +60,38 @@ class Publisher:
         """Publish the steps, each in a message of its own; the broker takes all of them or is asked again later."""
         ready = list(steps)
         if ready and not self._are_taken(operation_id, ready):
+            self._remember(operation_id, ready)
+
+    def queue_of(self, step: Ready) -> str | None:
+        """The name of the queue that a step's message goes to; None when its signature routes it past names."""
+        own = self.own_options(step)
+        if "exchange" in own or "routing_key" in own:
+            return None
+        return str(own.get("queue") or self._app.conf.task_default_queue)
+
+    def depth(self, queue: str) -> int | None:
+        """How many messages wait in a queue; None when the broker does not tell."""
+        if clock.monotonic() < self._broken_until:
+            return None
+        try:
+            with self._app.producer_or_acquire() as producer:
+                channel: Any = producer.channel
+                if isinstance(channel, virtual.Channel):  # to it, an empty queue is one that does not exist
+                    return int(channel._size(queue))
+                return int(channel.queue_declare(queue, passive=True).message_count)
+        except Exception as why:
+            _log.warning("the broker does not tell how long the queue %s is: %s", queue, why)
+            return None
+
+    def _remember(self, operation_id: int, steps: list[Ready]) -> None:
+        try:
             with self._database.write() as tx:
-                mark_unpublished(tx, operation_id, [step.number for step in ready], clock.now() + _OPEN_FOR)
+                mark_unpublished(tx, operation_id, [step.number for step in steps], clock.now() + _OPEN_FOR)
+        except Exception as why:
+            # What led here is committed. The steps stay queued, and are published again later than they could be.
+            if not is_outage(why):
+                raise
+            _log.warning("steps of operation %s are published later: %s", operation_id, type(why).__name__)
 
     def own_options(self, step: Ready) -> dict[str, Any]:
         """What a step's message must say of its own: a queue, a priority, a time limit; empty for most."""

@@ -148,7 +148,7 @@ def _release(
     if mine and not store.claim_next(tx, operation.id, mine, engine.holder(), now):
         raise ClaimLost(operation.id)
     queued = [step for step in free if step is not mine]
-    store.release(tx, operation.id, {step.number: next_publish(step.call, now) for step in queued})
+    _queue(tx, engine, operation.id, queued, now)
     publish = _one_for_each_clause([step for step in queued if not_before(step.call, now) is None])
     if mine:
         return Settled(
@@ -156,6 +156,11 @@ def _release(
         )
     to_ask = next((step for step in publish if step.clause), None)
     return Settled(operation.completion, None, to_ask, tuple(step for step in publish if step is not to_ask))
+
+
+def _queue(tx: Connection, engine: Engine, operation_id: int, ready: list[StepTask], now: float) -> None:
+    wait = engine.republish_after
+    store.release(tx, operation_id, {step.number: next_publish(step.call, now, wait) for step in ready})
 
 
 def _one_for_each_clause(ready: list[StepTask]) -> list[StepTask]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from app.execution.settling import Settled, settle
-from app.store.errors import is_of_the_database
+from app.execution.surely import surely
 from app.store.operations import find_operation
 from app.store.step_queries import find_step, queued_steps, running_steps
 
@@ -22,14 +22,20 @@ if TYPE_CHECKING:
 def settle_surely(
     engine: Engine, operation_id: int, ended: Sequence[Ended], *, in_hand: InHand | None = None, **options: Any
 ) -> Settled:
-    """Settle as `settle` does; an error of the database is raised only if nothing was written. Raises ClaimLost."""
-    try:
+    """Settle as `settle` does, as often as the database refuses for the moment: what has run is not run again.
+
+    Raises ClaimLost.
+    """
+    is_doubtful = False
+
+    def once() -> Settled:
+        nonlocal is_doubtful
+        if is_doubtful and (settled := _written(engine, operation_id, ended, in_hand)):
+            return settled
+        is_doubtful = True
         return settle(engine, operation_id, ended, in_hand=in_hand, **options)
-    except Exception as fault:
-        settled = _written(engine, operation_id, ended, in_hand) if is_of_the_database(fault) else None
-        if settled is None:
-            raise
-        return settled
+
+    return surely(once)
 
 
 def _written(engine: Engine, operation_id: int, ended: Sequence[Ended], in_hand: InHand | None) -> Settled | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -10,35 +12,49 @@ from app import clock
 from app.domain.states import Completion, StepState
 from app.errors import ClaimLost
 from app.execution.batch import Batch
-from app.execution.claiming import call_with, claim
+from app.execution.claiming import call_with, claim_surely
 from app.execution.draining import drain
 from app.execution.errbacks import call_errbacks
 from app.execution.late_writer import LateWriter
+from app.execution.losing import confirm, give_up
 from app.execution.pace import Pace
+from app.execution.republishing import publish_again
 from app.execution.settling import Ended, Settled, is_waiting_for_drain
 from app.execution.step import Ending, run_task
 from app.execution.step_log import step_log
+from app.execution.surely import surely
 from app.execution.timing import is_timed, not_before
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from app.execution.engine import Engine
     from app.store.steps import StepTask
 
 _pace = Pace()
 _late_writer = LateWriter()
+_log = logging.getLogger(__name__)
 
 
 def run_slice(engine: Engine, operation_id: int, number: int) -> None:
     """Run the slice that begins with this step; does nothing when the step is no longer to be run."""
-    step = claim(engine, operation_id, number)
+    if engine.leaving.is_set:
+        publish_again(engine, operation_id, number)
+        return
+    step = claim_surely(engine, operation_id, number)
     if step is None:
         drain(engine, operation_id)
         return
+    is_alone = bool(engine.publisher.own_options(step)) or is_timed(step.call)
+    whole = Slice(engine, operation_id, is_alone=is_alone)
     try:
-        is_alone = bool(engine.publisher.own_options(step)) or is_timed(step.call)
-        Slice(engine, operation_id, is_alone=is_alone).run(step)
-    except ClaimLost:
-        return  # another worker has taken over: what this one did is recorded by nobody
+        whole.run(step)
+    except ClaimLost:  # another worker has taken over: what this one did is recorded by nobody
+        for held in whole.claims:
+            surely(partial(confirm, engine, operation_id, *held))
+    except Exception as fault:
+        _log.exception("a slice of operation %s could not go on", operation_id)
+        give_up(engine, operation_id, whole.claims, fault)
 
 
 class Slice:
@@ -51,6 +67,11 @@ class Slice:
         self._is_alone = is_alone
         self._steps = 0
         self._until = clock.monotonic() + engine.slice_seconds
+
+    @property
+    def claims(self) -> Sequence[tuple[int, int]]:
+        """Every step that this slice has claimed, with the number of its claim."""
+        return self._batch.claims
 
     def run(self, step: StepTask) -> None:
         """Run `step`, which is claimed, and all that this delivery goes on with."""
@@ -69,7 +90,7 @@ class Slice:
         known = self._batch.known_results()
         if known:
             _late_writer.arm(self._batch)
-        args, kwargs = call_with(self._engine, self._operation_id, step, known)
+        args, kwargs = surely(partial(call_with, self._engine, self._operation_id, step, known))
         self._steps += 1
         started = clock.monotonic()
         ending = run_task(self._engine.app, step.task, args, kwargs, self._request(step))
@@ -85,6 +106,8 @@ class Slice:
         settled = self._write()
         _late_writer.disarm()
         self._engine.publisher.publish(self._operation_id, settled.publish)
+        if ended.ending.state is StepState.RETRYING:
+            self._engine.wake_sweeper()
         call_errbacks(self._engine.app, self._operation_id, ended)
         if is_waiting_for_drain(settled):
             drain(self._engine, self._operation_id)
@@ -103,7 +126,7 @@ class Slice:
         if not self._may_go_on(settled.completion, settled.ask):
             self._engine.publisher.publish(self._operation_id, [settled.ask])
             return None
-        step = claim(self._engine, self._operation_id, settled.ask.number)
+        step = claim_surely(self._engine, self._operation_id, settled.ask.number)
         if step is None:
             drain(self._engine, self._operation_id)
         return step
@@ -118,7 +141,8 @@ class Slice:
         return step.losses == 0 and _is_short(step) and self._has_budget() and self._may_go_on(completion, step)
 
     def _has_budget(self) -> bool:
-        return self._steps < self._engine.slice_steps and clock.monotonic() < self._until
+        is_spent = self._steps >= self._engine.slice_steps or clock.monotonic() >= self._until
+        return not is_spent and not self._engine.leaving.is_set
 
     def _request(self, step: StepTask) -> dict[str, Any]:
         options = step.call.get("options", {})

@@ -71,7 +71,7 @@ def insert(engine: Engine, request: Request, graph: Graph, operation_id: int | N
     now = clock.now()
     with engine.database.write() as tx:
         new_id = insert_operation(tx, _operation_row(request, graph, operation_id, now))
-        rows = [_step_row(new_id, node, now) for node in graph.nodes]
+        rows = [_step_row(new_id, node, now, engine.republish_after) for node in graph.nodes]
         insert_steps(
             tx, rows, [{"operation_id": new_id, "upstream": up, "downstream": down} for up, down in graph.edges()]
         )
@@ -99,7 +99,7 @@ def _operation_row(request: Request, graph: Graph, operation_id: int | None, now
     return row if operation_id is None else row | {"id": operation_id}
 
 
-def _step_row(operation_id: int, node: Node, now: float) -> dict[str, Any]:
+def _step_row(operation_id: int, node: Node, now: float, wait: float) -> dict[str, Any]:
     waiting = len(node.upstream)
     point = node.pause
     return {
@@ -118,7 +118,7 @@ def _step_row(operation_id: int, node: Node, now: float) -> dict[str, Any]:
         "clause": _json(point.clause) if point and point.clause else None,
         "callback": _json(point.callback) if point and point.callback else None,
         "passed": False,
-        "due_at": None if waiting else next_publish(node.signature, now),
+        "due_at": None if waiting else next_publish(node.signature, now, wait),
         "publishes": 0,
     }
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app import clock
-from app.domain.states import ENDED, REQUESTING, Completion
+from app.domain.states import ENDED, REQUESTING, Completion, StepState
 from app.errors import MoveRefused, OperationNotFound, VersionPassed
 from app.execution.documents import snapshot_of, verify_document, write_document
 from app.execution.draining import drain, finish_cancel
-from app.execution.engine import REPUBLISH_AFTER
 from app.execution.timing import not_before
 from app.store import steps as store
+from app.store.claims import forget_unconfirmed, unconfirmed_steps
 from app.store.events import append_event
 from app.store.operations import Operation, find_operation, lock_operation, save
 from app.store.step_queries import is_anything_running, queued_steps
@@ -39,15 +39,32 @@ class Wish:
     version: int | None = None
 
 
-def pause(engine: Engine, wish: Wish) -> bool:
-    """Ask an operation to pause; False when that was asked before. Raises MoveRefused when it has ended or will."""
+def pause(engine: Engine, wish: Wish, *, accept_unconfirmed: bool = False) -> bool:
+    """Ask an operation to pause; False when that was asked before. Raises MoveRefused when it has ended or will.
+
+    `accept_unconfirmed`: whoever asks answers for it that silent workers run nothing of it any more.
+    """
     with engine.database.write() as tx:
         operation = _locked(tx, wish)
-        if operation.completion in (_C.REQUESTING_PAUSE, _C.PAUSED):
-            return False
-        _move(tx, operation, _C.REQUESTING_PAUSE, wish)
-    drain(engine, wish.operation_id)
-    return True
+        is_new = operation.completion not in (_C.REQUESTING_PAUSE, _C.PAUSED)
+        if is_new:
+            _move(tx, operation, _C.REQUESTING_PAUSE, wish)
+        is_accepted = accept_unconfirmed and _accept(tx, wish)
+    if is_new or is_accepted:
+        drain(engine, wish.operation_id)
+    return is_new or is_accepted
+
+
+def _accept(tx: Connection, wish: Wish) -> bool:
+    """Forget the silent workers, and tell in the history who said so; False when there are none."""
+    lost = unconfirmed_steps(tx, wish.operation_id)
+    for one in lost:
+        why = f"accepted as unconfirmed: {one.slug} may still run on {one.host}, process {one.process}"
+        append_event(
+            tx, wish.operation_id, at=clock.now(), who=wish.who, step=one.slug, old=StepState.RUNNING,
+            new=StepState.QUEUED, why=why,
+        )  # fmt: skip
+    return forget_unconfirmed(tx, wish.operation_id) > 0
 
 
 def resume(engine: Engine, wish: Wish) -> bool:
@@ -69,7 +86,7 @@ def _resume(engine: Engine, wish: Wish, verified: str | None) -> bool | None:
         if operation.completion is _C.PAUSED and operation.workflow_digest != verified:
             return None
         _move(tx, replace(operation, reason=None), _C.IN_PROGRESS, wish, was=operation)
-        store.release_held(tx, operation.id, clock.now() + REPUBLISH_AFTER)
+        store.release_held(tx, operation.id, clock.now() + engine.republish_after)
         ready = _due_at_once(tx, operation.id, queued_steps(tx, operation.id))
     engine.publisher.publish(wish.operation_id, ready)
     return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery import shared_task
+from celery import Task, shared_task
 
 from app.domain.document import CALLBACK_TASK, CLAUSE_TASK
 from app.domain.states import Completion
@@ -16,7 +16,14 @@ from app.execution.plain_message import RUN_SLICE
 from app.store.operations import completion_of
 
 
-@shared_task(name=RUN_SLICE, ignore_result=True)
+class Delivered(Task[Any, Any]):
+    """A task whose deliveries tell the sweeper when their process dies."""
+
+    abstract = True
+    Request = "app.execution.deliveries:Delivery"
+
+
+@shared_task(name=RUN_SLICE, ignore_result=True, base=Delivered)
 def run_slice(operation_id: int, number: int) -> None:
     """Run what one message stands for: a slice of an operation, from this step on."""
     slices.run_slice(this_engine(), operation_id, number)

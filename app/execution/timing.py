@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from app.execution.engine import REPUBLISH_AFTER
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -29,6 +27,6 @@ def is_timed(call: Mapping[str, Any]) -> bool:
     return bool(options and (options.get("countdown") or options.get("eta")))
 
 
-def next_publish(call: Mapping[str, Any], now: float) -> float:
-    """When a step that is queued now is next published by whoever sweeps."""
-    return not_before(call, now) or now + REPUBLISH_AFTER
+def next_publish(call: Mapping[str, Any], now: float, wait: float) -> float:
+    """When a step that is queued now is next published by whoever sweeps: after `wait` seconds if it may start now."""
+    return not_before(call, now) or now + wait

@@ -1,36 +1,51 @@
-"""What a Celery worker does for operations besides running slices: it sweeps while it lives."""
+"""What a Celery worker does for operations besides running slices, from its start to its end."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
 
-from celery import bootsteps, signals
+from celery import bootsteps, current_app, signals
 
 from app.errors import HardLimitNeedsPrefork
+from app.execution.attention import Attention
+from app.execution.bell import Bell
+from app.execution.departure import Departure
+from app.execution.heart import Heart
+from app.execution.incarnation import tied_to
 from app.execution.sweeping import Sweeper
 
 if TYPE_CHECKING:
     from app.execution.celery_app import OperationsCelery
 
 
-class Sweeping(bootsteps.StartStopStep):
-    """A step of the worker's start: sweeps until the worker stops."""
+class Attendance(bootsteps.StartStopStep):
+    """A step of the worker's start: its heart beats and it sweeps until the very end, while its pool finishes."""
 
     requires = ("celery.worker.components:Pool",)
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
         refuse_hard_limits(parent.app, parent.pool_cls.__module__.rpartition(".")[2])
-        self._sweeper = Sweeper(parent.app.engine)
 
-    def start(self, parent: Any) -> None:  # noqa: ARG002
+    def start(self, parent: Any) -> None:
         """Begin with the worker."""
-        self._sweeper.start()
+        engine = parent.app.engine
+        heart, departure = Heart(engine), Departure(engine)
+        sweeper = Sweeper(engine, Attention(engine, parent.app.amqp.queues.consume_from))
+        for part in (heart, sweeper, departure):
+            part.start()
 
-    def stop(self, parent: Any) -> None:  # noqa: ARG002
-        """End with the worker."""
-        self._sweeper.stop()
+        def leave(**_: Any) -> None:
+            departure.begin()
+
+        def end(**_: Any) -> None:
+            departure.end()
+            heart.stop()
+            sweeper.stop()
+
+        signals.worker_shutting_down.connect(leave, weak=False)
+        signals.worker_shutdown.connect(end, weak=False)
 
 
 def refuse_hard_limits(celery: Any, pool: str) -> None:
@@ -43,7 +58,15 @@ def refuse_hard_limits(celery: Any, pool: str) -> None:
 @signals.worker_init.connect
 def register(sender: Any, **_: Any) -> None:
     """Enter the worker in the table before its pool is forked: the processes of the pool belong to it too."""
-    sender.app.engine.register()
+    sender.app.engine.register(Bell())
+
+
+@signals.worker_process_init.connect
+def die_with_the_worker(**_: Any) -> None:
+    """Let no process of the pool outlive its worker: nobody would tell that it lives, nor hand back what it holds."""
+    engine = getattr(current_app, "engine", None)
+    if engine and engine.incarnation.pid:
+        tied_to(engine.incarnation.pid)()
 
 
 @signals.after_setup_logger.connect
@@ -55,5 +78,5 @@ def quieten(logger: logging.Logger, **_: Any) -> None:
 
 
 def equip(celery: OperationsCelery) -> None:
-    """Make every worker of this app sweep."""
-    celery.steps["worker"].add(Sweeping)
+    """Make every worker of this app attend to all operations."""
+    celery.steps["worker"].add(Attendance)

@@ -39,7 +39,7 @@ _BUSY_TIMEOUT: Final = 5000
 #: Seconds that a fork waits for a transaction of another thread to end.
 _FORK_WAITS: Final = 5.0
 #: PostgreSQL's bounds on waiting for a lock and on a transaction that its client forgot.
-_POSTGRESQL_OPTIONS: Final = "-c lock_timeout=5s -c idle_in_transaction_session_timeout=10s"
+_POSTGRESQL_OPTIONS: Final = "-c lock_timeout=5s -c idle_in_transaction_session_timeout=4s"
 
 
 @dataclass(eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, exists, func, select, text
+from sqlalchemy import Float, bindparam, exists, func, literal, select, text
 
 from app.domain.states import CLAIMABLE, StepState
 from app.store.prepared import Prepared
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from sqlalchemy import Connection
+
+    from app.store.steps import Holder
 
 _S = StepState
 
@@ -43,13 +45,17 @@ class StepRow:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A step in a worker's hands: which, since when, and where."""
+    """A step in a worker's hands: which, since when, and where.
+
+    One that is not confirmed was taken from a silent worker, since then: nobody knows whether its code still runs.
+    """
 
     number: int
     slug: str
     started_at: float
     host: str | None
     process: int | None
+    is_confirmed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,19 @@ _DUE = (
     .order_by(steps.c.due_at)
     .limit(bindparam("limit"))
 )
+#: Queued steps that were published and that nobody has claimed; a wait doubles with each publication.
+_UNCLAIMED = (
+    select(*TASK_COLUMNS, steps.c.operation_id, steps.c.publishes)
+    .where(
+        _WAITS,
+        steps.c.state == _S.QUEUED,
+        steps.c.due_at > bindparam("now"),
+        steps.c.due_at - bindparam("wait", type_=Float) * literal(1).bitwise_lshift(steps.c.publishes)
+        <= bindparam("before", type_=Float),
+    )
+    .order_by(steps.c.due_at)
+    .limit(bindparam("limit"))
+)
 _NEXT_DUE = select(steps.c.due_at).where(_WAITS).order_by(steps.c.due_at).limit(1)
 
 
@@ -144,6 +163,14 @@ def find_step(tx: Connection, operation_id: int, number: int) -> tuple[StepTask,
     """One step and where it stands."""
     row = tx.execute(_ONE, {"operation_id": operation_id, "number": number}).first()
     return row and (StepTask(*row[:-1]), StepState(row[-1]))
+
+
+def held_step(tx: Connection, operation_id: int, number: int, holder: Holder) -> StepTask | None:
+    """A step that runs in this holder's hands; None when it does not run, or in another's."""
+    mine = (steps.c.worker_id.is_not_distinct_from(holder.worker_id), steps.c.process == holder.process)
+    key = {"operation_id": operation_id, "number": number}
+    row = tx.execute(_ONE.where(steps.c.state == _S.RUNNING, *mine), key).first()
+    return row and StepTask(*row[:-1])
 
 
 def window(
@@ -180,6 +207,14 @@ def results_of(tx: Connection, operation_id: int, numbers: Collection[int]) -> d
 def due_steps(tx: Connection, now: float, limit: int) -> list[Due]:
     """The steps whose time has come, the longest due first."""
     return [Due(*row) for row in tx.execute(_DUE, {"now": now, "limit": limit})]
+
+
+def unclaimed_steps(
+    tx: Connection, *, now: float, before: float, wait: float, limit: int
+) -> list[tuple[StepTask, Due]]:
+    """The queued steps that were published before a moment and are unclaimed since; `wait` is the first wait."""
+    rows = tx.execute(_UNCLAIMED, {"now": now, "before": before, "wait": wait, "limit": limit})
+    return [(StepTask(*task), Due(operation_id, task[0], publishes)) for *task, operation_id, publishes in rows]
 
 
 def next_due(tx: Connection) -> float | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import bindparam, case, insert, or_, select, update
 
 from app.domain.states import IDLE, StepState
 from app.store.prepared import Prepared
@@ -74,10 +74,11 @@ class StepTask:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a claim: a worker incarnation, and the process of its pool."""
+    """Who holds a claim: a worker incarnation, and the process of its pool, known by its id and its start."""
 
     worker_id: int | None
     process: int
+    process_start: int | None = None
 
 
 _OPERATION = steps.c.operation_id == bindparam("key_operation")
@@ -96,6 +97,7 @@ _CLAIM = Prepared(
         runs=steps.c.runs + 1,
         worker_id=bindparam("worker_id"),
         process=bindparam("process"),
+        process_start=bindparam("process_start"),
         started_at=bindparam("now"),
         due_at=None,
     )
@@ -111,6 +113,7 @@ _CONTINUE = Prepared(
         waiting=0,
         worker_id=bindparam("worker_id"),
         process=bindparam("process"),
+        process_start=bindparam("process_start"),
         started_at=bindparam("now"),
     )
 )
@@ -131,6 +134,7 @@ _RECORD = Prepared(
         finished_at=bindparam("finished_at"),
         worker_id=None,
         process=None,
+        process_start=None,
     )
 )
 _COUNT_DOWN = Prepared(
@@ -175,7 +179,11 @@ _PUBLISHED_AGAIN = (
     .values(state=_S.QUEUED, publishes=steps.c.publishes + 1, due_at=bindparam("due_at"))
     .returning(*_TASK)
 )
-_UNPUBLISHED = update(steps).where(_STEP, steps.c.state == _S.QUEUED).values(due_at=bindparam("due_at"))
+_UNPUBLISHED = (
+    update(steps)
+    .where(_STEP, steps.c.state == _S.QUEUED)
+    .values(due_at=bindparam("due_at"), publishes=case((steps.c.publishes > 0, steps.c.publishes - 1), else_=0))
+)
 
 
 def insert_steps(tx: Connection, rows: Sequence[dict[str, Any]], pairs: Sequence[dict[str, int]]) -> None:
@@ -188,16 +196,18 @@ def insert_steps(tx: Connection, rows: Sequence[dict[str, Any]], pairs: Sequence
 def claim_step(tx: Connection, operation_id: int, number: int, holder: Holder, now: float) -> StepTask | None:
     """Claim a queued step; None when it is not queued, or its pause point's own clause has yet to be asked."""
     key = {"key_operation": operation_id, "key_number": number}
-    values = {"worker_id": holder.worker_id, "process": holder.process, "now": now}
-    row = _CLAIM.first(tx, key | values)
+    row = _CLAIM.first(tx, {**key, **_holding(holder), "now": now})
     return row and StepTask(*row)
 
 
 def claim_next(tx: Connection, operation_id: int, step: StepTask, holder: Holder, now: float) -> bool:
     """Claim a step that the settling worker goes on with; False when somebody changed it meanwhile."""
     key = {"key_operation": operation_id, "key_number": step.number, "key_claim": step.claim}
-    values = {"worker_id": holder.worker_id, "process": holder.process, "now": now}
-    return _CONTINUE.change(tx, key | values) == 1
+    return _CONTINUE.change(tx, {**key, **_holding(holder), "now": now}) == 1
+
+
+def _holding(holder: Holder) -> dict[str, int | None]:
+    return {"worker_id": holder.worker_id, "process": holder.process, "process_start": holder.process_start}
 
 
 def record(tx: Connection, rows: Sequence[dict[str, Any]]) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, text, update
 
-from app.store.tables import workers
+from app.store.tables import steps, workers
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -23,20 +23,69 @@ class Process:
     start_time: int
 
 
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One incarnation of a worker; times are seconds since the epoch, `running` is how many steps it holds."""
+
+    id: int
+    host: str
+    pid: int
+    started_at: float | None
+    seen_at: float
+    stopped_at: float | None
+    lost_at: float | None
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beating:
+    """A worker that has neither ended nor been lost, and its heartbeat counter."""
+
+    id: int
+    host: str
+    boot_id: str
+    pid: int
+    start_time: int
+    heartbeat: int
+
+
+_MINE = workers.c.id == bindparam("key_id")
 _INSERT = insert(workers).returning(workers.c.id)
-_BEAT = (
-    update(workers)
-    .where(workers.c.id == bindparam("key_id"))
-    .values(heartbeat=workers.c.heartbeat + 1, seen_at=bindparam("now"))
-)
-_STOP = update(workers).where(workers.c.id == bindparam("key_id")).values(stopped_at=bindparam("now"))
+#: One that beats again was not lost, whatever others believed.
+_BEAT = update(workers).where(_MINE).values(heartbeat=workers.c.heartbeat + 1, seen_at=bindparam("now"), lost_at=None)
+_STOP = update(workers).where(_MINE).values(stopped_at=bindparam("now"))
+_LOSE = update(workers).where(_MINE, workers.c.lost_at.is_(None)).values(lost_at=bindparam("now"))
 _SEEN = select(workers.c.seen_at).where(workers.c.stopped_at.is_(None)).order_by(workers.c.seen_at.desc()).limit(1)
+_BEATING = select(
+    workers.c.id, workers.c.host, workers.c.boot_id, workers.c.pid, workers.c.start_time, workers.c.heartbeat
+).where(workers.c.stopped_at.is_(None), workers.c.lost_at.is_(None))
+_RUNNING = (
+    select(steps.c.worker_id, func.count().label("running"))
+    .where(text("steps.state = 'Running'"))
+    .group_by(steps.c.worker_id)
+    .subquery()
+)
+_LIST = (
+    select(
+        workers.c.id,
+        workers.c.host,
+        workers.c.pid,
+        workers.c.started_at,
+        workers.c.seen_at,
+        workers.c.stopped_at,
+        workers.c.lost_at,
+        func.coalesce(_RUNNING.c.running, 0),
+    )
+    .outerjoin(_RUNNING, _RUNNING.c.worker_id == workers.c.id)
+    .order_by(workers.c.id.desc())
+    .limit(bindparam("limit"))
+)
 
 
 def register_worker(tx: Connection, process: Process, now: float) -> int:
     """Enter a worker that starts; returns its id."""
     row = {"host": process.host, "boot_id": process.boot_id, "pid": process.pid, "start_time": process.start_time}
-    id_: int = tx.execute(_INSERT, row | {"heartbeat": 0, "seen_at": now}).scalar_one()
+    id_: int = tx.execute(_INSERT, row | {"heartbeat": 0, "seen_at": now, "started_at": now}).scalar_one()
     return id_
 
 
@@ -50,7 +99,22 @@ def stop_worker(tx: Connection, worker_id: int, now: float) -> None:
     tx.execute(_STOP, {"key_id": worker_id, "now": now})
 
 
+def lose_worker(tx: Connection, worker_id: int, now: float) -> None:
+    """Note that a worker's heart was found to stand still, or its process to be gone."""
+    tx.execute(_LOSE, {"key_id": worker_id, "now": now})
+
+
 def last_seen(tx: Connection) -> float | None:
     """When a worker that has not ended was last heard of, in seconds since the epoch."""
     seen: float | None = tx.execute(_SEEN).scalar()
     return seen
+
+
+def beating_workers(tx: Connection) -> list[Beating]:
+    """The workers that have neither ended nor been lost."""
+    return [Beating(*row) for row in tx.execute(_BEATING)]
+
+
+def list_workers(tx: Connection, limit: int = 100) -> list[Worker]:
+    """The workers, the youngest first, at most `limit`."""
+    return [Worker(*row) for row in tx.execute(_LIST, {"limit": limit})]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -15,17 +13,14 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from app import clock
 from app.errors import ProgramKeepsDying
+from app.execution.incarnation import tied_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_PR_SET_PDEATHSIG = 1
 _DEATHS_ALLOWED, _WITHIN_SECONDS = 5, 60.0
 _READY_WITHIN = 60.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 5.0
-
-# Loaded here: between fork and exec nothing may be imported or allocated that another thread could hold a lock on.
-_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 def _always() -> bool:
@@ -119,7 +114,7 @@ class Supervised:
             text=True,
             errors="replace",
             start_new_session=True,
-            preexec_fn=_tie_to(os.getpid()),
+            preexec_fn=tied_to(os.getpid()),  # from the main thread only: the kernel ties it to the thread
         )
         self._started = clock.monotonic()
         self._reader = threading.Thread(target=self._pass_on, args=(self._process.stdout,), daemon=True)
@@ -145,18 +140,3 @@ class Supervised:
 
 def _ending(status: int) -> str:
     return f"with status {status}" if status >= 0 else f"by {signal.Signals(-status).name}"
-
-
-def _tie_to(supervisor: int) -> Callable[[], None]:
-    """What the new process runs before its program: it dies with the supervisor, even if that is killed.
-
-    Linux ties it to the *thread* that forked, so only the main thread may start programs; elsewhere it is not tied.
-    """
-
-    def tie() -> None:
-        if _prctl is not None:
-            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != supervisor:
-                os._exit(1)
-
-    return tie

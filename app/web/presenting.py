@@ -115,7 +115,8 @@ def _progress(one: Operation) -> dict[str, float]:
 
 
 def _running(one: Running) -> dict[str, Any]:
-    return {"step": one.slug, "started_at": _time(one.started_at), "host": one.host, "process": one.process}
+    where = {"host": one.host, "process": one.process, "confirmed": one.is_confirmed}
+    return {"step": one.slug, "started_at": _time(one.started_at), **where}
 
 
 def _time(seconds: float | None) -> str | None:

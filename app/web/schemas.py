@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -89,6 +89,9 @@ class PauseQuery(Asked):
     wait: float = Field(
         0, ge=0, le=60, allow_inf_nan=False, description="Seconds to wait until it is PAUSED: 60 at the most."
     )
+    accept: Literal["unconfirmed"] | None = Field(
+        None, description="`unconfirmed`: wait no longer for workers that fell silent; the history tells who said so."
+    )
 
 
 class StartRequest(Asked):
@@ -131,6 +134,7 @@ class InFlight(BaseModel):
     started_at: datetime
     host: str | None
     process: int | None
+    confirmed: bool = Field(description="False: its worker fell silent, and nobody knows whether its code still runs.")
 
 
 class Failure(BaseModel):

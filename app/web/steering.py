@@ -48,7 +48,13 @@ def _optional_body(model: type) -> dict[str, Any]:
 def pause_operation(path: OperationPath, query: PauseQuery, header: MoveHeader, body: PauseRequest) -> Response:
     """Pause an operation."""
     version = _version(path, header)
-    view, is_new = commands().pause(requester(), path.operation_id, reason=body.reason, version=version)
+    view, is_new = commands().pause(
+        requester(),
+        path.operation_id,
+        reason=body.reason,
+        version=version,
+        accept_unconfirmed=query.accept is not None,
+    )
     if query.wait and _is_pausing(view):
         view = _after_waiting(path.operation_id, query.wait)
         is_new = True

@@ -25,6 +25,7 @@ from app.execution.plain_message import RUN_SLICE
 from app.execution.step import decode
 from app.store.migrations import upgrade
 from app.store.users import User, add_user
+from app.store.workers import list_workers
 from app.workflows.registry import load_workflows
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from app.execution.engine import Engine
     from app.store.operations import Operation
     from app.store.step_queries import StepRow
+    from app.store.workers import Worker
 
 DEADLINE = 20.0
 QUEUE = "operations"
@@ -152,6 +154,11 @@ class Service:
             self.deliver()
         raise AssertionError
 
+    def workers(self) -> list[Worker]:
+        """The workers that were ever entered."""
+        with self.engine.database.glance() as tx:
+            return list_workers(tx)
+
     def change(self, statement: str, *parameters: Any) -> None:
         """Change the table behind the engine's back."""
         with self.engine.database.write() as tx:
@@ -179,7 +186,7 @@ class Service:
         command = [sys.executable, "-m", "celery", "-A", "worker:celery", "worker", *options]
         with (self.settings.data_dir / "worker.log").open("ab") as log:
             worker = subprocess.Popen(
-                command, env=self._environment(), cwd=self.settings.data_dir, stdout=log, stderr=log
+                command, env=self.environment(), cwd=self.settings.data_dir, stdout=log, stderr=log
             )
         try:
             yield worker
@@ -192,19 +199,20 @@ class Service:
         self.celery.close()
         self.queue.close()
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """The environment of a worker of this service."""
         given = self.settings.model_dump(mode="json", exclude_none=True, exclude={"workflows", "operations_token"})
         settings = {name.upper(): str(value) for name, value in given.items()}
-        return {**os.environ, **settings, "WORKFLOWS": ",".join(FLOWS), "PYTHONPATH": str(ROOT)}
+        return {**os.environ, **settings, "WORKFLOWS": ",".join(self.settings.workflows), "PYTHONPATH": str(ROOT)}
 
     def _told(self, operation_id: int) -> str:
         events = self.commands.events(self.ada, operation_id)
         return "\n".join(map(str, [self.show(operation_id), self.states(operation_id), *events]))
 
 
-def make_service(folder: Path, broker_url: str, **settings: Any) -> Service:
+def make_service(folder: Path, broker_url: str, flows: tuple[str, ...] = FLOWS, **settings: Any) -> Service:
     """A service of its own in `folder`, at its database of the broker."""
-    made = Settings(data_dir=folder, input_dir=folder, workflows=FLOWS, broker_url=broker_url, **settings)
+    made = Settings(data_dir=folder, input_dir=folder, workflows=flows, broker_url=broker_url, **settings)
     upgrade(made)
     celery = make_celery(made)
     workflows = load_workflows(made.workflows)

@@ -15,7 +15,6 @@ import pytest
 from app.clock import frozen_at
 from app.domain.states import Completion, StepState
 from app.execution import publishing
-from app.execution.engine import REPUBLISH_AFTER
 from app.execution.sweeping import sweep
 from app.supervisor.embedded_broker import EmbeddedBroker, prepare_broker
 from tests.execution.service import Service, make_service, wait_for
@@ -133,14 +132,29 @@ def test_a_broker_that_comes_back_is_used_again(
     assert service.show(operation).result == "3"
 
 
-def test_a_message_that_the_broker_lost_is_published_again(service: Service) -> None:
+def test_a_message_that_is_in_no_queue_any_more_is_published_again_once_a_worker_would_have_claimed_it(
+    service: Service,
+) -> None:
     operation = service.start("adding", numbers=[1, 2])
     service.queue.flushdb()
 
-    for seconds in (REPUBLISH_AFTER - 1, REPUBLISH_AFTER + 1):
+    for seconds, messages in ((1, 0), (3, 1), (4, 1)):
         with frozen_at(time.time() + seconds):
             sweep(service.engine)
-        assert service.messages() == (1 if seconds > REPUBLISH_AFTER else 0)
+        assert service.messages() == messages
+
+    service.deliver_all()
+    assert service.show(operation).result == "3"
+
+
+def test_a_message_that_waits_in_a_queue_with_others_is_published_again_in_its_time(service: Service) -> None:
+    operation = service.start("adding", numbers=[1, 2])
+    wait = service.engine.republish_after
+
+    for seconds in (wait - 1, wait + 1):
+        with frozen_at(time.time() + seconds):
+            sweep(service.engine)
+        assert service.messages() == (2 if seconds > wait else 1)
 
     service.deliver_all()
     assert service.show(operation).result == "3"
@@ -149,9 +163,9 @@ def test_a_message_that_the_broker_lost_is_published_again(service: Service) -> 
 def test_the_time_until_a_step_is_published_again_doubles(service: Service) -> None:
     operation = service.start("adding", numbers=[1, 2])
     with frozen_at(time.time()) as clock:
-        for doubled in (1, 1, 2, 4, 8):
+        for doubled in (1, 2, 4, 8, 16):
             due = service.steps(operation)["same"].due_at or 0.0
-            assert due - clock() == pytest.approx(REPUBLISH_AFTER * doubled, abs=5)
+            assert due - clock() == pytest.approx(service.engine.republish_after * doubled, abs=5)
             clock.advance(due - clock() + 0.001)
             sweep(service.engine)
 
@@ -167,7 +181,7 @@ def test_of_two_sweeps_at_once_one_publishes(service: Service) -> None:
         sweep(service.engine)
         service.engine.database.close()
 
-    with frozen_at(time.time() + REPUBLISH_AFTER + 1), ThreadPoolExecutor(2) as workers:
+    with frozen_at(time.time() + service.engine.republish_after + 1), ThreadPoolExecutor(2) as workers:
         list(workers.map(sweep_once, range(2)))
 
     assert service.messages() == 1

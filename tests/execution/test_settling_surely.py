@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from sqlalchemy.exc import OperationalError
 
-from app.domain.states import Completion
+from app.domain.states import Completion, StepState
 from app.execution import settling_surely
-from app.execution.settling import settle
+from app.execution.settling import Settled, settle
+from app.store.database import DriverError
 from app.store.step_queries import list_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pytest
+
     from tests.execution.service import Service
 
-LOST = OperationalError("COMMIT", {}, sqlite3.OperationalError("no answer"))
+LOST = OperationalError("COMMIT", {}, DriverError("disk I/O error"))
 
 
 def test_a_step_whose_commit_gave_no_answer_but_was_written_is_not_run_again(
@@ -39,16 +40,43 @@ def test_a_step_whose_commit_gave_no_answer_but_was_written_is_not_run_again(
         assert {step.runs for step in list_steps(tx, operation)} == {1}
 
 
-def test_a_commit_that_was_rolled_back_is_an_error(
+def test_a_step_that_the_database_did_not_take_is_recorded_once_it_does_and_not_run_again(
     by_hand: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = by_hand()
+    faults = [LOST, LOST]
 
-    def rolled_back(*_given: Any, **_options: Any) -> None:
-        raise LOST
+    def rolled_back_twice(*given: Any, **options: Any) -> Settled:
+        if faults:
+            raise faults.pop()
+        return settle(*given, **options)
 
-    monkeypatch.setattr(settling_surely, "settle", rolled_back)
+    monkeypatch.setattr(settling_surely, "settle", rolled_back_twice)
     operation = service.start("adding", numbers=[1, 2])
+    service.deliver_all()
 
-    with pytest.raises(OperationalError):
-        service.deliver_step(operation, 0)
+    assert not faults
+    assert service.wait_until(operation, Completion.COMPLETED).steps_done == 2
+    with service.engine.database.glance() as tx:
+        assert {step.runs for step in list_steps(tx, operation)} == {1}
+
+
+def test_a_step_whose_settling_breaks_for_good_fails_after_so_many_losses(
+    by_hand: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = by_hand()
+    taken_over: list[str] = []
+
+    def broken_until_taken_over(engine: Any, operation_id: int, ended: Any, **options: Any) -> Settled:
+        if ended[0].ending.state is not StepState.FAILED:
+            raise ValueError("a fault of the code")
+        taken_over.append(ended[0].step.slug)
+        return settle(engine, operation_id, ended, **options)
+
+    monkeypatch.setattr(settling_surely, "settle", broken_until_taken_over)
+    operation = service.start("adding", numbers=[1, 2])
+    service.deliver_all()
+
+    assert taken_over == ["same"]
+    assert service.error(operation)["message"] == "Its worker was lost 3 times."
+    assert service.steps(operation)["same"].losses == 3

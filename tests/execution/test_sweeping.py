@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from app.clock import frozen_at
 from app.domain.states import Completion
+from app.execution.bell import Bell
+from app.execution.heart import Heart
 from app.execution.sweeping import Sweeper, sweep
 from app.store.workers import last_seen
 from tests.execution.service import wait_for
@@ -59,13 +61,15 @@ def test_a_sweep_publishes_nothing_of_an_operation_that_does_not_go_on(by_hand: 
     assert service.messages() == 0
 
 
-def test_a_sweeper_beats_its_workers_heart_and_notes_its_end(by_hand: ByHand) -> None:
+def test_a_worker_beats_its_heart_and_notes_its_end(by_hand: ByHand) -> None:
     service = by_hand()
-    service.engine.register()
-    sweeper = Sweeper(service.engine)
+    service.engine.register(Bell())
+    heart, sweeper = Heart(service.engine), Sweeper(service.engine)
 
+    heart.start()
     sweeper.start()
     wait_for(lambda: beats(service) == [(1, None)])
+    heart.stop()
     sweeper.stop()
 
     assert beats(service)[0][1] is not None
@@ -74,7 +78,7 @@ def test_a_sweeper_beats_its_workers_heart_and_notes_its_end(by_hand: ByHand) ->
 
 
 def test_a_sweep_that_fails_does_not_end_the_sweeper(by_hand: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
-    service = by_hand()
+    service = by_hand(lease=1)
     operation = service.start("adding", numbers=[1, 2])
     service.change("UPDATE operations SET completion = 'REQUESTING PAUSE'")
     faults = [OSError("the database is gone")]
@@ -85,7 +89,6 @@ def test_a_sweep_that_fails_does_not_end_the_sweeper(by_hand: ByHand, monkeypatc
         sweep(service.engine)
 
     monkeypatch.setattr("app.execution.sweeping.sweep", failing_once)
-    monkeypatch.setattr("app.execution.sweeping._PERIOD", 0.01)
     sweeper = Sweeper(service.engine)
     sweeper.start()
     service.wait_until(operation, Completion.PAUSED)

@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from app.domain.states import STEP_MOVES, Completion, StepState
 from app.store import steps as store
+from app.store.claims import HeldClaim, take_away
 from app.store.step_queries import (
     due_steps,
     edges_of,
@@ -52,6 +53,10 @@ def ending(operation: int, number: int, was: StepState, state: StepState, **colu
     return told | kept | {"started_at": NOW, "finished_at": NOW} | columns
 
 
+def held(operation: int, number: int, claim: int = 0) -> HeldClaim:
+    return HeldClaim(operation, number, claim, "", 0, NOW, 1, 1, None, None, None, None, None, None, None)
+
+
 #: Every statement that moves a step.
 MOVERS: dict[str, Callable[[Connection, int], object]] = {
     "claim": lambda tx, id_: store.claim_step(tx, id_, 1, NOBODY, NOW),
@@ -67,6 +72,7 @@ MOVERS: dict[str, Callable[[Connection, int], object]] = {
     "release held": lambda tx, id_: store.release_held(tx, id_, NOW),
     "cancel": lambda tx, id_: store.cancel_idle(tx, id_, NOW),
     "spread": lambda tx, id_: store.spread_failure(tx, id_, [0], NOW),
+    "lose": lambda tx, id_: take_away(tx, held(id_, 1), is_loss=True, due_at=NOW),
     "publish again": lambda tx, id_: store.publish_again(tx, id_, 1, 0, now=NOW, due_at=NOW + 60),
 }
 

@@ -1,0 +1,93 @@
+"""How a worker leaves when it is told to: nothing is started any more, and all it holds is handed back in time."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING, Final
+
+from celery.worker import state
+
+from app import clock
+from app.execution.incarnation import kill
+from app.execution.losing import hand_back
+from app.execution.plain_message import RUN_SLICE
+from app.execution.republishing import publish_again
+from app.store.claims import held_claims
+from app.store.workers import stop_worker
+
+if TYPE_CHECKING:
+    from app.execution.engine import Engine
+
+#: Seconds after which deliveries that came in while the worker closed its ears are handed back too.
+_LATECOMERS: Final = 0.3
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Departure:
+    """A thread that waits for the worker to be told to leave; there is one for each worker, in its main process."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._told = threading.Event()
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="departure", daemon=True)
+
+    def start(self) -> None:
+        """Begin to wait."""
+        self._thread.start()
+
+    def begin(self) -> None:
+        """Leave; called from a signal's handler, so it only sets a flag."""
+        self._engine.leaving.set()
+        self._told.set()
+
+    def end(self) -> None:
+        """Note that all has ended by itself, and hand back what was never started."""
+        self._is_over.set()
+        if self._told.is_set():
+            self._thread.join()
+
+    def _run(self) -> None:
+        self._told.wait()
+        ends_at = clock.monotonic() + self._engine.grace
+        self._hand_back_deliveries()
+        if not self._is_over.wait(min(_LATECOMERS, self._engine.grace)):
+            self._hand_back_deliveries()
+        if not self._is_over.wait(max(0.0, ends_at - clock.monotonic())):
+            self._leave_at_once()
+        self._engine.database.close()
+
+    def _hand_back_deliveries(self) -> None:
+        """Publish again what this worker has taken from the broker and not given to a process of its pool."""
+        for delivery in set(state.reserved_requests) - set(state.active_requests):
+            if delivery.name == RUN_SLICE:
+                try:
+                    publish_again(self._engine, *delivery.args)
+                except Exception:  # the database or the broker is gone: it is published again in its time
+                    _log.exception("a delivery was not handed back")
+
+    def _leave_at_once(self) -> None:
+        """The grace is over: kill what still runs, and only then hand it back.
+
+        What runs in a thread of this very process ends with it: others find it gone, and that it had ended in order.
+        """
+        try:
+            self._hand_back_claims()
+        except Exception:  # whoever sweeps finds these processes gone
+            _log.exception("not all that ran was handed back")
+        finally:
+            os._exit(0)
+
+    def _hand_back_claims(self) -> None:
+        worker_id = self._engine.incarnation.worker_id
+        with self._engine.database.glance() as tx:
+            held = [claim for claim in held_claims(tx) if claim.worker_id == worker_id]
+        for claim in held:
+            if claim.process not in (None, os.getpid()) and kill(claim.process or 0, claim.process_start or 0):
+                hand_back(self._engine, claim, "its worker left, and its grace was over")
+        if worker_id is not None:
+            with self._engine.database.write() as tx:
+                stop_worker(tx, worker_id, clock.now())

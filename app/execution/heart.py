@@ -1,0 +1,49 @@
+"""The heart of a worker: a counter in the table, raised from a thread of its own that waits for nothing else."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Final
+
+from app import clock
+from app.store.workers import beat
+
+if TYPE_CHECKING:
+    from app.execution.engine import Engine
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Heart:
+    """Beats for all processes of a worker until it is stopped, several times in a lease."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Beat no more."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._beat()
+            except Exception:  # the database is locked or gone: the next beat may find it again
+                _log.exception("a heartbeat was not written")
+            if self._stopped.wait(self._engine.period()):
+                break
+        self._engine.database.close()
+
+    def _beat(self) -> None:
+        worker_id = self._engine.incarnation.worker_id
+        if worker_id is not None:
+            with self._engine.database.write(survives_power_cut=False) as tx:
+                beat(tx, worker_id, clock.now())

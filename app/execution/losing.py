@@ -1,0 +1,118 @@
+"""Taking a claim away: its number is raised, so that its holder writes nothing more, and the step is queued again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app import clock
+from app.domain.states import CLAIMABLE, StepState
+from app.errors import TimeLimitPassed, WorkerLost
+from app.execution.draining import drain
+from app.execution.errbacks import call_errbacks
+from app.execution.settling import Ended, is_waiting_for_drain
+from app.execution.settling_surely import settle_surely
+from app.execution.step import failed
+from app.execution.surely import surely
+from app.store import claims
+from app.store.claims import held_claims
+from app.store.events import append_event
+from app.store.operations import lock_operation, save
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlalchemy import Connection
+
+    from app.execution.engine import Engine
+    from app.store.claims import HeldClaim
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Why a claim is taken away; `is_gone` tells that its holder was seen to run no more."""
+
+    why: str
+    is_gone: bool = True
+    is_counted: bool = True
+
+
+def lose(engine: Engine, held: HeldClaim, *, is_gone: bool, why: str) -> None:
+    """Take a claim from a worker that was lost; the step runs again, unless that has happened too often."""
+    if held.losses + 1 >= engine.max_losses:
+        _fail(engine, held, WorkerLost(held.losses + 1), Loss(why, is_gone))
+    else:
+        _queue(engine, held, Loss(why, is_gone))
+
+
+def hand_back(engine: Engine, held: HeldClaim, why: str) -> None:
+    """Take a claim from a holder that has ended in good order; that counts as no loss."""
+    _queue(engine, held, Loss(why, is_counted=False))
+
+
+def give_up(engine: Engine, operation_id: int, held_here: Collection[tuple[int, int]], fault: Exception) -> None:
+    """Give back what this process still holds of an operation and cannot go on with; that counts as a loss."""
+
+    def give_back() -> None:
+        with engine.database.glance() as tx:
+            held = [one for one in held_claims(tx) if one.operation_id == operation_id]
+        for one in held:
+            if (one.number, one.claim) in held_here:
+                lose(engine, one, is_gone=True, why=f"its worker could not go on ({type(fault).__name__})")
+
+    surely(give_back)
+
+
+def end_in_time(engine: Engine, held: HeldClaim, seconds: float) -> None:
+    """End a step as failed whose process was killed at its hard time limit of so many seconds."""
+    _fail(engine, held, TimeLimitPassed(seconds), Loss("its time limit", is_counted=False))
+
+
+def confirm(engine: Engine, operation_id: int, number: int, claim: int) -> None:
+    """Note that the holder from whom this claim was taken runs nothing of it any more; a pause may have waited."""
+    with engine.database.write() as tx:
+        if not claims.confirm(tx, operation_id, number, claim):
+            return
+    drain(engine, operation_id)
+
+
+def _queue(engine: Engine, held: HeldClaim, loss: Loss) -> None:
+    now = clock.now()
+    with engine.database.write() as tx:
+        operation = lock_operation(tx, held.operation_id)
+        due_at = now + engine.republish_after
+        step = claims.take_away(tx, held, is_loss=loss.is_counted, due_at=due_at)
+        if operation is None or step is None:
+            return
+        save(tx, operation, operation)
+        _tell(tx, held, loss, now)
+        append_event(
+            tx, operation.id, at=now, who="worker", step=step.slug, old=StepState.RUNNING, new=StepState.QUEUED,
+            why=loss.why,
+        )  # fmt: skip
+    if operation.completion in CLAIMABLE:
+        engine.publisher.publish(operation.id, [step])
+    drain(engine, operation.id)
+
+
+def _fail(engine: Engine, held: HeldClaim, error: Exception, loss: Loss) -> None:
+    """Take the claim over and settle the step; whoever dies in between has lost it like any other worker."""
+    now = clock.now()
+    with engine.database.write() as tx:
+        operation = lock_operation(tx, held.operation_id)
+        step = claims.take_over(tx, held, engine.holder(), is_loss=loss.is_counted)
+        if operation is None or step is None:
+            return
+        save(tx, operation, operation)
+        _tell(tx, held, loss, now)
+    ended = Ended(step, failed(error), True, held.held_since or now, now)
+    settled = settle_surely(engine, operation.id, [ended])
+    engine.publisher.publish(operation.id, settled.publish)
+    call_errbacks(engine.app, operation.id, ended)
+    if is_waiting_for_drain(settled):
+        drain(engine, operation.id)
+
+
+def _tell(tx: Connection, held: HeldClaim, loss: Loss, now: float) -> None:
+    if not loss.is_gone:
+        claims.keep_lost(tx, held, now)

@@ -1,0 +1,69 @@
+"""Publishing again: what is due, and what the broker must have lost because its queue is empty."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from app import clock
+from app.domain.states import CLAIMABLE, StepState
+from app.execution.timing import is_timed
+from app.store.operations import lock_operation
+from app.store.step_queries import Due, due_steps, find_step, unclaimed_steps
+from app.store.steps import publish_again as queue_again
+
+if TYPE_CHECKING:
+    from app.execution.engine import Engine
+    from app.store.steps import StepTask
+
+#: Steps that one sweep publishes at the most.
+_AT_ONCE: Final = 500
+#: The wait until a step is published again doubles so often at the most.
+_DOUBLINGS: Final = 6
+#: Seconds that a worker has to claim a step whose message it has taken.
+_TAKING: Final = 2.0
+
+
+def publish_due(engine: Engine) -> None:
+    """Publish every step whose time has come."""
+    with engine.database.glance() as tx:
+        due = due_steps(tx, clock.now(), _AT_ONCE)
+    for one in due:
+        _publish(engine, one, clock.now())
+
+
+def publish_lost(engine: Engine) -> None:
+    """Publish what was published before and is in its queue no more, though nobody has claimed it.
+
+    Its message was lost with a worker or a broker, or waits behind a long step in a worker that took it too early. One
+    that is still in somebody's hands does no harm: the second claim is refused.
+    """
+    now = clock.now()
+    with engine.database.glance() as tx:
+        found = unclaimed_steps(tx, now=now, before=now - _TAKING, wait=engine.republish_after, limit=_AT_ONCE)
+    depths: dict[str, int | None] = {}
+    for step, due in found:
+        queue = None if is_timed(step.call) else engine.publisher.queue_of(step)
+        if queue is not None and queue not in depths:
+            depths[queue] = engine.publisher.depth(queue)
+        if queue is not None and depths[queue] == 0:
+            _publish(engine, due, float("inf"))
+
+
+def publish_again(engine: Engine, operation_id: int, number: int) -> None:
+    """Give a delivery back to the broker that this worker does not run: for another to take."""
+    with engine.database.glance() as tx:
+        found = find_step(tx, operation_id, number)
+    if found and found[1] is StepState.QUEUED:
+        engine.publisher.publish(operation_id, [found[0]])
+
+
+def _publish(engine: Engine, due: Due, at: float) -> None:
+    now = clock.now()
+    with engine.database.write() as tx:
+        operation = lock_operation(tx, due.operation_id)
+        if operation is None or operation.completion not in CLAIMABLE:
+            return
+        again = now + engine.republish_after * 2.0 ** min(due.publishes + 1, _DOUBLINGS)
+        step: StepTask | None = queue_again(tx, due.operation_id, due.number, due.publishes, now=at, due_at=again)
+    if step:
+        engine.publisher.publish(due.operation_id, [step])

@@ -1,0 +1,186 @@
+"""The claims that are held, by whom, and how one is taken away: by raising its number, which fences off its holder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, delete, insert, select, text, update
+
+from app.domain.states import StepState
+from app.store.prepared import Prepared
+from app.store.step_queries import Running
+from app.store.steps import TASK_COLUMNS, StepTask
+from app.store.tables import lost_claims, steps, workers
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from app.store.steps import Holder
+
+_S = StepState
+
+
+@dataclass(frozen=True, slots=True)
+class HeldClaim:
+    """A claim and the process that holds it, or held it when it was taken away; times are seconds since the epoch.
+
+    `held_since` is when the claim was made or, of one that was taken away, when that was. All about the worker is None
+    where the holder is no worker: a program that ran a step by itself.
+    """
+
+    operation_id: int
+    number: int
+    claim: int
+    slug: str
+    losses: int
+    held_since: float | None
+    process: int | None
+    process_start: int | None
+    worker_id: int | None
+    host: str | None
+    boot_id: str | None
+    pid: int | None
+    start_time: int | None
+    heartbeat: int | None
+    stopped_at: float | None
+
+
+_WORKER = (
+    workers.c.id,
+    workers.c.host,
+    workers.c.boot_id,
+    workers.c.pid,
+    workers.c.start_time,
+    workers.c.heartbeat,
+    workers.c.stopped_at,
+)
+# Written out, as in the partial index: SQLite uses it only where it can see that the rows are among its own.
+_HELD = (
+    select(
+        steps.c.operation_id,
+        steps.c.number,
+        steps.c.claim,
+        steps.c.slug,
+        steps.c.losses,
+        steps.c.started_at,
+        steps.c.process,
+        steps.c.process_start,
+        *_WORKER,
+    )
+    .outerjoin(workers, workers.c.id == steps.c.worker_id)
+    .where(text("steps.state = 'Running'"))
+    .order_by(steps.c.operation_id, steps.c.number)
+)
+_LOST = (
+    select(
+        lost_claims.c.operation_id,
+        lost_claims.c.number,
+        lost_claims.c.claim,
+        steps.c.slug,
+        steps.c.losses,
+        lost_claims.c.lost_at,
+        lost_claims.c.process,
+        lost_claims.c.process_start,
+        *_WORKER,
+    )
+    .join(steps, (steps.c.operation_id == lost_claims.c.operation_id) & (steps.c.number == lost_claims.c.number))
+    .outerjoin(workers, workers.c.id == lost_claims.c.worker_id)
+    .order_by(lost_claims.c.operation_id, lost_claims.c.number, lost_claims.c.claim)
+)
+_CLAIMED = (
+    (steps.c.operation_id == bindparam("key_operation"))
+    & (steps.c.number == bindparam("key_number"))
+    & (steps.c.state == _S.RUNNING)
+    & (steps.c.claim == bindparam("key_claim"))
+)
+_NOBODYS = {"worker_id": None, "process": None, "process_start": None}
+_TAKE_AWAY = (
+    update(steps)
+    .where(_CLAIMED)
+    .values(
+        state=_S.QUEUED,
+        claim=steps.c.claim + 1,
+        losses=steps.c.losses + bindparam("lost"),
+        due_at=bindparam("due_at"),
+        publishes=0,
+        **_NOBODYS,
+    )
+    .returning(*TASK_COLUMNS)
+)
+_TAKE_OVER = (
+    update(steps)
+    .where(_CLAIMED)
+    .values(
+        claim=steps.c.claim + 1,
+        losses=steps.c.losses + bindparam("lost"),
+        worker_id=bindparam("worker_id"),
+        process=bindparam("process"),
+        process_start=bindparam("process_start"),
+    )
+    .returning(*TASK_COLUMNS)
+)
+_KEEP = insert(lost_claims)
+_OF_OPERATION = lost_claims.c.operation_id == bindparam("key_operation")
+_ANY_LOST = Prepared(select(lost_claims.c.number).where(_OF_OPERATION).limit(1))
+_CONFIRM = delete(lost_claims).where(
+    _OF_OPERATION, lost_claims.c.number == bindparam("key_number"), lost_claims.c.claim == bindparam("key_claim")
+)
+_ACCEPT = delete(lost_claims).where(_OF_OPERATION)
+
+
+def held_claims(tx: Connection) -> list[HeldClaim]:
+    """Every claim that is held: one for each step that runs anywhere."""
+    rows: Any = tx.execute(_HELD)
+    return [HeldClaim(*row) for row in rows]
+
+
+def take_away(tx: Connection, held: HeldClaim, *, is_loss: bool, due_at: float) -> StepTask | None:
+    """Queue a step whose holder is to write nothing any more; None when that claim is held no longer."""
+    row = tx.execute(_TAKE_AWAY, _key(held) | {"lost": int(is_loss), "due_at": due_at}).first()
+    return StepTask(*row) if row else None
+
+
+def take_over(tx: Connection, held: HeldClaim, holder: Holder, *, is_loss: bool) -> StepTask | None:
+    """Give a claim to another holder, who settles the step without running it; None when it is held no longer."""
+    mine = {"worker_id": holder.worker_id, "process": holder.process, "process_start": holder.process_start}
+    row = tx.execute(_TAKE_OVER, _key(held) | mine | {"lost": int(is_loss)}).first()
+    return StepTask(*row) if row else None
+
+
+def keep_lost(tx: Connection, held: HeldClaim, now: float) -> None:
+    """Remember a claim that was taken from a holder who is not proven gone."""
+    named = ("operation_id", "number", "claim", "worker_id", "process", "process_start")
+    tx.execute(_KEEP, {name: getattr(held, name) for name in named} | {"lost_at": now})
+
+
+def lost_claims_of(tx: Connection, operation_id: int | None = None) -> list[HeldClaim]:
+    """The claims whose former holders are not proven gone, of one operation or of all."""
+    query = _LOST if operation_id is None else _LOST.where(lost_claims.c.operation_id == operation_id)
+    rows: Any = tx.execute(query)
+    return [HeldClaim(*row) for row in rows]
+
+
+def unconfirmed_steps(tx: Connection, operation_id: int) -> list[Running]:
+    """The steps of an operation whose former holders are not proven gone."""
+    lost = lost_claims_of(tx, operation_id)
+    return [Running(one.number, one.slug, one.held_since or 0.0, one.host, one.process, False) for one in lost]
+
+
+def is_any_unconfirmed(tx: Connection, operation_id: int) -> bool:
+    """Whether code of this operation may still run under a claim that was taken away."""
+    return _ANY_LOST.first(tx, {"key_operation": operation_id}) is not None
+
+
+def confirm(tx: Connection, operation_id: int, number: int, claim: int) -> bool:
+    """Note that the former holder of this claim runs nothing of it any more; False when that was known."""
+    return tx.execute(_CONFIRM, {"key_operation": operation_id, "key_number": number, "key_claim": claim}).rowcount > 0
+
+
+def forget_unconfirmed(tx: Connection, operation_id: int) -> int:
+    """Forget all former holders of an operation's claims, because a person says so; returns how many there were."""
+    return tx.execute(_ACCEPT, {"key_operation": operation_id}).rowcount
+
+
+def _key(held: HeldClaim) -> dict[str, int]:
+    return {"key_operation": held.operation_id, "key_number": held.number, "key_claim": held.claim}
