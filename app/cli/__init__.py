@@ -1,10 +1,10 @@
-"""The commands for the terminal: `flask operations`, `flask users` and `flask db`."""
+"""The commands for the terminal: `flask operations`, `flask users`, `flask db`, `flask backup` and `flask restore`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.cli import database, reading, steering, users
+from app.cli import backup, database, pruning, reading, steering, users
 from app.cli.refusals import CommandGroup, told_plainly
 
 if TYPE_CHECKING:
@@ -26,11 +26,12 @@ for command in (
     reading.log,
     reading.events,
     reading.workflows,
+    pruning.prune,
 ):
     operations.add_command(command)
 
 
 def register_commands(flask: Flask) -> None:
     """Put the commands behind the `flask` of this application."""
-    for group in (operations, users.users, database.database):
-        flask.cli.add_command(group)
+    for command in (operations, users.users, database.database, backup.backup, backup.restore):
+        flask.cli.add_command(command)

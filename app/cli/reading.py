@@ -54,7 +54,7 @@ _EVENTS: Final = (
 _limit = click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="So many at most.")
 
 
-class _Completion(click.ParamType[Completion]):
+class CompletionType(click.ParamType[Completion]):
     """A completion, in any case, its words parted by spaces, `-` or `_`."""
 
     name = "completion"
@@ -69,7 +69,7 @@ class _Completion(click.ParamType[Completion]):
 
 
 @click.command("list")
-@click.option("--completion", "completions", type=_Completion(), multiple=True, help="Only those that stand so.")
+@click.option("--completion", "completions", type=CompletionType(), multiple=True, help="Only those that stand so.")
 @click.option("--workflow", metavar="NAME", help="Only those of this workflow.")
 @_limit
 @click.option("--after", metavar="ID", type=click.IntRange(1, 2**63 - 1), help="Only those that follow it in the list.")

@@ -31,10 +31,25 @@ class CommandGroup(AppGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
-        if not has_app_context():  # the `flask` command gives one, Flask's runner for tests does not
-            ctx.with_resource(ctx.ensure_object(ScriptInfo).load_app().app_context())
-        with refusals(), _without_logs():
+        with _around(ctx):
             return super().invoke(ctx)
+
+
+class SingleCommand(click.Command):
+    """The same for a command that belongs to no group."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it."""
+        with _around(ctx):
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _around(ctx: click.Context) -> Iterator[None]:
+    if not has_app_context():  # the `flask` command gives one, Flask's runner for tests does not
+        ctx.with_resource(ctx.ensure_object(ScriptInfo).load_app().app_context())
+    with refusals(), _without_logs():
+        yield
 
 
 @contextmanager

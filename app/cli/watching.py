@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Final
 import click
 from rich.console import Group
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from app import clock
+from app.cli.bars import bar
 from app.cli.printing import STYLES, console, duration, hint, moment, plain, say
 from app.cli.progress import advice, done, failure, far, lasted, running, standing
 from app.domain.states import ENDED, Completion
@@ -116,12 +115,5 @@ def _picture(view: View) -> Iterator[RenderableType]:
 
 
 def _bar(operation: Operation) -> RenderableType:
-    grid = Table.grid(expand=True, padding=(0, 1))
-    grid.add_column(ratio=1)
-    grid.add_column(no_wrap=True)
     style = STYLES.get(operation.completion, "cyan")
-    bar = ProgressBar(
-        total=operation.steps_total, completed=done(operation), complete_style=style, finished_style=style
-    )
-    grid.add_row(bar, far(operation))
-    return grid
+    return bar(done(operation), operation.steps_total, far(operation), style)

@@ -1,5 +1,12 @@
 """Every error that the service raises on purpose, each named for the fact it tells and carrying its object."""
 
+from app.errors.backups import (
+    BackupNeedsPgDump,
+    BackupUnusable,
+    DatabaseInTheWay,
+    DatabaseInUse,
+    RestoreNeedsPgRestore,
+)
 from app.errors.canvas import (
     CanvasEmpty,
     CanvasRefused,
@@ -88,6 +95,8 @@ from app.errors.workflows import (
 __all__ = [
     "AdminMissing",
     "ArgumentsInvalid",
+    "BackupNeedsPgDump",
+    "BackupUnusable",
     "BodyMalformed",
     "BrokerProgramMissing",
     "CanvasEmpty",
@@ -98,6 +107,8 @@ __all__ = [
     "ColumnMissing",
     "ColumnRepeated",
     "DatabaseBehind",
+    "DatabaseInTheWay",
+    "DatabaseInUse",
     "DatabaseTooNew",
     "DatabaseUnavailable",
     "DocumentMalformed",
@@ -126,6 +137,7 @@ __all__ = [
     "ReferencesBroken",
     "ReplaceRefused",
     "RequestInvalid",
+    "RestoreNeedsPgRestore",
     "ResultMissing",
     "ResultRefused",
     "RowTooLong",

@@ -59,7 +59,7 @@ def upgrade_database(database: Database, folder: Path = FOLDER) -> None:
         DatabaseTooNew: It stands at a migration that is not in `folder`.
         ReferencesBroken: A migration lost rows that others refer to. Nothing is changed then.
     """
-    migrated = _without_references(database)
+    migrated = without_references(database)
     try:
         with migrated.write() as tx:
             _wait_for_others(tx)
@@ -95,7 +95,7 @@ def config_for(folder: Path, tx: Connection) -> Config:
     return config
 
 
-def _without_references(database: Database) -> Database:
+def without_references(database: Database) -> Database:
     """The same database with SQLite's foreign keys resting, as sqlite.org/lang_altertable.html#otheralter demands.
 
     Most changes of a table rebuild it, and to drop the old one would delete every row that refers to it. The PRAGMA has

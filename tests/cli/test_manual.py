@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from app.cli import database, operations, users
+from app.cli import backup, database, operations, users
 from tests.web.serving import ROOT
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ MANUAL = (ROOT / "docs" / "terminal.md").read_text()
 
 def words() -> Iterator[str]:
     """All commands, and all options."""
+    for single in (backup.backup, backup.restore):
+        yield str(single.name)
+        yield from (option.opts[0] for option in single.params if isinstance(option, click.Option))
     for group in (operations, users.users, database.database):
         for name, command in group.commands.items():
             yield name if group is operations else f"{group.name} {name}"

@@ -24,7 +24,7 @@ from app.execution.celery_app import OperationsCelery, make_celery
 from app.execution.plain_message import RUN_SLICE
 from app.execution.step import decode
 from app.store.migrations import upgrade
-from app.store.users import User, add_user
+from app.store.users import User, add_user, user_named
 from app.store.workers import list_workers
 from app.workflows.registry import load_workflows
 
@@ -219,7 +219,7 @@ def make_service(folder: Path, broker_url: str, flows: tuple[str, ...] = FLOWS, 
     celery.loader.import_default_modules()
     celery.finalize()
     with celery.engine.database.write() as tx:
-        ada = add_user(tx, "ada", "admin", time.time())
+        ada = user_named(tx, "ada") or add_user(tx, "ada", "admin", time.time())
     return Service(made, celery, Commands(celery.engine, workflows), ada, redis.Redis.from_url(broker_url))
 
 
