@@ -10,6 +10,7 @@ from app.config import broker_address
 from app.execution.engine import Engine
 from app.execution.publishing import Publisher
 from app.execution.step import Step
+from app.execution.tallying import Tallies
 from app.store.database import Database
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def make_celery(settings: Settings) -> OperationsCelery:
         max_losses=settings.max_losses,
         republish_after=settings.republish_after,
         grace=settings.grace,
+        tallies=Tallies(database),
     )
     app.set_default()
     return app

@@ -18,9 +18,10 @@ from app.domain.states import REQUESTING, Completion, StepState
 from app.execution.documents import Snapshot, snapshot_of
 from app.execution.settling import cancelled
 from app.execution.step import decode
+from app.execution.tallying import PAUSE_SECONDS
 from app.store import steps as store
 from app.store.claims import is_any_unconfirmed
-from app.store.events import append_event
+from app.store.events import append_event, last_asked
 from app.store.operations import Operation, lock_operation, save
 from app.store.step_queries import is_anything_running
 
@@ -55,15 +56,16 @@ def _finish_cancel(engine: Engine, operation_id: int) -> None:
             and operation.completion is Completion.REQUESTING_CANCEL
             and not is_anything_running(tx, operation_id)
         ):
-            finish_cancel(tx, operation)
+            finish_cancel(tx, operation, engine)
 
 
-def finish_cancel(tx: Connection, operation: Operation) -> Operation:
+def finish_cancel(tx: Connection, operation: Operation, engine: Engine) -> Operation:
     """Cancel all that has not ended of an operation of which nothing runs."""
     now = clock.now()
     after = cancelled(tx, operation, now)
     save(tx, operation, after)
     append_event(tx, operation.id, at=now, who="worker", old=operation.completion, new=after.completion)
+    engine.tallies.count_finished(after)
     return after
 
 
@@ -108,6 +110,8 @@ def _write_paused(engine: Engine, operation: Operation, stored: dict[str, str], 
         append_event(
             tx, operation.id, at=now, who="worker", old=operation.completion, new=after.completion, why=after.reason
         )
+        requested = last_asked(tx, operation.id, Completion.REQUESTING_PAUSE)
+    engine.tallies.observe(PAUSE_SECONDS, now - (requested or now))
 
 
 def _note(engine: Engine, operation: Operation, why: Exception) -> None:

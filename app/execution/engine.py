@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from app.execution.bell import Bell
     from app.execution.publishing import Publisher
     from app.execution.recovery import Recovery
+    from app.execution.tallying import Tallies
     from app.store.database import Database
 
 #: Beats of the heart, and looks at the hearts of others, in one lease; and the seconds between two at the most.
@@ -46,6 +47,7 @@ class Engine:
     max_losses: int
     republish_after: float
     grace: float
+    tallies: Tallies
     incarnation: Incarnation = field(default_factory=lambda: Incarnation())
     leaving: Leaving = field(default_factory=Leaving)
 

@@ -15,6 +15,7 @@ from app import clock
 from app.execution.incarnation import is_gone, is_stopped, kill, this_boot, this_host
 from app.execution.leases import Leases
 from app.execution.losing import confirm, end_in_time, hand_back, lose
+from app.execution.tallying import LOSSES
 from app.store.claims import held_claims, lost_claims_of
 from app.store.workers import beating_workers, lose_worker
 
@@ -93,6 +94,7 @@ class Recovery:
             hand_back(self._engine, held, "its worker ended before it")
         else:
             _log.warning("step %s of operation %s: %s", held.slug, held.operation_id, verdict.why)
+            self._engine.tallies.count(LOSSES)
             lose(self._engine, held, is_gone=verdict.is_gone, why=verdict.why)
 
     def _is_silent(self, worker_id: int | None, heartbeat: int | None) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from app import clock
 from app.domain.states import CLAIMABLE, StepState
+from app.execution.tallying import REPUBLISHED
 from app.execution.timing import is_timed
 from app.store.operations import lock_operation
 from app.store.step_queries import Due, due_steps, find_step, unclaimed_steps
@@ -66,4 +67,5 @@ def _publish(engine: Engine, due: Due, at: float) -> None:
         again = now + engine.republish_after * 2.0 ** min(due.publishes + 1, _DOUBLINGS)
         step: StepTask | None = queue_again(tx, due.operation_id, due.number, due.publishes, now=at, due_at=again)
     if step:
+        engine.tallies.count(REPUBLISHED)
         engine.publisher.publish(due.operation_id, [step])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from app import clock
 from app.domain.graph import Inputs, gather, numbers_in
-from app.domain.states import FINAL, REQUESTING, Completion, StepState
+from app.domain.states import ENDED, FINAL, REQUESTING, Completion, StepState
 from app.errors import ClaimLost
 from app.execution.step import decode, encode
 from app.execution.timing import next_publish, not_before
@@ -85,6 +85,8 @@ def settle(
         if not save(tx, operation, after):
             raise ClaimLost(operation_id)
         _tell(tx, operation, after, ended, now)
+    if after.completion in ENDED:
+        engine.tallies.count_finished(after)
     return replace(settled, completion=after.completion)
 
 

@@ -23,6 +23,7 @@ from app.execution.settling import Ended, Settled, is_waiting_for_drain
 from app.execution.step import Ending, run_task
 from app.execution.step_log import step_log
 from app.execution.surely import surely
+from app.execution.tallying import STEP_SECONDS
 from app.execution.timing import is_timed, not_before
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ class Slice:
         self._steps += 1
         started = clock.monotonic()
         ending = run_task(self._engine.app, step.task, args, kwargs, self._request(step))
-        _pace.measure(step.task, clock.monotonic() - started)
+        took = clock.monotonic() - started
+        _pace.measure(step.task, took)
+        self._engine.tallies.observe(STEP_SECONDS, took, step.task)
         return ending
 
     def _next_nearby(self, ended: Ended) -> StepTask | None:

@@ -100,7 +100,7 @@ def cancel(engine: Engine, wish: Wish) -> bool:
             return False
         requested = _move(tx, operation, _C.REQUESTING_CANCEL, wish)
         if not is_anything_running(tx, operation.id):
-            finish_cancel(tx, requested)
+            finish_cancel(tx, requested, engine)
     return True
 
 

@@ -77,6 +77,15 @@ def quieten(logger: logging.Logger, **_: Any) -> None:
             logging.getLogger(name).setLevel(max(logger.level, logging.WARNING))
 
 
+@signals.worker_process_shutdown.connect
+@signals.worker_shutdown.connect
+def write_tallies(**_: Any) -> None:
+    """Write what this process of a worker has counted, before it ends: the pool's leave without Python's own ending."""
+    engine = getattr(current_app, "engine", None)
+    if engine:
+        engine.tallies.flush()
+
+
 def equip(celery: OperationsCelery) -> None:
     """Make every worker of this app attend to all operations."""
     celery.steps["worker"].add(Attendance)

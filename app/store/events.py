@@ -49,6 +49,16 @@ _OF_OPERATION = (
 )
 
 
+_ASKED = (
+    select(events.c.at)
+    .where(
+        events.c.operation_id == bindparam("operation_id"), events.c.step.is_(None), events.c.new == bindparam("new")
+    )
+    .order_by(events.c.id.desc())
+    .limit(1)
+)
+
+
 def append_event(tx: Connection, operation_id: int, **told: Unpack[Told]) -> None:
     """Append one event, in the transaction of the change that it tells of."""
     _INSERT.change(tx, {"operation_id": operation_id, "step": None, "old": None, "why": None, **told})
@@ -58,3 +68,9 @@ def events_of(tx: Connection, operation_id: int, *, after: int = 0, limit: int =
     """The events of one operation in the order they happened, those after the event `after`."""
     rows = tx.execute(_OF_OPERATION, {"operation_id": operation_id, "after": after, "limit": limit})
     return [Event(*row) for row in rows]
+
+
+def last_asked(tx: Connection, operation_id: int, new: str) -> float | None:
+    """When the operation itself came to stand there for the last time, in seconds since the epoch."""
+    at: float | None = tx.execute(_ASKED, {"operation_id": operation_id, "new": new}).scalar()
+    return at

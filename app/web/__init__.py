@@ -13,6 +13,7 @@ from app.web.describing import INFO, SECURITY_SCHEMES
 from app.web.failed_tokens import FailedTokens
 from app.web.health import health
 from app.web.history import history
+from app.web.metrics import make_metrics, metrics
 from app.web.operations import operations
 from app.web.pages import pages
 from app.web.problems import register_problems
@@ -54,19 +55,25 @@ def make_web(commands: Commands, settings: Settings) -> OpenAPI:
     app.openapi_version = "3.1.0"  # the newest that client generators read
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.url_map.converters["id"] = IdConverter
-    app.extensions |= {
-        "commands": commands,
-        "failed_tokens": FailedTokens(settings.failed_tokens_per_minute),
-        "readiness": Readiness(commands.engine),
-        "waiting_room": WaitingRoom(_PLACES_TO_WAIT),
-    }
-    for api in (workflows, operations, steering, history, health):
+    app.extensions |= _parts(commands, settings)
+    for api in (workflows, operations, steering, history, health, metrics):
         app.register_api(api)
     app.register_blueprint(pages)
     app.after_request(harden)
     register_problems(app)
     _stand_behind(app, settings.trusted_proxies)
     return app
+
+
+def _parts(commands: Commands, settings: Settings) -> dict[str, object]:
+    """What the routes share."""
+    return {
+        "commands": commands,
+        "failed_tokens": FailedTokens(settings.failed_tokens_per_minute),
+        "metrics": make_metrics(commands.engine),
+        "readiness": Readiness(commands.engine),
+        "waiting_room": WaitingRoom(_PLACES_TO_WAIT),
+    }
 
 
 def _stand_behind(app: OpenAPI, proxies: int) -> None:

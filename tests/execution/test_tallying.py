@@ -1,0 +1,29 @@
+"""What real processes of a worker count comes into the table, at the latest when they end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.domain.states import Completion
+from app.execution.tallying import FINISHED, STEP_SECONDS
+from app.store.tallies import list_tallies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.execution.service import Service
+
+
+def test_a_worker_that_ends_has_written_what_its_processes_counted(by_hand: Callable[..., Service]) -> None:
+    service = by_hand()
+
+    with service.working(1):
+        assert service.run("adding", numbers=[1, 2, 3]).completion is Completion.COMPLETED
+
+    with service.engine.database.read() as tx:
+        found = {(row.name, row.label): 0 for row in list_tallies(tx)}
+        for row in list_tallies(tx):
+            found[row.name, row.label] += row.count
+    assert found[FINISHED, "COMPLETED adding"] == 1
+    assert found[STEP_SECONDS, "tests.execution.flows.add"] == 2
+    assert found[STEP_SECONDS, "tests.execution.flows.same"] == 1
