@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 from redis import Redis, RedisError
 
+from chaos.holding import stop_a_writer
 from chaos.plan import FAULTS
 from chaos.stack import WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from chaos.audit import Audit
     from chaos.plan import Fault
@@ -39,11 +41,12 @@ class Hit:
 class Faults:
     """Lets the faults of a plan come to pass; call it from the thread that tends the stack."""
 
-    def __init__(self, stack: Stack, audit: Audit, lease: float) -> None:
+    def __init__(self, stack: Stack, audit: Audit, lock: Path, lease: float) -> None:
         self.hits: list[Hit] = []
         self.missed: list[str] = []
         self._stack = stack
         self._audit = audit
+        self._lock = lock
         self._lease = lease
         self._to_lift: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
@@ -58,6 +61,7 @@ class Faults:
             self._stop_family,
             self._stop_worker,
             self._stop_child,
+            self._stop_writer,
             self._end_worker,
             lambda _: self._with_broker(lambda broker: broker.flushall()),
             lambda fault: self._take_down("broker", signal.SIGKILL, fault),
@@ -70,14 +74,13 @@ class Faults:
 
     def let(self, fault: Fault) -> None:
         """Let a fault come to pass; one that finds nothing to break is counted as missed."""
-        before = len(self.hits)
+        before = len(self.hits) + len(self.missed)
         try:
             self._deeds[fault.kind](fault)
         except RedisError as why:
             self.missed.append(f"{fault.kind}: {why}")
-        else:
-            if len(self.hits) == before:
-                self._note(fault.kind, ())
+        if len(self.hits) + len(self.missed) == before:
+            self._note(fault.kind, ())
 
     def lift_due(self, *, all_of_them: bool = False) -> None:
         """Continue what has been stopped long enough, or everything."""
@@ -85,7 +88,9 @@ class Faults:
             heapq.heappop(self._to_lift)[2]()
 
     def _worker(self, fault: Fault) -> Member:
-        return self._stack.members[WORKERS[int(fault.pick * len(WORKERS))]]
+        workers = [self._stack.members[name] for name in WORKERS]
+        at_work = [worker for worker in workers if worker.pool] or workers
+        return at_work[int(fault.pick * len(at_work))]
 
     def _kill_worker(self, fault: Fault) -> None:
         """Its main process alone: what it has started goes on without it."""
@@ -115,6 +120,15 @@ class Faults:
 
     def _stop_child(self, fault: Fault) -> None:
         self._continue_later(fault, self._one_of_pool(fault, signal.SIGSTOP))
+
+    def _stop_writer(self, fault: Fault) -> None:
+        processes = [one for name in WORKERS for one in self._stack.members[name].family]
+        stopped = stop_a_writer(self._lock, processes)
+        if stopped is None:
+            self.missed.append(f"{fault.kind}: nobody wrote")
+        else:
+            self._note(fault.kind, [stopped])
+            self._continue_later(fault, [stopped])
 
     def _end_worker(self, fault: Fault) -> None:
         member = self._worker(fault)

@@ -26,6 +26,7 @@ FAULTS: Final = (
     "stop a worker and its pool",
     "stop a worker",
     "stop a pool process",
+    "stop a writer",
     "end a worker",
     "flush the broker",
     "kill the broker",
@@ -110,8 +111,8 @@ def _wishes(rng: Random) -> tuple[Wish, ...]:
 
 def _faults(rng: Random, seconds: float, kinds: Sequence[str]) -> Iterator[Fault]:
     number = max(_AT_LEAST, round(seconds / _BETWEEN))
-    times = sorted(rng.uniform(0.05 * seconds, seconds) for _ in range(number))
     order: list[str] = []
-    for at in times:
+    for turn in range(number):
         order = order or rng.sample(kinds, len(kinds))
+        at = seconds * (turn + 1 + rng.uniform(-0.5, 0.5)) / (number + 0.5)
         yield Fault(at, order.pop(), rng.choice((0.2, 0.5, 1.3, 1.6, 2.0)), rng.random())

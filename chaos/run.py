@@ -64,7 +64,7 @@ class Run:
         self._audit = Audit(self._settings)
         self._stack = Stack(self._settings, embedded, folder, _environ(self._settings))
         self._client = Client(self._settings.port)
-        self._faults = Faults(self._stack, self._audit, LEASE)
+        self._faults = Faults(self._stack, self._audit, folder / "operations.db.lock", LEASE)
 
     def go(self) -> Course:
         """Let everything come to pass."""
