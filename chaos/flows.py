@@ -15,6 +15,8 @@ AnyTask = Task[Any, Any]
 #: The queue of the step that has one of its own.
 APART = "chaos-apart"
 _RETRY_AFTER = 0.1
+#: Seconds after which a step is killed that has a time limit.
+TOO_LONG = 1
 
 
 @step(bind=True)
@@ -37,6 +39,14 @@ def doze(self: AnyTask, value: int, seconds: float) -> int:
     with executing(self.request):
         time.sleep(seconds)
         return value + 1
+
+
+@step(bind=True, time_limit=TOO_LONG)
+def oversleep(self: AnyTask, value: int) -> int:
+    """A step that is killed for its time limit."""
+    with executing(self.request):
+        time.sleep(10 * TOO_LONG)
+        return value
 
 
 @step(bind=True, max_retries=None)
@@ -106,6 +116,12 @@ def slow(start: int, seconds: float) -> Canvas:
 def apart(start: int, number: int) -> Canvas:
     """A step with a queue of its own between others."""
     return mix.s(start, 1) | mix_apart.s(number) | mix.s(2)
+
+
+@workflow("chaos-too-slow")
+def too_slow(start: int) -> Canvas:
+    """A step that is killed for its time limit, between others."""
+    return mix.s(start, 1) | oversleep.s() | mix.s(2)
 
 
 @workflow("chaos-failing")

@@ -156,8 +156,6 @@ class Run:
 
 def _settings(folder: Path, broker_url: str, database_url: str | None) -> Settings:
     others: dict[str, Any] = {"database_url": database_url} if database_url else {}
-    if "lease" in Settings.model_fields:
-        others |= {"lease": LEASE, "republish_after": REPUBLISH_AFTER}
     return Settings(
         data_dir=folder,
         broker_url=broker_url,
@@ -165,6 +163,8 @@ def _settings(folder: Path, broker_url: str, database_url: str | None) -> Settin
         workflows=("chaos.flows",),
         operations_token=TOKEN,
         log_level="WARNING",
+        lease=LEASE,
+        republish_after=REPUBLISH_AFTER,
         **others,
     )
 

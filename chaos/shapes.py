@@ -77,6 +77,10 @@ def _gives_up(_given: dict[str, Any], _id: int) -> Fails:
     return Fails("ArithmeticError")
 
 
+def _too_slow(_given: dict[str, Any], _id: int) -> Fails:
+    return Fails("TimeLimitPassed")
+
+
 def _naps(rng: Random) -> dict[str, Any]:
     return {"start": rng.randrange(1000), "naps": [round(rng.uniform(0.05, 0.15), 3) for _ in range(5)]}
 
@@ -111,5 +115,6 @@ SHAPES: Final = {
     ),
     "failing": Shape("chaos-failing", 5, lambda rng: {"start": rng.randrange(1000)}, _gives_up),
     "failing beside": Shape("chaos-failing-beside", 2, _slow, _gives_up),
+    "too slow": Shape("chaos-too-slow", 1, lambda rng: {"start": rng.randrange(1000)}, _too_slow),
     "add-numbers": Shape("add-numbers", 6, lambda rng: {"start": rng.randrange(1000), "delay": 0.01}, _add_numbers),
 }
