@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Seconds after which the workers under chaos are taken for lost when they are silent.
 LEASE = 3
 #: Seconds after which a step that nobody has claimed is published again.
-REPUBLISH_AFTER = 5
+REPUBLISH_AFTER = 10
 #: Seconds from the last fault to the end of the last operation, at the most.
 SETTLING = 60.0
 

@@ -114,7 +114,16 @@ class Recovery:
             return self._was_rebooted(held)
         if held.pid is not None and held.start_time is not None and is_gone(held.pid, held.start_time):
             return _killed(held)  # its worker is dead: a process of its pool that still runs has nobody any more
-        return _is_process_gone(held)
+        return _is_process_gone(held) and self._may_say_why(held)
+
+    def _may_say_why(self, held: HeldClaim) -> bool:
+        """Whether it is for this worker to say why a process is gone whose worker lives.
+
+        That worker is asked first, for a lease: it may have killed the process itself, for its time limit.
+        """
+        if held.worker_id == self._engine.incarnation.worker_id:
+            return True
+        return self._leases.has_stood_still(("gone", held.process, held.process_start), held.claim)
 
     def _is_proven_gone(self, held: HeldClaim) -> bool:
         """Whether the holder runs no more, killed if need be; its own process cannot be, and ends by itself."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.domain.states import Completion, StepState
+from app.execution.recovery import Recovery
 from tests.execution.service import wait_for
 from tests.recovery.flows import lines_of
 from tests.recovery.mortal import is_gone
@@ -97,6 +98,23 @@ def test_a_process_of_the_pool_that_is_stopped_alone_loses_its_step_too(service:
     assert is_gone(child)
     Path(gate).touch()
     assert service.ended(operation).result == "3"
+
+
+def test_why_a_process_is_gone_is_said_by_its_own_worker_which_may_have_killed_it(
+    service: Service, employ: Employ
+) -> None:
+    employ()
+    other, ledger = Recovery(service.engine), service.path()
+    operation = service.start("overlong", ledger=ledger)
+
+    def has_ended_under_its_eyes() -> bool:
+        other.look()
+        return service.completion(operation) is Completion.FAILED
+
+    wait_for(has_ended_under_its_eyes)
+
+    assert service.error(operation)["type"] == "TimeLimitPassed"
+    assert len(lines_of(ledger)) == 1
 
 
 def elsewhere(service: Service, worker: Mortal) -> None:
