@@ -1,19 +1,31 @@
-"""Fixtures shared by every test: a real broker for the session."""
+"""Fixtures shared by every test: a real broker for the session, and migrated databases of both kinds."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 
+from app.store.database import Database
+from app.store.migrations import upgrade_database
 from app.supervisor.embedded_broker import free_port, prepare_broker
+from tests.postgresql import PostgreSQL, running_postgresql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    #: Makes a migrated database, empty of rows; on SQLite in the given folder. Returns its URL.
+    NewDatabase = Callable[[Path], str]
 
 __all__ = ["broker_url", "free_port"]
+
+_MIGRATED = "migrated"
+_numbers = count(1)
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +38,44 @@ def broker_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             time.sleep(0.01)
         yield broker.url
         server.terminate()
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file at the newest migration, empty of rows; nobody has it open, so it may be copied."""
+    file = tmp_path_factory.mktemp("migrated") / "operations.db"
+    upgrade_database(Database(f"sqlite:///{file}"))
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A real PostgreSQL server that lives as long as the session, with a migrated database to copy."""
+    with running_postgresql() as server:
+        upgrade_database(Database(server.create(_MIGRATED)))
+        yield server
+
+
+@pytest.fixture
+def database_kind() -> str:
+    """The kind of database that a test runs on; see `tests.databases`."""
+    return "sqlite"
+
+
+@pytest.fixture
+def new_database(database_kind: str, request: pytest.FixtureRequest) -> Iterator[NewDatabase]:
+    """Makes databases of the test's own, of the kind that it runs on."""
+    if database_kind == "sqlite":
+        file: Path = request.getfixturevalue("migrated_file")
+        yield lambda folder: f"sqlite:///{shutil.copy(file, folder)}"
+        return
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    made: list[str] = []
+
+    def make(_folder: Path) -> str:
+        made.append(f"test_{next(_numbers)}")
+        return server.create(made[-1], _MIGRATED)
+
+    yield make
+    for name in made:
+        server.drop(name)

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
+from app.store.postgresql import begin_glancing, begin_reading, begin_writing, is_gone, postgresql_engine
 from app.store.write_lock import NoQueue, WriteLock
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ DriverError: type[Exception] = sqlite.Error
 _BUSY_TIMEOUT: Final = 5000
 #: Seconds that a fork waits for a transaction of another thread to end.
 _FORK_WAITS: Final = 5.0
-#: PostgreSQL's bounds on waiting for a lock and on a transaction that its client forgot.
-_POSTGRESQL_OPTIONS: Final = "-c lock_timeout=5s -c idle_in_transaction_session_timeout=4s"
 
 
 @dataclass(eq=False)
@@ -68,19 +67,20 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Run a transaction that only reads, and sees one moment of the database throughout."""
-        with self._in_use(self._own()) as connection, connection.begin():
-            if self.is_sqlite:
-                _raw(connection).execute("BEGIN")
-            yield connection
+        with self._in_use(self._own()) as connection:
+            if not self.is_sqlite:
+                begin_reading(_raw(connection))
+            with connection.begin():
+                if self.is_sqlite:
+                    _raw(connection).execute("BEGIN")
+                yield connection
 
     @contextmanager
     def glance(self) -> Iterator[Connection]:
         """Run a single statement that only reads: cheaper than `read`, without a moment that several could share."""
         with self._in_use(self._own()) as connection:
             if not self.is_sqlite:
-                with connection.begin():
-                    yield connection
-                return
+                begin_glancing(_raw(connection))
             try:
                 yield connection
             finally:
@@ -99,10 +99,13 @@ class Database:
             with self._in_use(own):
                 pass  # opened before the queue: a new file turns its write-ahead log on in a queue of its own
         always = survives_power_cut
-        with own.queue, self._in_use(own) as connection, self._synced(connection, always=always), connection.begin():
-            if self.is_sqlite:
-                _raw(connection).execute("BEGIN IMMEDIATE")
-            yield connection
+        with own.queue, self._in_use(own) as connection, self._synced(connection, always=always):
+            if not self.is_sqlite:
+                begin_writing(_raw(connection))
+            with connection.begin():
+                if self.is_sqlite:
+                    _raw(connection).execute("BEGIN IMMEDIATE")
+                yield connection
 
     @contextmanager
     def _synced(self, connection: Connection, *, always: bool) -> Iterator[None]:
@@ -119,7 +122,7 @@ class Database:
     def engine(self) -> Engine:
         """This process's engine; migrations run on it, everything else asks for a transaction."""
         if self._engine is None:
-            self._engine = self._sqlite_engine() if self.is_sqlite else self._postgresql_engine()
+            self._engine = self._sqlite_engine() if self.is_sqlite else postgresql_engine(self.url)
         return self._engine
 
     def close(self) -> None:
@@ -144,8 +147,9 @@ class Database:
     def _in_use(self, own: _Own) -> Iterator[Connection]:
         with own.busy:
             connection = own.connection
-            if connection is not None and not self.is_sqlite and _raw(connection).closed:
-                connection.close()  # the server ended it; prepared statements go past SQLAlchemy, which had noticed
+            if connection is not None and not self.is_sqlite and is_gone(_raw(connection)):
+                connection.invalidate()  # the server was restarted, or ended it
+                connection.close()
                 connection = None
             if connection is None:
                 connection = own.connection = self.engine().connect()
@@ -209,9 +213,6 @@ class Database:
         with queue:
             connection.execute("PRAGMA journal_mode = WAL")
         queue.close()
-
-    def _postgresql_engine(self) -> Engine:
-        return create_engine(self.url, poolclass=NullPool, connect_args={"options": _POSTGRESQL_OPTIONS})
 
 
 def _raw(connection: Connection) -> Any:

@@ -120,6 +120,7 @@ def _check_references(tx: Connection) -> None:
 def _wait_for_others(tx: Connection) -> None:
     """Queue at PostgreSQL until no other process upgrades, however long that takes; SQLite's writers queue anyway."""
     if tx.dialect.name == "postgresql":
+        tx.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))  # a migration may be in no hurry
         tx.execute(text("SET LOCAL lock_timeout = 0"))
         tx.execute(text("SELECT pg_advisory_xact_lock(hashtext('migrations'))"))
         tx.execute(text("SET LOCAL lock_timeout = DEFAULT"))

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cli.terminal import Terminal
 from tests.execution.pausing import in_database
-from tests.store.conftest import migrated_file
 from tests.web.serving import Served, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["migrated_file"]
+    from tests.conftest import NewDatabase
 
 
 @pytest.fixture
-def served(migrated_file: Path, broker_url: str, tmp_path: Path) -> Iterator[Served]:
+def served(new_database: NewDatabase, broker_url: str, tmp_path: Path) -> Iterator[Served]:
     """The service, with an admin, ada, and two users, bob and eve; a test delivers messages itself."""
-    shutil.copy(migrated_file, tmp_path)
-    with serving(tmp_path, in_database(broker_url, 12), slice_steps=1) as served:
+    with serving(tmp_path, in_database(broker_url, 12), database_url=new_database(tmp_path), slice_steps=1) as served:
         yield served
 
 

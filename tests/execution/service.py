@@ -160,10 +160,10 @@ class Service:
             return list_workers(tx)
 
     def change(self, statement: str, *parameters: Any) -> None:
-        """Change the table behind the engine's back."""
+        """Change the table behind the engine's back; parameters stand as `?`."""
         with self.engine.database.write() as tx:
             driver: Any = tx.connection.driver_connection
-            driver.execute(statement, parameters)
+            driver.execute(statement if self.engine.database.is_sqlite else statement.replace("?", "%s"), parameters)
 
     @contextmanager
     def at_work(self) -> Iterator[Service]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.conftest import NewDatabase
+
     ByHand = Callable[..., Service]
 
 
@@ -63,8 +65,8 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 
 @pytest.fixture
-def service(broker: Broker, tmp_path: Path) -> Iterator[Service]:
-    service = make_service(tmp_path / "service", broker.program.url)
+def service(broker: Broker, new_database: NewDatabase, tmp_path: Path) -> Iterator[Service]:
+    service = make_service(tmp_path, broker.program.url, database_url=new_database(tmp_path))
     with service.at_work():
         yield service
     service.close()

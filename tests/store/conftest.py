@@ -1,31 +1,30 @@
-"""Fixtures of the store: an SQLite file migrated once per session, and a copy of it for each test."""
+"""Fixtures of the store: a migrated database for each test, once of each kind."""
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from app.store.database import Database
-from app.store.migrations import upgrade_database
+from tests.databases import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.conftest import NewDatabase
 
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite file at the newest migration, empty of rows; nobody has it open, so it may be copied."""
-    file = tmp_path_factory.mktemp("migrated") / "operations.db"
-    upgrade_database(Database(f"sqlite:///{file}"))
-    return file
+
+@pytest.fixture(params=KINDS)
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Both kinds of database, one after the other."""
+    return str(request.param)
 
 
 @pytest.fixture
-def database(migrated_file: Path, tmp_path: Path) -> Iterator[Database]:
+def database(new_database: NewDatabase, tmp_path: Path) -> Iterator[Database]:
     """A migrated database of the test's own."""
-    copy = Database(f"sqlite:///{shutil.copy(migrated_file, tmp_path)}")
-    yield copy
-    copy.close()
+    database = Database(new_database(tmp_path))
+    yield database
+    database.close()

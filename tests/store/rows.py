@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 NOW = 1_800_000_000.0
+_ADA = text("""INSERT INTO "user" (id, name, role, created_at) VALUES (1, 'ada', 'admin', 0) ON CONFLICT DO NOTHING""")
 
 
 def add_operation(tx: Connection, completion: Completion = Completion.SCHEDULED, **columns: Any) -> int:
     """An operation of the user 1, who is added where there is none."""
-    tx.execute(text("INSERT OR IGNORE INTO user (id, name, role, created_at) VALUES (1, 'ada', 'admin', 0)"))
+    tx.execute(_ADA)
     row = {
         "requester_id": 1,
         "completion": completion,

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import shutil
 import stat
 from typing import TYPE_CHECKING
 
@@ -14,18 +13,20 @@ from app.errors import TokenInvalid
 from app.store.database import Database
 from app.store.setup import first_user
 from app.store.users import User, add_user, list_users, revoke_token, user_of_token
+from tests.databases import on_sqlite_alone
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
     from pathlib import Path
 
+    from tests.conftest import NewDatabase
+
 GIVEN = "given-by-operator-0123456789"
 
 
 @pytest.fixture
-def settings(migrated_file: Path, tmp_path: Path) -> Settings:
-    shutil.copy(migrated_file, tmp_path / "operations.db")
-    return Settings(data_dir=tmp_path)
+def settings(new_database: NewDatabase, tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path, database_url=new_database(tmp_path))
 
 
 def test_a_new_database_gets_an_admin_whose_token_is_in_the_file(settings: Settings) -> None:
@@ -120,6 +121,7 @@ def test_no_user_is_added_when_the_token_cannot_be_kept(settings: Settings) -> N
     assert [path.name for path in settings.data_dir.iterdir() if "token" in path.name] == ["token"]
 
 
+@on_sqlite_alone
 def test_the_token_is_nowhere_in_the_database(settings: Settings) -> None:
     file = first_user(settings)
     assert file is not None

@@ -18,6 +18,7 @@ from app.store.users import (
     user_named,
     user_of_token,
 )
+from tests.databases import on_sqlite_alone
 
 if TYPE_CHECKING:
     from app.store.database import Database
@@ -125,6 +126,7 @@ def test_revoking_leaves_other_tokens_valid(database: Database, ada: User) -> No
         assert user_of_token(tx, "ada's other") == ada
 
 
+@on_sqlite_alone
 def test_a_token_is_looked_up_by_index_alone(database: Database, ada: User) -> None:
     seen: list[str] = []
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.execution.pausing import in_database
-from tests.store.conftest import migrated_file
 from tests.web.calling import Caller
 from tests.web.serving import Served, serving, token_of
 
@@ -20,15 +18,13 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from app.store.database import Database
-
-__all__ = ["migrated_file"]
+    from tests.conftest import NewDatabase
 
 
 @pytest.fixture
-def served(migrated_file: Path, broker_url: str, tmp_path: Path) -> Iterator[Served]:
+def served(new_database: NewDatabase, broker_url: str, tmp_path: Path) -> Iterator[Served]:
     """The service without a worker: a test delivers messages itself where it wants any delivered."""
-    shutil.copy(migrated_file, tmp_path)
-    with serving(tmp_path, in_database(broker_url, 3), slice_steps=1) as served:
+    with serving(tmp_path, in_database(broker_url, 3), database_url=new_database(tmp_path), slice_steps=1) as served:
         yield served
 
 
