@@ -31,6 +31,8 @@ from app.workflows.registry import load_workflows
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sqlalchemy import Connection
+
     from app.execution.engine import Engine
     from app.store.operations import Operation
     from app.store.step_queries import StepRow
@@ -162,8 +164,17 @@ class Service:
     def change(self, statement: str, *parameters: Any) -> None:
         """Change the table behind the engine's back; parameters stand as `?`."""
         with self.engine.database.write() as tx:
-            driver: Any = tx.connection.driver_connection
-            driver.execute(statement if self.engine.database.is_sqlite else statement.replace("?", "%s"), parameters)
+            self._execute(tx, statement, parameters)
+
+    def read(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """All rows that a statement finds; parameters stand as `?`."""
+        with self.engine.database.read() as tx:
+            rows: list[tuple[Any, ...]] = self._execute(tx, statement, parameters).fetchall()
+        return rows
+
+    def _execute(self, tx: Connection, statement: str, parameters: tuple[Any, ...]) -> Any:
+        driver: Any = tx.connection.driver_connection
+        return driver.execute(statement if self.engine.database.is_sqlite else statement.replace("?", "%s"), parameters)
 
     @contextmanager
     def at_work(self) -> Iterator[Service]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: The tables of which rows belong to one operation.
 _OWNED = ("steps", "edges", "events", "lost_claims", "step_logs")
 _ALL_OF = "SELECT * FROM"
-_WITNESS = """
+_WITNESS_ON_SQLITE = """
 CREATE TABLE witnessed (operation_id INTEGER, number INTEGER, old TEXT, new TEXT)
 ;
 CREATE TRIGGER witness_operations AFTER UPDATE OF completion ON operations WHEN old.completion <> new.completion
@@ -26,11 +26,27 @@ BEGIN INSERT INTO witnessed VALUES (new.id, NULL, old.completion, new.completion
 CREATE TRIGGER witness_steps AFTER UPDATE OF state ON steps WHEN old.state <> new.state
 BEGIN INSERT INTO witnessed VALUES (new.operation_id, new.number, old.state, new.state); END
 """
+_WITNESS_ON_POSTGRESQL = """
+CREATE TABLE witnessed (operation_id INTEGER, number INTEGER, old TEXT, new TEXT)
+;
+CREATE FUNCTION witness_operation() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO witnessed VALUES (new.id, NULL, old.completion, new.completion); RETURN NULL; END $$
+;
+CREATE FUNCTION witness_step() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO witnessed VALUES (new.operation_id, new.number, old.state, new.state); RETURN NULL; END $$
+;
+CREATE TRIGGER witness_operations AFTER UPDATE OF completion ON operations
+FOR EACH ROW WHEN (old.completion <> new.completion) EXECUTE FUNCTION witness_operation()
+;
+CREATE TRIGGER witness_steps AFTER UPDATE OF state ON steps
+FOR EACH ROW WHEN (old.state <> new.state) EXECUTE FUNCTION witness_step()
+"""
 
 
 def place_witness(service: Service) -> None:
     """From now on every move is written down, in the transaction that makes it."""
-    for statement in _WITNESS.split("\n;\n"):
+    witness = _WITNESS_ON_SQLITE if service.engine.database.is_sqlite else _WITNESS_ON_POSTGRESQL
+    for statement in witness.split("\n;\n"):
         service.change(statement)
 
 
@@ -51,8 +67,8 @@ def times_recorded(service: Service, operation: int) -> dict[int, int]:
 
 def rows_of(service: Service, operation: int) -> Rows:
     """Every row that belongs to an operation, whole."""
-    rows = {table: _read(service, f"{_ALL_OF} {table} WHERE operation_id = ?", operation) for table in _OWNED}
-    return rows | {"operations": _read(service, "SELECT * FROM operations WHERE id = ?", operation)}
+    rows = {table: service.read(f"{_ALL_OF} {table} WHERE operation_id = ?", operation) for table in _OWNED}
+    return rows | {"operations": service.read("SELECT * FROM operations WHERE id = ?", operation)}
 
 
 def _is_legal(is_operation: bool, old: str, new: str) -> bool:
@@ -62,11 +78,4 @@ def _is_legal(is_operation: bool, old: str, new: str) -> bool:
 
 
 def _witnessed(service: Service, operation: int) -> list[tuple[Any, ...]]:
-    return _read(service, "SELECT number, old, new FROM witnessed WHERE operation_id = ?", operation)
-
-
-def _read(service: Service, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-    with service.engine.database.read() as tx:
-        driver: Any = tx.connection.driver_connection
-        rows: list[tuple[Any, ...]] = driver.execute(statement, parameters).fetchall()
-    return rows
+    return service.read("SELECT number, old, new FROM witnessed WHERE operation_id = ?", operation)
