@@ -26,10 +26,19 @@ OF_AN_OUTAGE: Final[tuple[type[Exception], ...]] = (DBAPIError, DriverError, psy
 #: What SQLite says then; its other errors under the same class, such as a missing column, are faults of ours.
 _SQLITE_SAYS: Final = ("locked", "busy", "unable to open", "disk I/O", "disk is full", "readonly", "not a database")
 
+#: What PostgreSQL raises then, also to one who had stopped inside a transaction, and while it is still a standby.
+_POSTGRESQL_RAISES: Final[tuple[type[Exception], ...]] = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.TransactionTimeout,
+    psycopg.errors.ReadOnlySqlTransaction,
+)
+
 
 def is_outage(error: BaseException) -> bool:
     """Whether the database is locked for longer than one waits, full or gone: the same request may succeed later."""
     driver = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(driver, DriverError):
         return any(words in str(driver) for words in _SQLITE_SAYS)
-    return isinstance(driver, (psycopg.OperationalError, psycopg.InterfaceError))
+    return isinstance(driver, _POSTGRESQL_RAISES)

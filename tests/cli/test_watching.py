@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.terminal import Terminal, undrawn
+from tests.databases import on_postgresql_alone
 from tests.execution.pausing import in_database
-from tests.web.serving import serving
+from tests.web.serving import Served, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,14 @@ def test_an_operation_is_started_and_followed_to_its_end(working: Terminal) -> N
     assert any("of 5 steps" in move for move in moves)
     assert re.fullmatch(r"Operation \d+ is COMPLETED; 5 of 5 steps, 100 %\.", last)
     assert '"total": 16' in working.says("operations", "show", first.split()[1], "--result")
+
+
+@on_postgresql_alone
+def test_an_operation_is_followed_on_postgresql_as_well(served: Served) -> None:
+    with served.working():
+        said = Terminal(served).says("operations", "start", "add-numbers", "start=7", "--watch")
+
+    assert re.fullmatch(r"Operation \d+ is COMPLETED; 5 of 5 steps, 100 %\.", said.splitlines()[-1])
 
 
 def test_watching_ends_when_the_operation_is_paused(working: Terminal, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from app.store.step_queries import StepRow
     from app.store.workers import Worker
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 QUEUE = "operations"
 ROOT = Path(__file__).parents[2]
 FLOWS = tuple(

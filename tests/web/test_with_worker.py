@@ -7,18 +7,22 @@ import json
 import shutil
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from app.supervisor.embedded_broker import free_port
+from tests.databases import on_postgresql_alone
 from tests.execution.pausing import in_database
 from tests.web.serving import serving, token_of, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.conftest import NewDatabase
 
 
 @dataclass
@@ -73,11 +77,16 @@ class Server:
 def server(migrated_file: Path, broker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The web server and one worker process."""
     folder = tmp_path_factory.mktemp("served")
-    shutil.copy(migrated_file, folder)
+    with served_over_http(folder, f"sqlite:///{shutil.copy(migrated_file, folder)}", broker_url) as server:
+        yield server
+
+
+@contextmanager
+def served_over_http(folder: Path, database_url: str, broker_url: str) -> Iterator[Server]:
     port = free_port()
     gunicorn = ["gunicorn", "wsgi:app", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread", "--threads", "64"]
     with (
-        serving(folder, in_database(broker_url, 4)) as served,
+        serving(folder, in_database(broker_url, 4), database_url=database_url) as served,
         served.working(),
         served.running(*gunicorn, "--no-control-socket"),
     ):
@@ -184,3 +193,17 @@ def test_a_connection_is_kept_for_the_next_request(server: Server) -> None:
             while not answer.endswith(b"}"):
                 answer += connection.recv(65536)
             assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+@on_postgresql_alone
+def test_all_of_it_works_on_postgresql(new_database: NewDatabase, broker_url: str, tmp_path: Path) -> None:
+    with served_over_http(tmp_path, new_database(tmp_path), broker_url) as server:
+        place, gate = server.start_at_gate("pausing")
+        server.post(f"{place}/pause")
+        gate.touch()
+        paused = server.wait_until(place, "PAUSED", "COMPLETED", "FAILED")
+        server.post(f"{place}/resume")
+        ended = server.wait_until(place, "COMPLETED", "FAILED")
+
+    assert (paused["completion"], paused["progress"]["done"]) == ("PAUSED", 1)
+    assert (ended["completion"], ended["result"]) == ("COMPLETED", 1)

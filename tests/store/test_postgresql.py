@@ -1,0 +1,147 @@
+"""What PostgreSQL can do to its clients that a file cannot: end, come back, and wait for one that has stopped."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from app.domain.states import Completion
+from app.store.database import Database
+from app.store.errors import OF_AN_OUTAGE, is_outage
+from app.store.operations import find_operation, lock_operation
+from tests.databases import on_postgresql_alone
+from tests.postgresql import running_postgresql
+from tests.store.rows import add_operation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from multiprocessing.synchronize import Event
+
+    from tests.postgresql import PostgreSQL
+
+
+@pytest.fixture(scope="module")
+def mortal_server() -> Iterator[PostgreSQL]:
+    """A server that a test may stop."""
+    with running_postgresql() as server:
+        yield server
+
+
+@pytest.fixture
+def counter(mortal_server: PostgreSQL) -> Iterator[Database]:
+    """A database with a counter at 0, to which this thread is connected."""
+    database = Database(mortal_server.create("counter"))
+    with database.write() as tx:
+        tx.execute(text("CREATE TABLE counter AS SELECT 0 AS value"))
+    yield database
+    database.close()
+    mortal_server.drop("counter")
+
+
+def count_up(database: Database) -> None:
+    with database.write() as tx:
+        tx.execute(text("UPDATE counter SET value = value + 1"))
+
+
+def value_of(database: Database) -> int:
+    with database.glance() as tx:
+        value: int = tx.execute(text("SELECT value FROM counter")).scalar_one()
+        return value
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["in good order", "as in a crash"])
+def test_the_first_transaction_after_a_restart_of_the_server_goes_well(
+    counter: Database, mortal_server: PostgreSQL, how: signal.Signals
+) -> None:
+    mortal_server.stop(how)
+    mortal_server.start()
+    count_up(counter)
+
+    mortal_server.stop(how)
+    mortal_server.start()
+    assert value_of(counter) == 1
+
+    mortal_server.stop(how)
+    mortal_server.start()
+    with counter.read() as tx:
+        assert tx.execute(text("SELECT value FROM counter")).scalar_one() == 1
+
+
+def test_a_transaction_that_the_servers_end_cuts_short_is_an_outage_and_changes_nothing(
+    counter: Database, mortal_server: PostgreSQL
+) -> None:
+    with pytest.raises(OF_AN_OUTAGE) as raised:
+        stop_in_the_middle(counter, mortal_server)
+    with pytest.raises(OF_AN_OUTAGE) as refused:
+        count_up(counter)
+    mortal_server.start()
+
+    assert is_outage(raised.value)
+    assert is_outage(refused.value)
+    assert value_of(counter) == 0
+    count_up(counter)
+    assert value_of(counter) == 1
+
+
+def stop_in_the_middle(database: Database, server: PostgreSQL) -> None:
+    with database.write() as tx:
+        tx.execute(text("UPDATE counter SET value = 7"))
+        server.stop()
+        tx.execute(text("UPDATE counter SET value = 8"))
+
+
+def test_a_url_may_have_options_and_patience_of_its_own(counter: Database) -> None:
+    database = Database(f"{counter.url}&options=-c%20application_name=reports&connect_timeout=2")
+
+    with database.glance() as tx:
+        shown = [
+            tx.execute(text(f"SHOW {name}")).scalar()
+            for name in ("application_name", "lock_timeout", "idle_in_transaction_session_timeout")
+        ]
+
+    database.close()
+    assert shown == ["reports", "5s", "4s"]
+
+
+@on_postgresql_alone
+def test_a_process_that_stops_inside_a_transaction_keeps_nobody_from_the_row_for_five_seconds(
+    database: Database,
+) -> None:
+    with database.write() as tx:
+        operation = add_operation(tx)
+    spawn = multiprocessing.get_context("spawn")
+    holds = spawn.Event()
+    stopped = spawn.Process(target=hold_and_stop, args=(database.url.render_as_string(False), operation, holds))
+    stopped.start()
+    assert holds.wait(60)
+
+    with database.write() as tx:  # raises after five seconds without the row
+        locked = lock_operation(tx, operation)
+
+    assert locked is not None
+    assert locked.completion is Completion.SCHEDULED
+    os.kill(stopped.pid or 0, signal.SIGCONT)
+    stopped.join(60)
+    assert stopped.exitcode == 0, "the transaction that had lost its row was to end as an outage"
+    with database.read() as tx:
+        assert find_operation(tx, operation) == locked
+
+
+def hold_and_stop(url: str, operation: int, holds: Event) -> None:
+    """Take the operation's row and change it, stop until somebody lets this process go on, and try to commit."""
+    database = Database(url)
+    try:
+        with database.write() as tx:
+            lock_operation(tx, operation)
+            tx.execute(text("UPDATE operations SET reason = 'never committed'"))
+            holds.set()
+            os.kill(os.getpid(), signal.SIGSTOP)
+            lock_operation(tx, operation)
+    except Exception as fault:
+        raise SystemExit(not is_outage(fault)) from fault
+    raise SystemExit(1)
