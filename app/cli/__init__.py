@@ -1,10 +1,10 @@
-"""The commands for the terminal: `flask operations`, `flask users`, `flask db`, `flask backup` and `flask restore`."""
+"""The commands for the terminal: `flask operations`, `users`, `workers`, `db`, `backup` and `restore`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.cli import backup, database, pruning, reading, steering, users
+from app.cli import backup, database, pruning, reading, steering, users, workers
 from app.cli.refusals import CommandGroup, told_plainly
 
 if TYPE_CHECKING:
@@ -33,5 +33,5 @@ for command in (
 
 def register_commands(flask: Flask) -> None:
     """Put the commands behind the `flask` of this application."""
-    for command in (operations, users.users, database.database, backup.backup, backup.restore):
+    for command in (operations, users.users, workers.workers, database.database, backup.backup, backup.restore):
         flask.cli.add_command(command)

@@ -15,6 +15,7 @@ from app.store.database import Database
 from tests.execution.flows import lines_of
 from tests.execution.pausing import in_database
 from tests.execution.service import Service, make_service
+from tests.web.serving import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +53,7 @@ def test_what_ran_when_the_backup_was_made_runs_again_elsewhere(
         with there.at_work(), there.working():
             Path(gate).touch()
             for one in paused:
-                there.wait_until(one, Completion.PAUSED)
+                wait_for(lambda one=one: there.completion(one) is Completion.PAUSED)  # type: ignore[misc]
                 there.resume(one)
             results = [there.ended(one).result for one in range(1, 24)]
 
@@ -64,10 +65,10 @@ def in_the_middle_of_everything(service: Service, gate: str) -> tuple[int, int]:
     """One operation is PAUSED, one waits to be, one runs, 20 begin or have ended; the first two of them."""
     paused = service.start("adding", numbers=[1, *([1] * 30)])
     service.pause(paused)
-    service.wait_until(paused, Completion.PAUSED)
+    wait_for(lambda: service.completion(paused) is Completion.PAUSED)
     pausing, running = (service.start("gates", gates=[gate, gate]) for _ in range(2))
     for one in (pausing, running):
-        service.wait_for_step(one, "wait_at-1", StepState.RUNNING)
+        wait_for(lambda one=one: service.states(one)["wait_at-1"] is StepState.RUNNING)  # type: ignore[misc]
     service.pause(pausing)
     for number in range(20):
         service.start("adding", numbers=[number, 10, 100])
