@@ -14,7 +14,7 @@ from app.execution.celery_app import make_celery
 from app.execution.plain_message import RUN_SLICE
 from app.store.migrations import upgrade
 from app.store.setup import first_user
-from chaos.evidence import Move, Operation, Recording
+from chaos.evidence import Move, Operation, Recording, Taken
 
 if TYPE_CHECKING:
     from random import Random
@@ -50,6 +50,7 @@ WHEN (NEW.state IN ('Success', 'Failed')) EXECUTE FUNCTION chaos_record()
 )
 _OPERATIONS: Final = text("SELECT id, idempotency_key, completion, result, error FROM operations ORDER BY id")
 _MOVES: Final = text("SELECT operation_id, at, new FROM events WHERE step IS NULL ORDER BY id")
+_TAKEN: Final = text("SELECT operation_id, step, at FROM events WHERE old = 'Running' AND new = 'Queued' ORDER BY id")
 _RECORDINGS: Final = text(
     "SELECT r.operation_id, s.slug, r.at, r.state FROM chaos_recordings AS r "
     "JOIN steps AS s ON s.operation_id = r.operation_id AND s.number = r.number ORDER BY r.at"
@@ -102,6 +103,10 @@ class Audit:
     def moves(self) -> list[Move]:
         """All moves of operations, in the order in which they happened."""
         return [Move(*row) for row in self._rows(_MOVES)]
+
+    def taken(self) -> list[Taken]:
+        """All steps that were taken from their workers, in the order in which that happened."""
+        return [Taken(*row) for row in self._rows(_TAKEN)]
 
     def recordings(self) -> list[Recording]:
         """All endings of steps that were ever written."""

@@ -51,6 +51,20 @@ class Move:
 
 
 @dataclass(frozen=True)
+class Taken:
+    """A step that was taken from its worker and queued again, as its history tells it."""
+
+    operation_id: int
+    step: str
+    at: float
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """Which step it is."""
+        return self.operation_id, self.step
+
+
+@dataclass(frozen=True)
 class Recording:
     """An ending of a step that was written to its row, as a trigger of the database noted it."""
 
@@ -68,6 +82,7 @@ class Evidence:
     operations: Sequence[Operation]
     moves: Sequence[Move] = ()
     recordings: Sequence[Recording] = ()
+    taken: Sequence[Taken] = ()
     executions: Sequence[Execution] = ()
     hits: Sequence[Hit] = ()
     last_seen: Mapping[Process, float] = field(default_factory=dict)

@@ -53,17 +53,26 @@ def unexplained(evidence: Evidence) -> list[str]:
     return repeats(evidence).unexplained
 
 
-def recoveries(evidence: Evidence) -> list[float]:
-    """For each step that a fault took from its worker: the seconds from that fault to the step's recorded end.
+@dataclass(frozen=True)
+class Recovery:
+    """A step that a fault took from its worker: the seconds from that fault until it was queued again, and recorded."""
 
-    Steps that people paused or cancelled meanwhile are not among them.
-    """
+    queued_after: float
+    recorded_after: float
+
+
+def recoveries(evidence: Evidence) -> list[Recovery]:
+    """All that were taken and recovered, but for those that people paused or cancelled meanwhile."""
     recorded = {(one.operation_id, one.step): one.at for one in evidence.recordings}
     return [
-        recorded[key] - hit.at
+        Recovery(_queued(evidence, key, hit.at) - hit.at, recorded[key] - hit.at)
         for key, hit in _held(evidence).items()
         if key in recorded and not _waited_for_people(evidence, key[0], hit.at, recorded[key])
     ]
+
+
+def _queued(evidence: Evidence, key: tuple[int, str], since: float) -> float:
+    return min((one.at for one in evidence.taken if one.key == key and one.at >= since), default=since)
 
 
 def _turns(evidence: Evidence) -> dict[tuple[int, str, int], list[Execution]]:
@@ -81,8 +90,10 @@ def _kind(found: Repeats, evidence: Evidence, before: Execution, after: Executio
     ]
     if not hits:
         return found.unexplained
-    held = before.ended is None or any(hit.at <= before.ended for hit in hits)
-    return found.lost_workers if held else found.lost_settles
+    ended = before.ended
+    was_held = ended is None or any(before.begun <= hit.at <= ended for hit in hits)
+    had_ended = ended is not None and any(hit.at > ended for hit in hits)
+    return found.lost_settles if had_ended and not was_held else found.lost_workers
 
 
 def _held(evidence: Evidence) -> dict[tuple[int, str], Hit]:
@@ -98,7 +109,7 @@ def _held(evidence: Evidence) -> dict[tuple[int, str], Hit]:
 def _hits_on(evidence: Evidence, before: Execution, after: Execution) -> Iterator[Hit]:
     for hit in evidence.hits:
         is_its = before.process in hit.processes and before.process != after.process
-        if is_its and before.begun <= hit.at <= min(after.begun, before.ended or after.begun):
+        if is_its and before.begun <= hit.at <= after.begun:
             yield hit
 
 

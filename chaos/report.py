@@ -10,7 +10,7 @@ from chaos.judge import MUST_BE_NONE
 from chaos.repeats import recoveries, repeats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from chaos.run import Course
 
@@ -39,7 +39,8 @@ def figures(course: Course) -> Iterator[str]:
     yield _line("extra, repeats of shared settles", str(len(again.lost_settles)))
     yield _line("given up: worker lost too often", str(sum(one.error_type == GIVEN_UP for one in evidence.operations)))
     yield _line("steps taken from a worker and recovered", str(len(taken)))
-    yield _line("slowest recovery", f"{max(taken):.1f} s" if taken else "none was needed")
+    yield _line("slowest until queued again", _slowest(one.queued_after for one in taken))
+    yield _line("slowest recovery, until its end was recorded", _slowest(one.recorded_after for one in taken))
     yield _line("all came to an end after the last fault in", f"{course.settled_after:.1f} s")
     yield _line("faults", f"{len(evidence.hits)} ({_counts(broken)})")
     yield _line("faults that found nothing to break", str(len(course.missed)))
@@ -53,6 +54,10 @@ def verdict_lines(cases: dict[str, list[str]]) -> Iterator[str]:
     for name, found in cases.items():
         yield _line(name, str(len(found)) + ("" if not found else "   FAILED"))
         yield from (f"    {case}" for case in found[:_TOLD])
+
+
+def _slowest(seconds: Iterable[float]) -> str:
+    return f"{max(seconds, default=0.0):.1f} s after the fault"
 
 
 def _counts(counted: Counter[str] | dict[str, int]) -> str:

@@ -126,6 +126,7 @@ class Run:
             ],
             operations=self._audit.operations(),
             moves=self._audit.moves(),
+            taken=self._audit.taken(),
             recordings=self._audit.recordings(),
             executions=ledger.read(self._folder / "ledger"),
             hits=self._faults.hits,

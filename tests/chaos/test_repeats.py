@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chaos.evidence import Evidence, Recording
-from chaos.repeats import recoveries, repeats
+from chaos.evidence import Evidence, Recording, Taken
+from chaos.repeats import Recovery, recoveries, repeats
 from tests.chaos.evidence import FIRST, SECOND, evidence, execution, hit, moves
 
 
@@ -40,6 +40,13 @@ def test_a_step_that_had_ended_when_its_worker_died_is_counted_apart() -> None:
     assert sorted_out(evidence(executions=again, hits=[hit(11.2, FIRST)])) == (0, 1, 0)
 
 
+def test_the_fault_that_came_last_tells_why_a_step_runs_again() -> None:
+    again = [execution("mix-1", 11, 11.1, FIRST), execution("mix-1", 16, 17, SECOND)]
+
+    assert sorted_out(evidence(executions=again, hits=[hit(9, FIRST), hit(11.2, FIRST)])) == (0, 1, 0)
+    assert sorted_out(evidence(executions=again, hits=[hit(9, FIRST)])) == (1, 0, 0)
+
+
 def test_a_repetition_after_a_fault_of_another_worker_is_unexplained() -> None:
     again = [execution("mix-1", 11, 11.1, FIRST), execution("mix-1", 16, 17, SECOND)]
 
@@ -51,9 +58,10 @@ def test_a_recovery_lasts_from_the_fault_to_the_recorded_end_of_the_step() -> No
     told = moves((10, "SCHEDULED"), (11, "IN PROGRESS"), (17.5, "COMPLETED"))
     recorded = [Recording(1, "mix-1", 17.5, "Success")]
 
-    taken = recoveries(evidence(executions=again, moves=told, recordings=recorded, hits=[hit(12.0, FIRST)]))
+    taken = [Taken(1, "mix-1", 15.0)]
+    given = evidence(executions=again, moves=told, recordings=recorded, taken=taken, hits=[hit(12.0, FIRST)])
 
-    assert taken == [5.5]
+    assert recoveries(given) == [Recovery(queued_after=3.0, recorded_after=5.5)]
 
 
 def test_a_step_that_waited_for_people_tells_nothing_of_recovery() -> None:
