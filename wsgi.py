@@ -1,7 +1,12 @@
 """The web application: `gunicorn wsgi:app`."""
 
 from app import create_app
-from app.cli import told_plainly
+from app.cli import is_in_terminal, told_plainly
+from app.config import load_settings
+from app.logs import log_as_asked
 
 with told_plainly():
-    app = create_app()
+    settings = load_settings()
+    if not is_in_terminal():
+        log_as_asked(settings)
+    app = create_app(settings)

@@ -37,6 +37,10 @@ def _upper(value: object) -> object:
     return value.strip().upper() if isinstance(value, str) else value
 
 
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
 def _token(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]{16,}", value.get_secret_value()):
         raise ValueError
@@ -97,6 +101,9 @@ class Settings(BaseModel):
     workflow_store: Path = Field(default_factory=lambda known: known["data_dir"] / "operations", description="a folder")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "INFO", description="DEBUG, INFO, WARNING or ERROR"
+    )
+    log_format: Annotated[Literal["plain", "json"], BeforeValidator(_lower)] = Field(
+        "plain", description="plain or json"
     )
 
 

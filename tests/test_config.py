@@ -28,6 +28,7 @@ WRONG = {
     "TRUSTED_PROXIES": ["-1", "11", "all"],
     "SYNCHRONOUS": ["OFF"],
     "LOG_LEVEL": ["LOUD"],
+    "LOG_FORMAT": ["xml"],
 }
 
 

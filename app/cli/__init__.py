@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.cli import backup, database, pruning, reading, steering, users, workers
-from app.cli.refusals import CommandGroup, told_plainly
+from app.cli.refusals import CommandGroup, is_in_terminal, told_plainly
 
 if TYPE_CHECKING:
     from flask import Flask
 
-__all__ = ["register_commands", "told_plainly"]
+__all__ = ["is_in_terminal", "register_commands", "told_plainly"]
 
 operations = CommandGroup("operations", help="Start, watch, pause and resume operations.")
 for command in (

@@ -77,10 +77,15 @@ def told_plainly() -> Iterator[None]:
             yield
     except click.ClickException as refused:
         # Flask sets it before it looks for the app, and would show the traceback of whatever is raised here.
-        if os.environ.get("FLASK_RUN_FROM_CLI") != "true":
+        if not is_in_terminal():
             raise refused.__cause__ or refused from None
         refused.show()
         sys.exit(refused.exit_code)
+
+
+def is_in_terminal() -> bool:
+    """Whether the `flask` command is what runs in this process."""
+    return os.environ.get("FLASK_RUN_FROM_CLI") == "true"
 
 
 @contextmanager

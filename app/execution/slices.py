@@ -25,6 +25,7 @@ from app.execution.step_log import step_log
 from app.execution.surely import surely
 from app.execution.tallying import STEP_SECONDS
 from app.execution.timing import is_timed, not_before
+from app.logs import in_step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +81,10 @@ class Slice:
         is_claimed = True
         while going is not None:
             self._batch.take_up(going, is_claimed=is_claimed)
-            with step_log(self._engine.database, self._operation_id, going, is_claimed=is_claimed):
+            with (
+                step_log(self._engine.database, self._operation_id, going, is_claimed=is_claimed),
+                in_step(self._operation_id, going.slug),
+            ):
                 ending = self._execute(going)
             ended = self._batch.finish(ending)
             going = self._next_nearby(ended)
@@ -94,7 +98,8 @@ class Slice:
         args, kwargs = surely(partial(call_with, self._engine, self._operation_id, step, known))
         self._steps += 1
         started = clock.monotonic()
-        ending = run_task(self._engine.app, step.task, args, kwargs, self._request(step))
+        with in_step(self._operation_id, step.slug):
+            ending = run_task(self._engine.app, step.task, args, kwargs, self._request(step))
         took = clock.monotonic() - started
         _pace.measure(step.task, took)
         self._engine.tallies.observe(STEP_SECONDS, took, step.task)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from celery import bootsteps, current_app, signals
+from celery.apps import worker as celery_worker
 
+from app import clock
 from app.errors import HardLimitNeedsPrefork
 from app.execution.attention import Attention
 from app.execution.bell import Bell
@@ -75,6 +80,27 @@ def quieten(logger: logging.Logger, **_: Any) -> None:
     if logger.level > logging.DEBUG:
         for name in ("celery.app.trace", "celery.worker.strategy"):
             logging.getLogger(name).setLevel(max(logger.level, logging.WARNING))
+
+
+def keep_log() -> None:
+    """Let every worker of this process log as was set up before it started, and not as Celery would."""
+    signals.setup_logging.connect(_kept, weak=False, dispatch_uid="keep-log")
+    vars(celery_worker)["safe_say"] = _say_safely
+
+
+def _say_safely(message: str, *_: Any) -> None:
+    """Say what Celery says past all logging: a signal has come, and whom it interrupted may hold the log's lock."""
+    moment = datetime.fromtimestamp(clock.now(), UTC).isoformat()
+    line = json.dumps({"timestamp": moment, "event": message, "level": "warning", "logger": "celery.worker"})
+    os.write(2, f"{line}\n".encode())
+
+
+def _kept(loglevel: int, **_: Any) -> None:
+    """What Celery does beside setting up a log: heed the level, and log what code prints."""
+    root = logging.getLogger()
+    root.setLevel(loglevel)
+    quieten(root)
+    current_app.log.redirect_stdouts("WARNING")  # type: ignore[arg-type] # it passes the name on to its processes
 
 
 @signals.worker_process_shutdown.connect

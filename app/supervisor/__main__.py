@@ -14,7 +14,7 @@ from app.store.setup import first_user
 from app.supervisor.embedded_broker import prepare_broker
 from app.supervisor.preflight import faults_of
 from app.supervisor.programs import announcement, programs_of, token_sentence
-from app.supervisor.supervision import supervise
+from app.supervisor.supervision import say_as_json, supervise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,10 @@ def _run(settings: Settings) -> int:
     except (DatabaseTooNew, ReferencesBroken, OSError) as fault:
         return _refuse([str(fault)])
     embedded = None if settings.broker_url else prepare_broker(settings.data_dir)
-    return supervise(programs_of(settings, embedded), lambda: print(announcement(settings, token), flush=True))
+    told = announcement(settings, token)
+    if settings.log_format == "json":
+        return supervise(programs_of(settings, embedded), lambda: say_as_json("run", told), say_as_json)
+    return supervise(programs_of(settings, embedded), lambda: print(told, flush=True))
 
 
 def _lay(settings: Settings) -> Path | None:

@@ -50,7 +50,8 @@ def web_command(settings: Settings) -> tuple[str, ...]:
     """A web server of one process and many threads: a thread that waits for a pause holds up nobody."""
     options = f"--worker-class gthread --workers 1 --threads {_WEB_THREADS} --graceful-timeout 4 --no-control-socket"
     where = ("--bind", f"{_in_url(settings.host)}:{settings.port}", "--log-level", settings.log_level.lower())
-    return (sys.executable, "-m", "gunicorn", "wsgi:app", *where, *options.split())
+    logger = ("--logger-class", "app.web.server_log.JsonLogger") if settings.log_format == "json" else ()
+    return (sys.executable, "-m", "gunicorn", "wsgi:app", *where, *options.split(), *logger)
 
 
 def address_of(settings: Settings) -> str:

@@ -32,6 +32,20 @@ def fail(_value: Any = None) -> None:
     raise ArithmeticError("no such number")
 
 
+@step
+def talk(word: str) -> str:
+    """Log and print a word."""
+    logging.getLogger("somebody.s.code").warning("logged %s", word)
+    print(f"printed {word}")  # noqa: T201
+    return word
+
+
+@workflow("talks")
+def talks(word: str) -> Canvas:
+    """Say a word."""
+    return chain(talk.s(word))
+
+
 @workflow("three")
 def three(value: Any = None) -> Canvas:
     """Hand a value on, three times."""
