@@ -81,3 +81,8 @@ def killed(state: State, number: int) -> State:
     rows = (row._replace(holder=THE_DEAD) if row.holder == number else row for row in state.steps)
     lost = frozenset(one._replace(worker=THE_DEAD) if one.worker == number else one for one in state.lost)
     return with_actor(state._replace(steps=tuple(rows), lost=lost), number, IDLE)
+
+
+def one_kill_less(state: State) -> State:
+    """One kill of the budget is spent."""
+    return state._replace(budget=state.budget._replace(kills=state.budget.kills - 1))

@@ -7,46 +7,32 @@ maker dies in between does, and is a move of its own, named "and die".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING
 
 from app.domain.states import CLAIMABLE, REQUESTING, Completion, StepState
-from tests.model.rows import cancelled, counted, killed, may_pause, paused, runs, saved, sent, with_actor, with_row
+from tests.model.clauses import Move
+from tests.model.rows import (
+    cancelled,
+    counted,
+    killed,
+    may_pause,
+    one_kill_less,
+    paused,
+    runs,
+    saved,
+    sent,
+    with_actor,
+    with_row,
+)
 from tests.model.state import DOWNSTREAM, HAS_POINT, IDLE, NOBODY, THE_DEAD, UPSTREAM, WEB, Actor, Claim, Lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.model.clauses import Rules
     from tests.model.state import State
 
 _C, _S = Completion, StepState
-EVERYBODY: Final = frozenset({"command", "refusal", "settle", "loss", "confirmation", "sweep"})
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The clauses that the engine stands on; a test leaves one out to see what becomes of an operation then."""
-
-    losing_raises_the_claim: bool = True
-    settling_asks_for_the_state: bool = True
-    silence_proves_nothing: bool = True
-    withdrawing_releases: bool = True
-    #: Who ends a requested pause or cancel once nothing runs.
-    drained_by: frozenset[str] = EVERYBODY
-    pausing_is_guarded: bool = True
-    claiming_is_guarded: bool = True
-    sweeping_publishes: bool = True
-    sweeping_expires: bool = True
-
-
-class Move(NamedTuple):
-    """Something that happens: sooner or later by itself where it is owed, else as often as the budget has it."""
-
-    name: str
-    actor: int
-    step: int
-    after: State
-    is_owed: bool = True
 
 
 def moves(state: State, rules: Rules) -> Iterator[Move]:
@@ -57,6 +43,8 @@ def moves(state: State, rules: Rules) -> Iterator[Move]:
         yield from _of_fate(state, number, worker)
     if state.web.writes:
         yield Move("write", WEB, -1, _written(state, rules, WEB))
+        if state.budget.kills:
+            yield Move("kill", WEB, -1, killed(one_kill_less(state), WEB), False)
     if not all(worker.is_stopped for worker in state.workers):
         yield from _of_sweep(state, rules)
         yield from _of_recovery(state, rules)
@@ -77,7 +65,7 @@ def _of_worker(state: State, rules: Rules, number: int, worker: Actor) -> Iterat
         if _may_hand_over(state, worker.runs):
             yield Move("hand over", number, step, _settled(state, rules, number, goes_on=False))
         if state.budget.kills:
-            spent = state._replace(budget=state.budget._replace(kills=state.budget.kills - 1))
+            spent = one_kill_less(state)
             yield Move("settle and die", number, step, _settled(spent, rules, number, goes_on=True, dies=True), False)
 
 
@@ -284,8 +272,7 @@ def _of_people(state: State, rules: Rules) -> Iterator[Move]:
 def _dying(name: str, asked: State) -> Iterator[Move]:
     """The web process dies once what was asked for is committed, before it publishes or drains."""
     if asked.budget.kills:
-        spent = asked._replace(budget=asked.budget._replace(kills=asked.budget.kills - 1))
-        yield Move(name, WEB, -1, killed(spent, WEB), False)
+        yield Move(name, WEB, -1, killed(one_kill_less(asked), WEB), False)
 
 
 def _resumed(state: State, rules: Rules) -> tuple[State, list[int]]:

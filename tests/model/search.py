@@ -13,7 +13,7 @@ from tests.model.state import NOTHING, mirrored
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.model.rules import Rules
+    from tests.model.clauses import Rules
     from tests.model.state import Lost, State
 
 #: Where an operation may stay for good.

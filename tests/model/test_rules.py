@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.model.rules import EVERYBODY, Rules
+from tests.model.clauses import EVERYBODY, Rules
 from tests.model.search import Found, search
 from tests.model.state import Budget, start
 

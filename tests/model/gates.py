@@ -1,0 +1,69 @@
+"""Gates, and places to die, between the transactions of the engine; the engine itself is as it is."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from app.domain.document import CALLBACK_TASK
+from app.execution import draining, losing, pace, slices, steering, tasks
+from app.execution.leaving import Leaving
+from tests.model.hands import die_if_doomed, gate, hand_here
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pytest
+
+    from app.execution.engine import Engine
+    from tests.execution.service import Service
+
+
+class Staying(Leaving):
+    """A worker that may be told to leave and, since its processes go on in the test, to stay."""
+
+    def stay(self) -> None:
+        self._byte[0] = 0
+
+
+class Mortal:
+    """A publisher in whose hands a process may die before anything is sent."""
+
+    def __init__(self, publisher: Any) -> None:
+        self._publisher = publisher
+
+    def publish(self, operation_id: int, steps: Any) -> None:
+        die_if_doomed()
+        self._publisher.publish(operation_id, steps)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._publisher, name)
+
+
+@contextmanager
+def gates_in(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Put gates, and places to die, between the transactions of the engine; the engine itself is as it is."""
+    save_state = service.celery.tasks[CALLBACK_TASK]
+    write = save_state.run
+
+    def gated(*given: Any) -> Any:
+        gate("write")
+        return write(*given)
+
+    def mortal(function: Callable[..., Any]) -> Callable[..., Any]:
+        def do(*given: Any, **named: Any) -> Any:
+            die_if_doomed()
+            return function(*given, **named)
+
+        return do
+
+    def this_engine() -> Engine:
+        hand = hand_here()
+        return hand.engine if hand and hand.engine else service.engine
+
+    monkeypatch.setattr(save_state, "run", gated)
+    monkeypatch.setattr(tasks, "this_engine", this_engine)
+    monkeypatch.setattr(slices, "confirm", mortal(losing.confirm))
+    monkeypatch.setattr(steering, "drain", mortal(draining.drain))
+    monkeypatch.setattr(pace, "SHORT", -1.0)  # no settle shares a transaction: the model has none that do
+    yield
