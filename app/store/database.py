@@ -85,7 +85,7 @@ class Database:
                 yield connection
             finally:
                 if connection.in_transaction():  # SQLAlchemy began one by itself, unless the statement is prepared
-                    connection.commit()
+                    connection.rollback()
 
     @contextmanager
     def write(self, *, survives_power_cut: bool = True) -> Iterator[Connection]:
@@ -147,13 +147,20 @@ class Database:
     def _in_use(self, own: _Own) -> Iterator[Connection]:
         with own.busy:
             connection = own.connection
-            if connection is not None and not self.is_sqlite and is_gone(_raw(connection)):
-                connection.invalidate()  # the server was restarted, or ended it
+            if connection is not None and not self._lives(connection):
+                own.connection = None  # first: while the server is away, the next line to connect raises
                 connection.close()
-                connection = None
-            if connection is None:
-                connection = own.connection = self.engine().connect()
-            yield connection
+            if own.connection is None:
+                own.connection = self.engine().connect()
+            yield own.connection
+
+    def _lives(self, connection: Connection) -> bool:
+        """Whether the server, which may have been restarted, still knows the connection."""
+        if self.is_sqlite:
+            return True
+        if not connection.invalidated and is_gone(_raw(connection)):
+            connection.invalidate()
+        return not connection.invalidated
 
     def _queue(self) -> Queue:
         path = self.url.database

@@ -12,6 +12,7 @@ from app.domain.states import Completion, StepState
 from app.errors import BackupNeedsPgDump, RestoreNeedsPgRestore
 from app.store.backup import back_up, restore
 from app.store.database import Database
+from tests.databases import on_sqlite_alone
 from tests.execution.flows import lines_of
 from tests.execution.pausing import in_database
 from tests.execution.service import Service, make_service
@@ -40,6 +41,7 @@ def restored_in(broker_url: str, tmp_path: Path) -> Iterator[Callable[[Path], Se
         service.close()
 
 
+@on_sqlite_alone
 def test_what_ran_when_the_backup_was_made_runs_again_elsewhere(
     by_hand: ByHand, restored_in: Callable[[Path], Service], tmp_path: Path
 ) -> None:
@@ -75,6 +77,7 @@ def in_the_middle_of_everything(service: Service, gate: str) -> tuple[int, int]:
     return paused, pausing
 
 
+@on_sqlite_alone
 def test_a_claim_from_before_the_backup_is_none_where_it_was_restored(
     by_hand: ByHand, restored_in: Callable[[Path], Service], tmp_path: Path
 ) -> None:
@@ -96,6 +99,7 @@ def test_a_claim_from_before_the_backup_is_none_where_it_was_restored(
     )  # fmt: skip
 
 
+@on_sqlite_alone
 def test_a_countdown_goes_on_after_a_restore(
     by_hand: ByHand, restored_in: Callable[[Path], Service], tmp_path: Path
 ) -> None:
@@ -111,6 +115,7 @@ def test_a_countdown_goes_on_after_a_restore(
     assert there.steps(operation)["same"].due_at == 1e12
 
 
+@on_sqlite_alone
 def test_postgresql_is_left_to_its_own_programs(by_hand: ByHand, tmp_path: Path) -> None:
     here = by_hand()
     elsewhere = Settings(data_dir=tmp_path / "other", database_url="postgresql://nobody@127.0.0.1:1/none")
