@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from app.domain.states import Completion
 from chaos.evidence import GIVEN_UP
 from chaos.judge import MUST_BE_NONE
 from chaos.repeats import recoveries, repeats
@@ -34,6 +35,7 @@ def figures(course: Course) -> Iterator[str]:
     ends = Counter(one.completion for one in evidence.operations)
     broken = Counter(hit.kind for hit in evidence.hits)
     yield _line("operations", f"{len(evidence.operations)} ({_counts(ends)})")
+    yield _line("pauses that took effect", str(sum(move.new == Completion.PAUSED for move in evidence.moves)))
     yield _line("executions of steps", str(len(evidence.executions)))
     yield _line("extra, where a worker died or was stopped", str(len(again.lost_workers)))
     yield _line("extra, repeats of shared settles", str(len(again.lost_settles)))
