@@ -100,6 +100,7 @@ _CLAIM = Prepared(
         process_start=bindparam("process_start"),
         started_at=bindparam("now"),
         due_at=None,
+        publishes=0,  # its message came: what is published from now on is a first message again
     )
     .returning(*_TASK)
 )

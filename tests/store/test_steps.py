@@ -120,6 +120,17 @@ def test_a_claim_raises_its_number_and_tells_who_holds_it(database: Database) ->
         assert next_due(tx) is None
 
 
+def test_a_claim_forgets_how_often_its_step_was_published(database: Database) -> None:
+    with database.write() as tx:
+        operation = add_operation(tx)
+        add_steps(tx, operation, _S.QUEUED, due_at=NOW, publishes=5)
+
+        store.claim_step(tx, operation, 0, NOBODY, NOW)
+        store.record(tx, [ending(operation, 0, _S.RUNNING, _S.RETRYING, key_claim=1, claim=1, due_at=NOW)])
+
+        assert [due.publishes for due in due_steps(tx, NOW, limit=9)] == [0]
+
+
 def test_a_step_is_not_claimed_before_its_clause_was_asked(database: Database) -> None:
     with database.write() as tx:
         operation = add_operation(tx)
