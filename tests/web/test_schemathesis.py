@@ -1,0 +1,67 @@
+"""Requests made of the OpenAPI document, right and wrong ones, are answered as it says: every check of Schemathesis."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, seed, settings
+
+from app import clock
+from app.execution.incarnation import this_process
+from app.store.workers import register_worker
+from tests.execution.pausing import in_database
+from tests.web.serving import serving, token_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.conftest import NewDatabase
+
+SEED = random.SystemRandom().getrandbits(32)
+BOB = {"Authorization": f"Bearer {token_of('bob')}"}
+#: Examples of each kind for each call of the API.
+EXAMPLES = 25
+
+
+@pytest.fixture
+def described(new_database: NewDatabase, broker_url: str, tmp_path: Path) -> Iterator[Any]:
+    """The document of an installation in which Bob has some operations; the checks send many tokens that fail."""
+    given: dict[str, Any] = {"slice_steps": 1, "failed_tokens_per_minute": 1_000_000}
+    with serving(tmp_path, in_database(broker_url, 14), database_url=new_database(tmp_path), **given) as served:
+        with served.commands.engine.database.write() as tx:  # one that is seen for as long as this takes
+            register_worker(tx, this_process(), clock.now() + 3600)
+        client = served.app.test_client()
+        for workflow in ("three", "three", "fails"):
+            assert client.post("/operations", json={"workflow": workflow}, headers=BOB).status_code == 202
+        client.post("/operations/1/pause", headers=BOB)
+        yield schemathesis.openapi.from_wsgi("/openapi.json", served.app)
+
+
+@pytest.mark.parametrize("mode", list(schemathesis.GenerationMode), ids=str)
+def test_every_request_is_answered_as_the_document_says(described: Any, mode: schemathesis.GenerationMode) -> None:
+    print(f"seed {SEED}")  # noqa: T201
+    limits = settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    judged = 0
+    for found in described.get_all_operations():
+        operation = found.ok()
+        if mode.is_negative and not takes_anything(operation):
+            continue
+
+        @seed(SEED)
+        @limits
+        @given(operation.as_strategy(generation_mode=mode))
+        def answered(case: schemathesis.Case[Any]) -> None:
+            case.call_and_validate(headers=BOB)
+
+        answered()
+        judged += 1
+    assert judged > 5
+
+
+def takes_anything(operation: Any) -> bool:
+    """Whether anything can be wrong with a request."""
+    return bool([*operation.iter_parameters()] or operation.body)
