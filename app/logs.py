@@ -8,16 +8,15 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from structlog.contextvars import bound_contextvars, merge_contextvars
 
 from app.config import masked
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
-    from contextlib import AbstractContextManager
 
     from app.config import Settings
 
@@ -29,9 +28,29 @@ _TOKEN: Final = re.compile(r"\bpa_[\w-]{20,}|(?i:(?<=bearer ))[^\s'\"]+")
 _WEB_SERVER: Final = ("gunicorn.error", "gunicorn.access")
 
 
-def in_step(operation_id: int, slug: str) -> AbstractContextManager[None]:
-    """Put these ids into every line that is logged in this block, by this thread."""
-    return bound_contextvars(operation_id=operation_id, step=slug)
+#: The ids of the step whose code runs here. A variable of its own: structlog's would cost each step five times as much.
+_step: Final[ContextVar[tuple[int, str] | None]] = ContextVar("step", default=None)
+
+
+class in_step:
+    """Puts these ids into every line that is logged in its block, by this thread."""
+
+    __slots__ = ("_ids", "_token")
+
+    def __init__(self, operation_id: int, slug: str) -> None:
+        self._ids = operation_id, slug
+
+    def __enter__(self) -> None:
+        self._token = _step.set(self._ids)
+
+    def __exit__(self, *_: object) -> None:
+        _step.reset(self._token)
+
+
+def _with_ids(_logger: object, _method: str, event: Event) -> Event:
+    if ids := _step.get():
+        event["operation_id"], event["step"] = ids
+    return event
 
 
 def log_as_asked(settings: Settings) -> None:
@@ -57,7 +76,7 @@ def json_formatter() -> logging.Formatter:
     """Makes one line of JSON of a record: `timestamp`, `level`, `logger`, `event`, ids, and `exception` if there is."""
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
-            merge_contextvars,
+            _with_ids,
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
