@@ -55,14 +55,14 @@ class Driven:
     _hands: list[Hand] = field(default_factory=list)
     _pids: Iterator[int] = field(default_factory=count)
 
-    def start(self) -> None:
+    def start(self, workflow: str = "branch", **arguments: Any) -> None:
         """A new operation and new workers, and nothing left of what was before."""
         for hand in self._hands:
             hand.end_job()
         self.service.change("DELETE FROM operations")
         self.service.change("DELETE FROM witnessed")
         self.workers, self.web, self.messages = [self._worker(), self._worker()], None, []
-        self.operation = self.service.start("branch")
+        self.operation = self.service.start(workflow, **arguments)
         self._collect()
 
     def close(self) -> None:

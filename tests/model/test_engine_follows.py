@@ -5,23 +5,17 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-import pytest
-
-from app import clock
 from app.domain.states import ENDED, Completion
-from tests.execution.pausing import in_database
-from tests.execution.service import make_service
-from tests.execution.witness import illegal_moves, place_witness
-from tests.model.driving import Driven, hands_in, rows_in
+from tests.execution.witness import illegal_moves
+from tests.model.driving import hands_in, rows_in
 from tests.model.flow import RESULT
-from tests.model.gates import gates_in
 from tests.model.paths import covering, kinds_on, random_path
 from tests.model.state import Budget, start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path as Folder
+    import pytest
 
+    from tests.model.driving import Driven
     from tests.model.paths import Path
 
 #: What may befall the operation on the covering paths.
@@ -34,20 +28,6 @@ BUDGETS = [
 #: And on the random ones.
 EVERYTHING = Budget(kills=2, stops=2, losses=1, duplicates=1, pauses=2, resumes=2, cancels=1)
 RANDOM_PATHS = 200
-
-
-@pytest.fixture
-def driven(broker_url: str, tmp_path: Folder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Driven]:
-    """The real engine without a worker of its own, whose slices end only where a test says so."""
-    flows = ("tests.model.flow",)
-    service = make_service(tmp_path, in_database(broker_url, 2), flows, slice_seconds=1000, synchronous="NORMAL")
-    service.queue.flushdb()
-    place_witness(service)
-    with service.at_work(), gates_in(service, monkeypatch), clock.frozen_at(clock.now()) as time:
-        driven = Driven(service, time)
-        yield driven
-        driven.close()
-    service.close()
 
 
 def follow(driven: Driven, budget: Budget, path: Path) -> None:
