@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
 
 from app.domain.states import FINAL, StepState
+from app.store import claims
 from app.store import steps as store
+from app.store.claims import HeldClaim
+from app.store.step_queries import find_step
 from tests.store.rows import NOW, add_operation, add_steps
 from tests.store.test_steps import MOVERS, NOBODY, ending, task_of
 
@@ -61,8 +64,10 @@ def test_nothing_changes_a_step_that_has_ended(database: Database, state: StepSt
         assert rows_of(tx, operation) == before
 
 
-@pytest.mark.parametrize("statement", sorted(EVERYTHING.keys() - {"succeed", "fail", "retry"}))
-def test_a_step_that_runs_is_changed_by_nobody_but_its_holder(database: Database, statement: str) -> None:
+@pytest.mark.parametrize("statement", sorted(EVERYTHING.keys() - {"succeed", "fail", "retry", "lose"}))
+def test_a_step_that_runs_is_changed_by_nobody_who_neither_holds_nor_takes_its_claim(
+    database: Database, statement: str
+) -> None:
     with database.write() as tx:
         operation = stand(tx, _S.RUNNING)
         before = rows_of(tx, operation)
@@ -96,3 +101,42 @@ def test_every_function_that_changes_steps_is_tried_on_every_state() -> None:
     tried = {name for mover in EVERYTHING.values() for name in mover.__code__.co_names}
 
     assert functions - {"insert_steps"} <= tried
+
+
+TAKERS: dict[str, Any] = {
+    "take away": lambda tx, held: claims.take_away(tx, held, is_loss=True, due_at=NOW),
+    "take over": lambda tx, held: claims.take_over(tx, held, NOBODY, is_loss=True),
+}
+
+
+@pytest.mark.parametrize("off", [-1, 0, 1])
+@pytest.mark.parametrize("taker", TAKERS)
+@pytest.mark.parametrize("state", StepState)
+def test_a_claim_is_taken_only_from_whoever_holds_it_and_its_number_rises(
+    database: Database, state: StepState, taker: str, off: int
+) -> None:
+    with database.write() as tx:
+        operation = stand(tx, state, claim=3)
+        tx.execute(text("UPDATE steps SET claim = 3 + :off WHERE number = 1"), {"off": off})
+        before = rows_of(tx, operation)
+
+        taken = TAKERS[taker](tx, held(operation, claim=3))
+
+        if state is not _S.RUNNING or off:
+            assert taken is None
+            assert rows_of(tx, operation) == before
+        else:
+            assert (taken.claim, taken.losses) == (4, 1)
+            moved = state_of(tx, operation)
+            assert moved is (_S.QUEUED if taker == "take away" else _S.RUNNING)
+
+
+def held(operation: int, claim: int) -> HeldClaim:
+    nobody: dict[str, Any] = dict.fromkeys(field.name for field in fields(HeldClaim))
+    return HeldClaim(**{**nobody, "operation_id": operation, "number": 1, "claim": claim, "slug": "add-1", "losses": 0})
+
+
+def state_of(tx: Connection, operation: int) -> StepState:
+    found = find_step(tx, operation, 1)
+    assert found is not None
+    return found[1]
