@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 from celery.worker import state
 
 from app import clock
-from app.execution.incarnation import kill
 from app.execution.losing import hand_back
 from app.execution.plain_message import RUN_SLICE
 from app.execution.republishing import publish_again
+from app.processes import kill
 from app.store.claims import held_claims
 from app.store.workers import stop_worker
 

@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from app import clock
-from app.execution.incarnation import start_of, this_process
 from app.execution.leaving import Leaving
+from app.processes import start_of, this_process
 from app.store.steps import Holder
 from app.store.workers import register_worker
 

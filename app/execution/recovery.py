@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app import clock
-from app.execution.incarnation import is_gone, is_stopped, kill, this_boot, this_host
 from app.execution.leases import Leases
 from app.execution.losing import confirm, end_in_time, hand_back, lose
 from app.execution.tallying import LOSSES
+from app.processes import is_gone, is_stopped, kill, this_boot, this_host
 from app.store.claims import held_claims, lost_claims_of
 from app.store.workers import beating_workers, lose_worker
 

@@ -17,8 +17,8 @@ from app.execution.attention import Attention
 from app.execution.bell import Bell
 from app.execution.departure import Departure
 from app.execution.heart import Heart
-from app.execution.incarnation import tied_to
 from app.execution.sweeping import Sweeper
+from app.processes import tied_to
 
 if TYPE_CHECKING:
     from app.execution.celery_app import OperationsCelery

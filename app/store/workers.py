@@ -12,15 +12,7 @@ from app.store.tables import steps, workers
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """What tells one process from every other, on any machine and across restarts."""
-
-    host: str
-    boot_id: str
-    pid: int
-    start_time: int
+    from app.processes import Process
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from app import clock
 from app.errors import ProgramKeepsDying
-from app.execution.incarnation import tied_to
+from app.processes import tied_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

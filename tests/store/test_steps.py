@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from app.domain.states import STEP_MOVES, Completion, StepState
+from app.processes import Process
 from app.store import steps as store
 from app.store.claims import HeldClaim, take_away
 from app.store.step_queries import (
@@ -22,7 +23,7 @@ from app.store.step_queries import (
     window,
 )
 from app.store.steps import Holder, StepTask, insert_steps
-from app.store.workers import Process, register_worker
+from app.store.workers import register_worker
 from tests.store.rows import NOW, add_operation, add_steps, step_row
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app import clock
-from app.execution.incarnation import this_process
+from app.processes import this_process
 from app.store.workers import register_worker
 from app.supervisor.embedded_broker import free_port
 from app.web.readiness import Readiness

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import clock
-from app.execution.incarnation import this_process
+from app.processes import this_process
 from app.execution.queue_depth import QueueDepths
 from app.execution.tallying import BUCKETS, LOSSES, STEP_SECONDS, Tallies
 from app.store.tallies import list_tallies

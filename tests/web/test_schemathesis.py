@@ -10,7 +10,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, seed, settings
 
 from app import clock
-from app.execution.incarnation import this_process
+from app.processes import this_process
 from app.store.workers import register_worker
 from tests.execution.pausing import in_database
 from tests.web.serving import serving, token_of

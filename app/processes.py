@@ -9,11 +9,10 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-from app.store.workers import Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +25,16 @@ _DYING: Final = 2.0
 
 # Loaded here: between fork and exec nothing may be imported or allocated that another thread could hold a lock on.
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What tells one process from every other, on any machine and across restarts."""
+
+    host: str
+    boot_id: str
+    pid: int
+    start_time: int
 
 
 def this_process() -> Process:
