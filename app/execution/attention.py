@@ -12,12 +12,14 @@ from celery.worker import state
 from app import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from app.execution.engine import Engine
 
 #: Looks in a row at which it must be found deaf: a message that has just come may be on its way.
 _LOOKS: Final = 3
+#: Seconds between two looks at the least.
+_APART: Final = 1.0
 
 _log: Final = logging.getLogger(__name__)
 
@@ -25,8 +27,9 @@ _log: Final = logging.getLogger(__name__)
 class Attention:
     """Looked after by the sweeper, in the worker's main process."""
 
-    def __init__(self, engine: Engine, queues: Collection[str]) -> None:
+    def __init__(self, engine: Engine, queues: Collection[str], is_connected: Callable[[], bool]) -> None:
         self._engine = engine
+        self._is_connected = is_connected
         self._queues = tuple(queues)
         self._heard = 0
         self._looked_at = clock.monotonic()
@@ -34,7 +37,7 @@ class Attention:
 
     def look(self) -> None:
         """End this worker when it has been found deaf too often; whoever keeps it starts it anew."""
-        if clock.monotonic() - self._looked_at < self._engine.lease / _LOOKS:
+        if clock.monotonic() - self._looked_at < max(_APART, self._engine.lease / _LOOKS):
             return
         self._looked_at = clock.monotonic()
         self._deaf = self._deaf + 1 if self._is_deaf() else 0
@@ -44,6 +47,7 @@ class Attention:
 
     def _is_deaf(self) -> bool:
         heard, self._heard = self._heard, state.all_total_count[0]
-        if heard != self._heard or state.reserved_requests or state.active_requests:
+        is_busy = heard != self._heard or bool(state.reserved_requests) or bool(state.active_requests)
+        if is_busy or not self._is_connected():
             return False
         return any(self._engine.publisher.depth(queue) for queue in self._queues)

@@ -6,6 +6,7 @@ Celery's own consumer ends with a TypeError where a message is of a content type
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from celery.worker.consumer import Consumer
@@ -37,6 +38,12 @@ class CarefulConsumer(Consumer):
             message.ack_log_error(_log, self.connection_errors)
 
         return receive
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Connect, however long that takes; Celery's own would look up to half a minute too late."""
+        waits = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
+        conn.ensure_connection = partial(conn.ensure_connection, **waits)
+        return super().ensure_connected(conn)
 
 
 def _fault_of(message: Any) -> str | None:

@@ -37,7 +37,8 @@ class Attendance(bootsteps.StartStopStep):
         """Begin with the worker."""
         engine = parent.app.engine
         heart, departure = Heart(engine), Departure(engine)
-        sweeper = Sweeper(engine, Attention(engine, parent.app.amqp.queues.consume_from))
+        queues = parent.app.amqp.queues.consume_from
+        sweeper = Sweeper(engine, Attention(engine, queues, lambda: _is_connected(parent)))
         for part in (heart, sweeper, departure):
             part.start()
 
@@ -51,6 +52,10 @@ class Attendance(bootsteps.StartStopStep):
 
         signals.worker_shutting_down.connect(leave, weak=False)
         signals.worker_shutdown.connect(end, weak=False)
+
+
+def _is_connected(worker: Any) -> bool:
+    return bool(worker.consumer and worker.consumer.connection)
 
 
 def refuse_hard_limits(celery: Any, pool: str) -> None:
@@ -70,7 +75,7 @@ def register(sender: Any, **_: Any) -> None:
 def die_with_the_worker(**_: Any) -> None:
     """Let no process of the pool outlive its worker: nobody would tell that it lives, nor hand back what it holds."""
     engine = getattr(current_app, "engine", None)
-    if engine and engine.incarnation.pid:
+    if engine and engine.incarnation.pid not in (None, os.getpid()):  # the pool `solo` is the worker itself
         tied_to(engine.incarnation.pid)()
 
 

@@ -13,8 +13,9 @@ from app.domain.states import ENDED, Completion, StepState
 from app.execution import losing
 from app.execution.engine import Incarnation
 from app.execution.sweeping import sweep
+from app.processes import Process
 from app.store.claims import held_claims, lost_claims_of
-from app.store.workers import Process, register_worker
+from app.store.workers import register_worker
 from tests.model.gates import Mortal, Staying
 from tests.model.hands import Hand
 from tests.model.state import NOBODY, THE_DEAD, WEB, Claim, Lost

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     Employ = Callable[..., Mortal]
 
+FLOWS = ("tests.recovery.flows", "tests.recovery.limited_flows")
+
 #: Seconds after which a silent worker counts as lost here.
 LEASE = 1.5
 
@@ -24,7 +26,7 @@ LEASE = 1.5
 @pytest.fixture
 def service(broker_url: str, tmp_path: Path) -> Iterator[Service]:
     """A service without workers."""
-    service = make_service(tmp_path, in_database(broker_url, 7), lease=LEASE, flows=("tests.recovery.flows",))
+    service = make_service(tmp_path, in_database(broker_url, 7), lease=LEASE, flows=FLOWS)
     service.queue.flushdb()
     with service.at_work():
         yield service

@@ -47,13 +47,6 @@ def die(value: int, ledger: str, times: int) -> int:
     return value + 1
 
 
-@step(time_limit=1)
-def overlong(_value: int, ledger: str) -> None:
-    """Run for longer than it may."""
-    write_line(ledger, f"{os.getpid()}")
-    time.sleep(30)
-
-
 @step(bind=True, max_retries=1)
 def again_soon(self: Any, value: int, ledger: str) -> int:
     """Ask to be run again in a tenth of a second."""
@@ -85,12 +78,6 @@ def held_many(ledger: str, gate: str, width: int) -> Canvas:
 def deadly(ledger: str, times: int) -> Canvas:
     """A step, one that kills its process so many times, and one more."""
     return plus.s(0) | die.s(ledger, times) | plus.s()
-
-
-@workflow("overlong")
-def overlong_one(ledger: str) -> Canvas:
-    """A step that is killed for its time limit."""
-    return plus.s(0) | overlong.s(ledger) | plus.s()
 
 
 @workflow("soon")

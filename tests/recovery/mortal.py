@@ -53,7 +53,10 @@ def start_worker(service: Service, *, processes: int = 2, pool: str = "prefork",
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
     options = ["-c", str(processes), "-P", pool, "-Q", f"{QUEUE},own", *quiet]
     command = [sys.executable, "-m", "celery", "-A", "worker:celery", "worker", *options]
-    environ = service.environment() | {name.upper(): str(value) for name, value in settings.items()}
+    environ = service.environment()
+    if pool != "prefork":
+        environ["WORKFLOWS"] = "tests.recovery.flows"
+    environ |= {name.upper(): str(value) for name, value in settings.items()}
     with (service.settings.data_dir / "worker.log").open("ab") as log:
         process = subprocess.Popen(
             command, env=environ, cwd=service.settings.data_dir, stdout=log, stderr=log, start_new_session=True

@@ -11,9 +11,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import clock
-from app.processes import this_process
 from app.execution.queue_depth import QueueDepths
 from app.execution.tallying import BUCKETS, LOSSES, STEP_SECONDS, Tallies
+from app.processes import this_process
 from app.store.tallies import list_tallies
 from app.store.workers import register_worker
 from app.supervisor.embedded_broker import free_port

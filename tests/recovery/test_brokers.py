@@ -1,0 +1,85 @@
+"""A worker and its broker: it comes back when that does, and ends itself when it hears nothing any more."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.domain.states import Completion
+from app.execution.attention import Attention
+from app.supervisor.embedded_broker import EmbeddedBroker, prepare_broker
+from tests.execution.service import QUEUE, Service, make_service, wait_for
+from tests.recovery.mortal import start_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LEASE = 1.5
+
+
+def started(program: EmbeddedBroker) -> subprocess.Popen[bytes]:
+    server = subprocess.Popen(program.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(program.answers)
+    return server
+
+
+def stopped(server: subprocess.Popen[bytes]) -> None:
+    server.kill()
+    server.wait()
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> EmbeddedBroker:
+    return prepare_broker(tmp_path / "broker")
+
+
+@pytest.fixture
+def service(program: EmbeddedBroker, tmp_path: Path) -> Iterator[Service]:
+    service = make_service(tmp_path, program.url, lease=LEASE, flows=("tests.recovery.flows",))
+    with service.at_work():
+        yield service
+    service.close()
+
+
+def test_a_worker_whose_broker_was_stopped_works_again_once_it_is_back(
+    service: Service, program: EmbeddedBroker
+) -> None:
+    server = started(program)
+    worker = start_worker(service, processes=1)
+    try:
+        assert service.run("soon", ledger=service.path()).completion is Completion.COMPLETED
+        stopped(server)
+        accepted = [service.start("soon", ledger=service.path()) for _ in range(3)]
+        server = started(program)
+
+        assert [service.ended(operation).completion for operation in accepted] == [Completion.COMPLETED] * 3
+        assert worker.process.poll() is None
+    finally:
+        worker.bury()
+        stopped(server)
+
+
+def test_a_worker_that_hears_nothing_beside_a_full_queue_ends_itself(
+    service: Service, program: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = started(program)
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: told.append((pid, number)))
+    try:
+        service.start("soon", ledger=service.path())
+        attention = Attention(service.engine, [QUEUE], lambda: True)
+
+        def looked() -> bool:
+            attention.look()
+            return bool(told)
+
+        wait_for(looked)
+        assert told == [(os.getpid(), signal.SIGTERM)]
+    finally:
+        monkeypatch.undo()
+        stopped(server)
