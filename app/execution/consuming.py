@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery.worker.consumer import Consumer
 from kombu.exceptions import DecodeError
+from kombu.transport import virtual
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,15 @@ class CarefulConsumer(Consumer):
         """Connect, however long that takes; Celery's own would look up to half a minute too late."""
         waits = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
         conn.ensure_connection = partial(conn.ensure_connection, **waits)
+        _forbid_dumps(conn.transport)
         return super().ensure_connected(conn)
+
+
+def _forbid_dumps(transport: Any) -> None:
+    """Keep kombu from pickling what it could not put back into a broker that is gone: the table has all of it."""
+    channel = getattr(transport, "Channel", None)
+    if isinstance(channel, type) and issubclass(channel, virtual.Channel):
+        transport.Channel = type(channel.__name__, (channel,), {"do_restore": False})
 
 
 def _fault_of(message: Any) -> str | None:

@@ -76,13 +76,15 @@ class Engine:
 class Incarnation:
     """The worker that this process belongs to: its row in `workers`, its main process and that one's sweeper.
 
-    All of it is None outside a worker; `recovery` is None in the processes of the pool too.
+    `beat_at` is when its heart beat last, on this process's monotonic clock. All of it is None outside a worker;
+    `recovery` and `beat_at` are None in the processes of the pool too.
     """
 
     worker_id: int | None = None
     pid: int | None = None
     bell: Bell | None = None
     recovery: Recovery | None = None
+    beat_at: float | None = None
 
 
 @lru_cache(maxsize=1)

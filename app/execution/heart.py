@@ -47,3 +47,4 @@ class Heart:
         if worker_id is not None:
             with self._engine.database.write(survives_power_cut=False) as tx:
                 beat(tx, worker_id, clock.now())
+            self._engine.incarnation.beat_at = clock.monotonic()

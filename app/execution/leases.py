@@ -19,14 +19,14 @@ class Leases:
         self._before: dict[Hashable, tuple[Any, float]] = {}
         self._looked_at = float("-inf")
 
-    def look(self) -> None:
+    def look(self, *, is_beating: bool = True) -> None:
         """Begin a look; what the last one did not ask for is forgotten.
 
-        A watcher who has not looked for a whole lease was stopped, perhaps with everybody else: it starts anew, or it
-        would take all of them for dead when the machine wakes.
+        A watcher who has not looked for a whole lease was stopped, perhaps with everybody else, and one whose own heart
+        could not beat tells by nobody's: it starts anew, or it would take all of them for dead when they go on.
         """
         now = clock.monotonic()
-        has_slept = now - self._looked_at > self._lease
+        has_slept = now - self._looked_at > self._lease or not is_beating
         self._before, self._seen, self._looked_at = {} if has_slept else self._seen, {}, now
 
     def has_stood_still(self, key: Hashable, mark: Any) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from base64 import b64decode
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
@@ -83,6 +85,17 @@ class Publisher:
             _log.warning("the broker does not tell how long the queue %s is: %s", queue, why)
             return None
 
+    def oldest(self, queue: str) -> tuple[int, int] | None:
+        """The operation and the number of the step whose message waits longest in a queue; only Redis lets us look."""
+        try:
+            with self._app.producer_or_acquire() as producer:
+                client = getattr(producer.channel, "client", None)
+                message = client.lindex(queue, -1) if client else None
+            return message and _step_of(message)
+        except Exception as why:
+            _log.debug("the oldest message of the queue %s cannot be read: %s", queue, why)
+            return None
+
     def _remember(self, operation_id: int, steps: list[Ready]) -> None:
         try:
             with self._database.write() as tx:
@@ -134,6 +147,11 @@ class Publisher:
                 for step in steps:
                     options = _PLAIN | self.own_options(step)
                     self._app.send_task(RUN_SLICE, (operation_id, step.number), producer=producer, **options)
+
+
+def _step_of(message: bytes) -> tuple[int, int]:
+    (operation_id, number), *_ = json.loads(b64decode(json.loads(message)["body"]))
+    return int(operation_id), int(number)
 
 
 def _keep_client(channel: Any) -> None:

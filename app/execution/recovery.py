@@ -49,7 +49,9 @@ class Recovery:
 
     def look(self) -> None:
         """Look at every claim once: take away those whose holders are lost, confirm those whose holders are gone."""
-        self._leases.look()
+        beat_at = self._engine.incarnation.beat_at
+        is_beating = beat_at is None or clock.monotonic() - beat_at < self._engine.lease / 2
+        self._leases.look(is_beating=is_beating)
         self._look_at_workers()
         with self._engine.database.glance() as tx:
             held = held_claims(tx)

@@ -1,7 +1,8 @@
-"""Publishing again: what is due, and what the broker must have lost because its queue is empty."""
+"""Publishing again: what is due, and what the broker must have lost because its queue begins later."""
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from app import clock
@@ -9,7 +10,7 @@ from app.domain.states import CLAIMABLE, StepState
 from app.execution.tallying import REPUBLISHED
 from app.execution.timing import is_timed
 from app.store.operations import lock_operation
-from app.store.step_queries import Due, due_steps, find_step, unclaimed_steps
+from app.store.step_queries import Due, due_steps, find_step, published_once_at, unclaimed_steps
 from app.store.steps import publish_again as queue_again
 
 if TYPE_CHECKING:
@@ -38,16 +39,30 @@ def publish_lost(engine: Engine) -> None:
     Its message was lost with a worker or a broker, or waits behind a long step in a worker that took it too early. One
     that is still in somebody's hands does no harm: the second claim is refused.
     """
-    now = clock.now()
+    now, wait = clock.now(), engine.republish_after
     with engine.database.glance() as tx:
-        found = unclaimed_steps(tx, now=now, before=now - _TAKING, wait=engine.republish_after, limit=_AT_ONCE)
-    depths: dict[str, int | None] = {}
-    for step, due in found:
-        queue = None if is_timed(step.call) else engine.publisher.queue_of(step)
-        if queue is not None and queue not in depths:
-            depths[queue] = engine.publisher.depth(queue)
-        if queue is not None and depths[queue] == 0:
-            _publish(engine, due, float("inf"))
+        found = unclaimed_steps(tx, now=now, before=now - _TAKING, wait=wait, limit=_AT_ONCE)
+    begins: dict[str, float] = {}
+    for one in found:
+        queue = None if is_timed(one.step.call) else engine.publisher.queue_of(one.step)
+        if queue is None:
+            continue
+        if queue not in begins:
+            begins[queue] = _begins_at(engine, queue)
+        if one.published_at < begins[queue] - _TAKING:
+            _publish(engine, one.due, inf)
+
+
+def _begins_at(engine: Engine, queue: str) -> float:
+    """When the oldest message of a queue was published, as far as that is known: no older one is in it any more."""
+    depth = engine.publisher.depth(queue)
+    if not depth:
+        return inf if depth == 0 else 0.0
+    oldest = engine.publisher.oldest(queue)
+    if oldest is None:
+        return 0.0
+    with engine.database.glance() as tx:
+        return published_once_at(tx, *oldest, engine.republish_after) or 0.0
 
 
 def publish_again(engine: Engine, operation_id: int, number: int) -> None:

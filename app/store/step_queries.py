@@ -67,6 +67,15 @@ class Due:
     publishes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Unclaimed:
+    """A step that was published, when that was last, and that nobody has claimed."""
+
+    step: StepTask
+    due: Due
+    published_at: float
+
+
 _OPERATION = steps.c.operation_id == bindparam("operation_id")
 # Written out, as in the partial indexes: SQLite uses one only where it can see that the rows are among its own.
 _IS_RUNNING = text("steps.state = 'Running'")
@@ -120,18 +129,21 @@ _DUE = (
     .order_by(steps.c.due_at)
     .limit(bindparam("limit"))
 )
-#: Queued steps that were published and that nobody has claimed; a wait doubles with each publication.
+#: When a queued step was published last: its wait doubles with each time.
+_PUBLISHED_AT = steps.c.due_at - bindparam("wait", type_=Float) * literal(1).bitwise_lshift(steps.c.publishes)
 _UNCLAIMED = (
-    select(*TASK_COLUMNS, steps.c.operation_id, steps.c.publishes)
+    select(*TASK_COLUMNS, steps.c.operation_id, steps.c.publishes, _PUBLISHED_AT)
     .where(
         _WAITS,
         steps.c.state == _S.QUEUED,
         steps.c.due_at > bindparam("now"),
-        steps.c.due_at - bindparam("wait", type_=Float) * literal(1).bitwise_lshift(steps.c.publishes)
-        <= bindparam("before", type_=Float),
+        bindparam("before", type_=Float) >= _PUBLISHED_AT,
     )
     .order_by(steps.c.due_at)
     .limit(bindparam("limit"))
+)
+_PUBLISHED_ONCE = select(_PUBLISHED_AT).where(
+    _OPERATION, steps.c.number == bindparam("number"), steps.c.state == _S.QUEUED, steps.c.publishes == 0
 )
 _NEXT_DUE = select(steps.c.due_at).where(_WAITS).order_by(steps.c.due_at).limit(1)
 
@@ -209,12 +221,20 @@ def due_steps(tx: Connection, now: float, limit: int) -> list[Due]:
     return [Due(*row) for row in tx.execute(_DUE, {"now": now, "limit": limit})]
 
 
-def unclaimed_steps(
-    tx: Connection, *, now: float, before: float, wait: float, limit: int
-) -> list[tuple[StepTask, Due]]:
+def unclaimed_steps(tx: Connection, *, now: float, before: float, wait: float, limit: int) -> list[Unclaimed]:
     """The queued steps that were published before a moment and are unclaimed since; `wait` is the first wait."""
     rows = tx.execute(_UNCLAIMED, {"now": now, "before": before, "wait": wait, "limit": limit})
-    return [(StepTask(*task), Due(operation_id, task[0], publishes)) for *task, operation_id, publishes in rows]
+    return [
+        Unclaimed(StepTask(*task), Due(operation_id, task[0], publishes), published_at)
+        for *task, operation_id, publishes, published_at in rows
+    ]
+
+
+def published_once_at(tx: Connection, operation_id: int, number: int, wait: float) -> float | None:
+    """When a queued step was published, if that was once; `wait` is the first wait."""
+    key = {"operation_id": operation_id, "number": number, "wait": wait}
+    moment: float | None = tx.execute(_PUBLISHED_ONCE, key).scalar()
+    return moment
 
 
 def next_due(tx: Connection) -> float | None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from app.supervisor.embedded_broker import EmbeddedBroker
 
 _WEB_THREADS = 64
+#: Seconds that a worker has, after its grace, to hand back what it held.
+_ENDING = 3.0
 _EXAMPLE = '{"workflow": "add-numbers", "arguments": {"start": 1}}'
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - it is compared with, not bound to
 
@@ -24,7 +26,7 @@ def programs_of(settings: Settings, embedded: EmbeddedBroker | None) -> tuple[Pr
     """What to start, in order: the embedded broker if there is one, the worker, the web server."""
     broker = () if embedded is None else (_broker(embedded),)
     environ = {"PYTHONUNBUFFERED": "1"} | ({} if embedded is None else {"BROKER_URL": embedded.url})
-    worker = Program("worker", worker_command(settings), environ, patience=6)
+    worker = Program("worker", worker_command(settings), environ, patience=settings.grace + _ENDING)
     web = Program("web", web_command(settings), environ, lambda: _is_ready(settings), patience=6)
     return (*broker, worker, web)
 

@@ -149,6 +149,21 @@ def test_a_message_that_is_in_no_queue_any_more_is_published_again_once_a_worker
     assert service.show(operation).result == "3"
 
 
+def test_a_message_is_published_again_that_must_be_older_than_all_that_its_queue_still_holds(service: Service) -> None:
+    now = time.time()
+    with frozen_at(now) as clock:
+        lost = service.start("adding", numbers=[1, 2])
+        clock.advance(5)
+        waiting = [service.start("adding", numbers=[3, 4]) for _ in range(2)]
+        assert service.take() == [lost, 0]
+
+        clock.advance(5)
+        sweep(service.engine)
+        sweep(service.engine)
+
+    assert [service.take()[0] for _ in range(service.messages())] == [*waiting, lost]
+
+
 def test_a_message_that_waits_in_a_queue_with_others_is_published_again_in_its_time(service: Service) -> None:
     operation = service.start("adding", numbers=[1, 2])
     wait = service.engine.republish_after
