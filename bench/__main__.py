@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import counting, growth, listing, pausing, report, resting, throughput, web
+from bench import counting, growth, listing, pausing, recovering, report, resting, throughput, web
 from bench.bed import bed
 from bench.machine import Elsewhere, describe
 from bench.scale import FULL, QUICK
@@ -30,6 +30,7 @@ MEASURES: dict[str, Callable[[Bed], Iterator[Figure]]] = {
     "messages": throughput.messages,
     "size": growth.size,
     "pause": pausing.pause,
+    "recover": recovering.recover,
     "rest": resting.rest,
     "http": web.http,
     "list": listing.listing,

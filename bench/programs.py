@@ -52,6 +52,15 @@ class Program:
         """Its process and all that came of it and lives."""
         return list(_family(self._process.pid))
 
+    @property
+    def runs(self) -> bool:
+        """Whether its first process lives."""
+        return self._process.poll() is None
+
+    def signal(self, number: signal.Signals, *, all_of_it: bool = False) -> None:
+        """Send a signal to its first process, or to its whole group."""
+        (os.killpg if all_of_it else os.kill)(self._process.pid, number)
+
     def check(self) -> None:
         """Raise RuntimeError, with what it said last, when it has ended by itself."""
         if self._process.poll() is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from typing import TYPE_CHECKING, Any, Self
 
@@ -62,9 +63,9 @@ class Service:
         assert user is not None
         return user
 
-    def start_worker(self) -> Program:
-        """Start a worker as `make run` does, and wait until it has run something."""
-        worker = self._start("worker", worker_command(self.settings))
+    def start_worker(self, name: str = "worker") -> Program:
+        """Start a worker as `make run` does, and wait until it has run something, or the worker before it has."""
+        worker = self._start(name, worker_command(self.settings))
         self.chain_rate(_WARM)
         return worker
 
@@ -73,6 +74,17 @@ class Service:
         web = self._start("web", web_command(self.settings))
         web.await_that(lambda: answers(self.settings.port), "the web server answers")
         return web
+
+    def forget(self, program: Program) -> None:
+        """End a program whatever state it is in, and miss it no more."""
+        self.programs = {name: one for name, one in self.programs.items() if one is not program}
+        if program.runs:
+            program.signal(signal.SIGCONT, all_of_it=True)
+        program.end()
+
+    def waiting(self) -> int:
+        """How many messages wait in the queue of most steps."""
+        return self.celery.engine.publisher.depth(self.celery.conf.task_default_queue) or 0
 
     def chain_rate(self, operations: int, workflow: str = "bench-chain", **arguments: Any) -> float:
         """Operations of a workflow that succeeds, per second, from the first call to the last end."""

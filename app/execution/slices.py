@@ -98,8 +98,7 @@ class Slice:
         args, kwargs = surely(partial(call_with, self._engine, self._operation_id, step, known))
         self._steps += 1
         started = clock.monotonic()
-        with in_step(self._operation_id, step.slug):
-            ending = run_task(self._engine.app, step.task, args, kwargs, self._request(step))
+        ending = run_task(self._engine.app, step.task, args, kwargs, self._request(step))
         took = clock.monotonic() - started
         _pace.measure(step.task, took)
         self._engine.tallies.observe(STEP_SECONDS, took, step.task)
