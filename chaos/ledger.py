@@ -6,14 +6,14 @@ import json
 import os
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from chaos.processes import Process, this_process
+from chaos.processes import Process, state_of, this_process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 #: The variable that tells a worker where the ledger is.
@@ -32,6 +32,12 @@ class Execution:
     process: Process
     begun: float
     ended: float | None = None
+    #: The worker that the process belongs to, dead or alive.
+    worker: Process | None = None
+
+    def is_hit(self, processes: Collection[Process]) -> bool:
+        """Whether its process is one of these, or the worker without which that process lives no longer."""
+        return self.process in processes or self.worker in processes
 
     @property
     def turn(self) -> tuple[int, str, int]:
@@ -44,8 +50,13 @@ def executing(request: Any) -> Iterator[None]:
     """Note that the code of a step begins, and, however it ends, that it has ended."""
     process = this_process()
     execution = f"{process.pid}-{process.start}-{next(_numbers)}"
-    step = request.id.partition("-")[2]
-    facts = {"operation": request.operation_id, "step": step, "retries": request.retries, "process": process}
+    facts = {
+        "operation": request.operation_id,
+        "step": request.id.partition("-")[2],
+        "retries": request.retries,
+        "process": process,
+        "worker": state_of(os.getppid()),
+    }
     _note(execution, "begins", facts)
     try:
         yield
@@ -64,11 +75,13 @@ def read(file: Path) -> list[Execution]:
 
 
 def _begun(fact: dict[str, Any]) -> Execution:
-    return Execution(fact["operation"], fact["step"], fact["retries"], Process(*fact["process"]), fact["at"])
+    worker = Process(*fact["worker"]) if fact.get("worker") else None
+    process = Process(*fact["process"])
+    return Execution(fact["operation"], fact["step"], fact["retries"], process, fact["at"], worker=worker)
 
 
 def _ended(one: Execution, at: float) -> Execution:
-    return Execution(one.operation_id, one.step, one.retries, one.process, one.begun, at)
+    return replace(one, ended=at)
 
 
 def _note(execution: str, what: str, facts: dict[str, Any]) -> None:

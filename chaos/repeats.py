@@ -41,11 +41,22 @@ def repeats(evidence: Evidence) -> Repeats:
     found = Repeats()
     for executions in _turns(evidence).values():
         for before, after in pairwise(executions):
-            _kind(found, evidence, before, after).append(
-                f"{after.step} of operation {after.operation_id} began at {before.begun:.3f} in {before.process.pid} "
-                f"(ended: {before.ended}) and again at {after.begun:.3f} in {after.process.pid}"
-            )
+            _kind(found, evidence, before, after).append(_told(evidence, before, after))
     return found
+
+
+def _told(evidence: Evidence, before: Execution, after: Execution) -> str:
+    """What ran twice, and what was broken between."""
+    began = f"began at {before.begun:.3f} in {before.process.pid} of {before.worker and before.worker.pid}"
+    hits = [
+        f"{hit.at:.3f} {hit.kind} {sorted(one.pid for one in hit.processes)}"
+        for hit in evidence.hits
+        if before.begun - _EFFECT <= hit.at <= after.begun
+    ]
+    return (
+        f"{after.step} of operation {after.operation_id} {began} (ended: {before.ended}) and again at "
+        f"{after.begun:.3f} in {after.process.pid}; meanwhile: {', '.join(hits)}"
+    )
 
 
 def unexplained(evidence: Evidence) -> list[str]:
@@ -84,9 +95,7 @@ def _turns(evidence: Evidence) -> dict[tuple[int, str, int], list[Execution]]:
 
 def _kind(found: Repeats, evidence: Evidence, before: Execution, after: Execution) -> list[str]:
     hits = [
-        hit
-        for hit in evidence.hits
-        if before.process in hit.processes and before.begun - _EFFECT <= hit.at <= after.begun
+        hit for hit in evidence.hits if before.is_hit(hit.processes) and before.begun - _EFFECT <= hit.at <= after.begun
     ]
     if not hits:
         return found.unexplained
@@ -108,7 +117,7 @@ def _held(evidence: Evidence) -> dict[tuple[int, str], Hit]:
 
 def _hits_on(evidence: Evidence, before: Execution, after: Execution) -> Iterator[Hit]:
     for hit in evidence.hits:
-        is_its = before.process in hit.processes and before.process != after.process
+        is_its = before.is_hit(hit.processes) and before.process != after.process
         if is_its and before.begun <= hit.at <= after.begun:
             yield hit
 

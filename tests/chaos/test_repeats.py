@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chaos.evidence import Evidence, Recording, Taken
+from chaos.processes import Process
 from chaos.repeats import Recovery, recoveries, repeats
 from tests.chaos.evidence import FIRST, SECOND, evidence, execution, hit, moves
 
@@ -45,6 +48,13 @@ def test_the_fault_that_came_last_tells_why_a_step_runs_again() -> None:
 
     assert sorted_out(evidence(executions=again, hits=[hit(9, FIRST), hit(11.2, FIRST)])) == (0, 1, 0)
     assert sorted_out(evidence(executions=again, hits=[hit(9, FIRST)])) == (1, 0, 0)
+
+
+def test_a_step_whose_process_was_not_seen_when_its_worker_was_killed_runs_again_for_that() -> None:
+    worker = Process(300, 1)
+    again = [replace(execution("mix-1", 11, None, FIRST), worker=worker), execution("mix-1", 16, 17, SECOND)]
+
+    assert sorted_out(evidence(executions=again, hits=[hit(11.5, worker)])) == (1, 0, 0)
 
 
 def test_a_repetition_after_a_fault_of_another_worker_is_unexplained() -> None:
