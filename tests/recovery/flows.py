@@ -84,3 +84,24 @@ def deadly(ledger: str, times: int) -> Canvas:
 def soon(ledger: str) -> Canvas:
     """A step that asks to be run again soon."""
     return plus.s(0) | again_soon.s(ledger)
+
+
+@step
+def swift_sum(value: int, number: int) -> int:
+    return value + number
+
+
+@step
+def unhurried_sum(value: int, number: int) -> int:
+    """Add, in a fiftieth of a second."""
+    time.sleep(0.02)
+    return value + number
+
+
+@workflow("sums")
+def sums(numbers: list[int]) -> Canvas:
+    """Add numbers one after the other, a few of them slowly."""
+    canvas: Canvas = plus.s(-1)
+    for place, number in enumerate(numbers):
+        canvas |= (unhurried_sum if place % 6 == 5 else swift_sum).s(number)
+    return canvas

@@ -83,3 +83,32 @@ def test_a_worker_that_hears_nothing_beside_a_full_queue_ends_itself(
     finally:
         monkeypatch.undo()
         stopped(server)
+
+
+def have_completed(service: Service, many: int) -> bool:
+    found = service.read("SELECT count(*) FROM operations WHERE completion = 'COMPLETED'")
+    return bool(found[0][0] >= many)
+
+
+def test_a_broker_that_is_killed_and_flushed_under_hundreds_of_operations_loses_none_and_repeats_nothing(
+    service: Service, program: EmbeddedBroker
+) -> None:
+    server, operations = started(program), []
+    worker = start_worker(service)
+    try:
+        operations += [service.start("sums", numbers=[*range(12)]) for _ in range(100)]
+        wait_for(lambda: have_completed(service, 10))
+        stopped(server)
+        operations += [service.start("sums", numbers=[*range(12)]) for _ in range(100)]
+        server = started(program)
+        operations += [service.start("sums", numbers=[*range(12)]) for _ in range(50)]
+        service.queue.flushall()
+        operations += [service.start("sums", numbers=[*range(12)]) for _ in range(50)]
+
+        wait_for(lambda: have_completed(service, 300))
+        assert {service.show(operation).result for operation in operations} == {"66"}
+        assert service.read("SELECT DISTINCT runs, losses FROM steps") == [(1, 0)]
+        assert worker.process.poll() is None
+    finally:
+        worker.bury()
+        stopped(server)

@@ -163,3 +163,22 @@ def test_a_person_may_accept_that_nobody_knows(service: Service, employ: Employ)
     assert service.completion(operation) is Completion.PAUSED
     said = [event.why for event in service.commands.events(service.ada, operation) if event.who == "ada"]
     assert any("run_at" in (why or "") and "elsewhere" in (why or "") for why in said)
+
+
+def test_what_ran_when_the_machine_was_rebooted_is_known_to_be_gone_at_the_first_look(
+    service: Service, employ: Employ
+) -> None:
+    first, ledger, gate = employ(), service.path(), service.path()
+    operations = [service.start("held", ledger=ledger, gate=gate) for _ in range(2)]
+    running_in(ledger, 2)
+    first.stop()
+    service.change("UPDATE workers SET boot_id = 'machine/an earlier boot/pid:[1]' WHERE pid = ?", first.pid)
+    service.pause(operations[0])
+
+    employ(lease=600)  # nobody's silence lasts for that long
+
+    service.wait_until(operations[0], Completion.PAUSED)
+    running_in(ledger, 3)
+    Path(gate).touch()
+    assert service.ended(operations[1]).result == "3"
+    assert service.steps(operations[1])["run_at"].losses == 1
