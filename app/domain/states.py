@@ -95,7 +95,7 @@ STEP_MOVES: Final = MappingProxyType(
         (_S.QUEUED, _S.PAUSED): "A pause takes effect before a worker has claimed it, or its own clause asks for one.",
         (_S.QUEUED, _S.CANCELLED): "Its operation is cancelled.",
         (_S.RUNNING, _S.SUCCESS): "Its code returned.",
-        (_S.RUNNING, _S.FAILED): "Its code raised, or it outlived its time limit.",
+        (_S.RUNNING, _S.FAILED): "Its code raised, it outlived its time limit, or its worker was lost too often.",
         (_S.RUNNING, _S.RETRYING): "Its code asked to be run again later.",
         (_S.RUNNING, _S.QUEUED): "Its worker was lost, or handed it back on leaving.",
         (_S.RETRYING, _S.QUEUED): "Its waiting time is over.",
