@@ -106,16 +106,6 @@ STEP_MOVES: Final = MappingProxyType(
 )
 
 
-def sources_of(target: Completion) -> frozenset[Completion]:
-    """The completions from which an operation may move to `target`."""
-    return frozenset(source for source, end in OPERATION_MOVES if end is target)
-
-
-def step_sources_of(target: StepState) -> frozenset[StepState]:
-    """The states from which a step may move to `target`."""
-    return frozenset(source for source, end in STEP_MOVES if end is target)
-
-
 def as_page() -> str:
     """The tables as the page `docs/states.md`."""
     return "\n".join(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Float, bindparam, exists, func, literal, select, text
+from sqlalchemy import Float, bindparam, exists, literal, select, text
 
 from app.domain.states import CLAIMABLE, StepState
 from app.store.prepared import Prepared
@@ -245,10 +245,3 @@ def next_due(tx: Connection) -> float | None:
 
 def _some_at_a_time(numbers: list[int], size: int = 500) -> Iterable[list[int]]:
     return (numbers[start : start + size] for start in range(0, len(numbers), size))
-
-
-def steps_by_state(tx: Connection, operation_id: int) -> dict[StepState, int]:
-    """How many steps stand where."""
-    query = select(steps.c.state, func.count()).where(_OPERATION).group_by(steps.c.state)
-    counted: Any = tx.execute(query, {"operation_id": operation_id})
-    return {StepState(state): number for state, number in counted}

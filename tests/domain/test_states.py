@@ -12,8 +12,6 @@ from app.domain.states import (
     STEP_MOVES,
     Completion,
     StepState,
-    sources_of,
-    step_sources_of,
 )
 
 
@@ -62,12 +60,6 @@ def test_what_is_asked_to_pause_or_cancel_is_not_claimable() -> None:
 def test_a_step_is_final_idle_or_runs() -> None:
     assert FINAL | IDLE | {StepState.RUNNING} == set(StepState)
     assert not FINAL & IDLE
-
-
-def test_the_sources_of_a_move_are_those_of_the_table() -> None:
-    assert sources_of(Completion.PAUSED) == {Completion.REQUESTING_PAUSE}
-    assert sources_of(Completion.SCHEDULED) == frozenset()
-    assert step_sources_of(StepState.RETRYING) == {StepState.RUNNING, StepState.PENDING}
 
 
 def test_the_words_are_those_of_the_contract() -> None:
