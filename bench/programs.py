@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from app.processes import tied_to
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
-_PR_SET_PDEATHSIG = 1
 _PATIENCE = 10.0  # seconds from SIGTERM to SIGKILL
-_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 class Program:
@@ -36,7 +34,7 @@ class Program:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=tied_to(os.getpid()),
             )
 
     def __enter__(self) -> Self:
@@ -127,9 +125,3 @@ def _family(pid: int) -> Iterator[int]:
         with suppress(OSError):
             for child in children.read_text().split():
                 yield from _family(int(child))
-
-
-def _die_with_parent() -> None:
-    """Run between fork and exec: a bench that is killed takes its programs with it."""
-    if _prctl is not None:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
