@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from celery.worker import state
 
@@ -18,6 +18,8 @@ from app.store.claims import held_claims
 from app.store.workers import stop_worker
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from app.execution.engine import Engine
 
 #: Seconds after which deliveries that came in while the worker closed its ears are handed back too.
@@ -33,6 +35,7 @@ class Departure:
         self._engine = engine
         self._told = threading.Event()
         self._is_over = threading.Event()
+        self._unstarted: set[Any] = set()
         self._thread = threading.Thread(target=self._run, name="departure", daemon=True)
 
     def start(self) -> None:
@@ -40,8 +43,12 @@ class Departure:
         self._thread.start()
 
     def begin(self) -> None:
-        """Leave; called from a signal's handler, so it only sets a flag."""
+        """Leave; called from a signal's handler, so it only looks and sets flags.
+
+        It looks here and now: the consumer forgets what was not started as soon as this thread goes on.
+        """
         self._engine.leaving.set()
+        self._unstarted = _unstarted()
         self._told.set()
 
     def end(self) -> None:
@@ -53,16 +60,15 @@ class Departure:
     def _run(self) -> None:
         self._told.wait()
         ends_at = clock.monotonic() + self._engine.grace
-        self._hand_back_deliveries()
+        self._hand_back_deliveries(self._unstarted)
         if not self._is_over.wait(min(_LATECOMERS, self._engine.grace)):
-            self._hand_back_deliveries()
+            self._hand_back_deliveries(_unstarted())
         if not self._is_over.wait(max(0.0, ends_at - clock.monotonic())):
             self._leave_at_once()
         self._engine.database.close()
 
-    def _hand_back_deliveries(self) -> None:
-        """Publish again what this worker has taken from the broker and not given to a process of its pool."""
-        for delivery in set(state.reserved_requests) - set(state.active_requests):
+    def _hand_back_deliveries(self, deliveries: Iterable[Any]) -> None:
+        for delivery in deliveries:
             if delivery.name == RUN_SLICE:
                 try:
                     publish_again(self._engine, *delivery.args)
@@ -91,3 +97,8 @@ class Departure:
         if worker_id is not None:
             with self._engine.database.write() as tx:
                 stop_worker(tx, worker_id, clock.now())
+
+
+def _unstarted() -> set[Any]:
+    """The deliveries that this worker has taken from the broker and not given to a process of its pool."""
+    return set(state.reserved_requests) - set(state.active_requests)

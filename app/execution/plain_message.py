@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 from celery.utils import uuid
 from kombu.utils.json import dumps
 
+from app import clock
+
 if TYPE_CHECKING:
     from celery import Celery
 
 RUN_SLICE: Final = "operations.run_slice"
+#: The header of every message that tells when it was published, in seconds since the epoch.
+PUBLISHED_AT: Final = "published_at"
 
 
 class PlainMessage:
@@ -24,7 +28,7 @@ class PlainMessage:
         """Send the step's message to the default queue. Raises kombu's OperationalError when the broker is away."""
         channel, id_ = producer.channel, uuid()
         body = dumps([[operation_id, number], {}, self._made.body[2]])
-        headers = {**self._made.headers, "id": id_, "root_id": id_}
+        headers = {**self._made.headers, "id": id_, "root_id": id_, PUBLISHED_AT: clock.now()}
         properties = {**self._made.properties, "correlation_id": id_, "delivery_mode": 2}
         message = channel.prepare_message(body, 0, "application/json", "utf-8", headers, properties)
         with producer.connection._reraise_as_library_errors():

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from base64 import b64decode
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from kombu.transport import virtual
 
 from app import clock
-from app.execution.plain_message import RUN_SLICE, PlainMessage
+from app.execution.plain_message import PUBLISHED_AT, RUN_SLICE, PlainMessage
 from app.store.errors import is_outage
 from app.store.steps import mark_unpublished
 
@@ -85,13 +84,13 @@ class Publisher:
             _log.warning("the broker does not tell how long the queue %s is: %s", queue, why)
             return None
 
-    def oldest(self, queue: str) -> tuple[int, int] | None:
-        """The operation and the number of the step whose message waits longest in a queue; only Redis lets us look."""
+    def oldest(self, queue: str) -> float | None:
+        """When the message that waits longest in a queue was published; None when the broker lets nobody look."""
         try:
             with self._app.producer_or_acquire() as producer:
-                client = getattr(producer.channel, "client", None)
+                client = getattr(producer.channel, "client", None)  # Redis: messages enter a list at its other end
                 message = client.lindex(queue, -1) if client else None
-            return message and _step_of(message)
+            return message and float(json.loads(message)["headers"][PUBLISHED_AT])
         except Exception as why:
             _log.debug("the oldest message of the queue %s cannot be read: %s", queue, why)
             return None
@@ -144,14 +143,10 @@ class Publisher:
                 self._plain.send(producer, operation_id, steps[0].number)
                 return
             with _together(producer, steps):
+                headers = {PUBLISHED_AT: clock.now()}
                 for step in steps:
-                    options = _PLAIN | self.own_options(step)
+                    options = _PLAIN | self.own_options(step) | {"headers": headers}
                     self._app.send_task(RUN_SLICE, (operation_id, step.number), producer=producer, **options)
-
-
-def _step_of(message: bytes) -> tuple[int, int]:
-    (operation_id, number), *_ = json.loads(b64decode(json.loads(message)["body"]))
-    return int(operation_id), int(number)
 
 
 def _keep_client(channel: Any) -> None:

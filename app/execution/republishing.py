@@ -10,7 +10,7 @@ from app.domain.states import CLAIMABLE, StepState
 from app.execution.tallying import REPUBLISHED
 from app.execution.timing import is_timed
 from app.store.operations import lock_operation
-from app.store.step_queries import Due, due_steps, find_step, published_once_at, unclaimed_steps
+from app.store.step_queries import Due, due_steps, find_step, unclaimed_steps
 from app.store.steps import publish_again as queue_again
 
 if TYPE_CHECKING:
@@ -58,11 +58,7 @@ def _begins_at(engine: Engine, queue: str) -> float:
     depth = engine.publisher.depth(queue)
     if not depth:
         return inf if depth == 0 else 0.0
-    oldest = engine.publisher.oldest(queue)
-    if oldest is None:
-        return 0.0
-    with engine.database.glance() as tx:
-        return published_once_at(tx, *oldest, engine.republish_after) or 0.0
+    return engine.publisher.oldest(queue) or 0.0
 
 
 def publish_again(engine: Engine, operation_id: int, number: int) -> None:

@@ -142,9 +142,6 @@ _UNCLAIMED = (
     .order_by(steps.c.due_at)
     .limit(bindparam("limit"))
 )
-_PUBLISHED_ONCE = select(_PUBLISHED_AT).where(
-    _OPERATION, steps.c.number == bindparam("number"), steps.c.state == _S.QUEUED, steps.c.publishes == 0
-)
 _NEXT_DUE = select(steps.c.due_at).where(_WAITS).order_by(steps.c.due_at).limit(1)
 
 
@@ -228,13 +225,6 @@ def unclaimed_steps(tx: Connection, *, now: float, before: float, wait: float, l
         Unclaimed(StepTask(*task), Due(operation_id, task[0], publishes), published_at)
         for *task, operation_id, publishes, published_at in rows
     ]
-
-
-def published_once_at(tx: Connection, operation_id: int, number: int, wait: float) -> float | None:
-    """When a queued step was published, if that was once; `wait` is the first wait."""
-    key = {"operation_id": operation_id, "number": number, "wait": wait}
-    moment: float | None = tx.execute(_PUBLISHED_ONCE, key).scalar()
-    return moment
 
 
 def next_due(tx: Connection) -> float | None:

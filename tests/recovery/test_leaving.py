@@ -25,7 +25,10 @@ def test_what_has_not_started_is_back_in_the_queue_while_the_step_in_hand_still_
 ) -> None:
     worker, ledger, gate = employ(processes=1, grace=30), service.path(), service.path()
     operation = service.start("held-many", ledger=ledger, gate=gate, width=3)
-    wait_for(lambda: len(lines_of(ledger)) == 1 and service.messages() <= 1)
+    wait_for(
+        lambda: len(lines_of(ledger)) == 1 and service.messages() <= 1,
+        lambda: f"{lines_of(ledger)}, {service.messages()} messages, {service.states(operation)}",
+    )
 
     worker.leave()
     wait_for(lambda: service.messages() >= 2)
