@@ -9,6 +9,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from celery.worker import state
 from celery.worker.consumer import Consumer
 from kombu.exceptions import DecodeError
 from kombu.transport import virtual
@@ -24,6 +25,7 @@ _log = logging.getLogger(__name__)
 class CarefulConsumer(Consumer):
     """Celery's consumer behind a look at what a message is made of."""
 
+    app: Any
     connection_errors: tuple[type[BaseException], ...]
 
     def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], None]:
@@ -39,6 +41,11 @@ class CarefulConsumer(Consumer):
             message.ack_log_error(_log, self.connection_errors)
 
         return receive
+
+    def on_close(self) -> None:
+        """Forget all deliveries that were not given to the pool; whoever leaves has them handed back."""
+        self.app.engine.leaving.forgotten |= set(state.reserved_requests) - set(state.active_requests)
+        super().on_close()
 
     def ensure_connected(self, conn: Any) -> Any:
         """Connect, however long that takes; Celery's own would look up to half a minute too late."""

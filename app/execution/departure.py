@@ -62,7 +62,8 @@ class Departure:
         ends_at = clock.monotonic() + self._engine.grace
         self._hand_back_deliveries(self._unstarted)
         if not self._is_over.wait(min(_LATECOMERS, self._engine.grace)):
-            self._hand_back_deliveries(_unstarted())
+            # One that was in the consumer's hands when the signal came was forgotten before it could be looked for.
+            self._hand_back_deliveries((_unstarted() | self._engine.leaving.forgotten) - self._unstarted)
         if not self._is_over.wait(max(0.0, ends_at - clock.monotonic())):
             self._leave_at_once()
         self._engine.database.close()

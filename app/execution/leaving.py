@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from typing import Any
 
 
 class Leaving:
@@ -10,6 +11,8 @@ class Leaving:
 
     def __init__(self) -> None:
         self._byte = mmap.mmap(-1, 1)
+        #: The deliveries that the worker's consumer was about to forget; they are its main process's alone.
+        self.forgotten: set[Any] = set()
 
     @property
     def is_set(self) -> bool:

@@ -206,6 +206,7 @@ class Service:
             worker.wait()
 
     def close(self) -> None:
+        self.engine.tallies.flush()
         self.engine.database.close()
         self.celery.close()
         self.queue.close()

@@ -105,6 +105,7 @@ def serving(folder: Path, broker_url: str, **settings: Any) -> Iterator[Served]:
         _invite(served)
         yield served
     finally:
+        served.commands.engine.tallies.flush()
         served.commands.engine.database.close()
         served.celery.close()
         served.queue.close()
