@@ -98,6 +98,7 @@ class Settings(BaseModel):
     synchronous: Annotated[Literal["FULL", "NORMAL"], BeforeValidator(_upper)] = Field(
         "FULL", description="FULL or NORMAL"
     )
+    secrets_dir: Path = Field(Path("/run/secrets"), description="a folder")
     workflow_store: Path = Field(default_factory=lambda known: known["data_dir"] / "operations", description="a folder")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "INFO", description="DEBUG, INFO, WARNING or ERROR"

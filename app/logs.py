@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from app.config import masked
+from app.secrets import redacted
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -91,8 +92,8 @@ def json_formatter() -> logging.Formatter:
 
 
 def _without_secrets(_logger: object, _method: str, event: Event) -> Event:
-    """The event with the passwords of URLs, and tokens, replaced by `***`."""
+    """The event with the passwords of URLs, and tokens, replaced by `***`, and secrets by their names."""
     for key, value in event.items():
         if isinstance(value, str):
-            event[key] = _TOKEN.sub("***", masked(value))
+            event[key] = _TOKEN.sub("***", masked(redacted(value)))
     return event

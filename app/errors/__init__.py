@@ -74,6 +74,11 @@ from app.errors.requests import (
     BodyMalformed,
     RequestInvalid,
 )
+from app.errors.secrets import (
+    SecretInResult,
+    SecretMissing,
+    SecretNameInvalid,
+)
 from app.errors.steps import (
     ClaimLost,
     HardLimitNeedsPrefork,
@@ -143,6 +148,9 @@ __all__ = [
     "RowTooLong",
     "RowTooShort",
     "RowUnusable",
+    "SecretInResult",
+    "SecretMissing",
+    "SecretNameInvalid",
     "SettingsInvalid",
     "StepNotFound",
     "TaskMissing",

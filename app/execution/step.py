@@ -17,7 +17,8 @@ from kombu.utils import json
 
 from app import clock
 from app.domain.states import StepState
-from app.errors import ReplaceRefused, ResultRefused, TaskMissing, UnstorableArgument
+from app.errors import ReplaceRefused, ResultRefused, SecretInResult, TaskMissing, UnstorableArgument
+from app.secrets import found_in, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -114,9 +115,12 @@ def _tracer(app: Celery, task: AnyTask) -> Tracer:
 
 def _success(task: AnyTask, value: Any) -> Ending:
     try:
-        return Ending(StepState.SUCCESS, result=encode(value))
+        result = encode(value)
     except Exception as why:  # a value may bring code of its own that makes JSON of it
         return _error(ResultRefused(task.name, _words_of(why)), "")
+    if secret := found_in(result):
+        return _error(SecretInResult(task.name, "result", secret), "")
+    return Ending(StepState.SUCCESS, result=result)
 
 
 def _retrying(app: Celery, task: AnyTask, retry: Any, called_with: tuple[list[Any], dict[str, Any]]) -> Ending:
@@ -128,11 +132,13 @@ def _retrying(app: Celery, task: AnyTask, retry: Any, called_with: tuple[list[An
     if (args, kwargs) != called_with:
         again |= {"args": args, "kwargs": kwargs}
     try:
-        encode(again)
+        secret = found_in(encode(again))
     except Exception as why:
         return _error(
             UnstorableArgument(task.name, "what it is to be retried with", f"is refused ({_words_of(why)})"), ""
         )
+    if secret:
+        return _error(SecretInResult(task.name, "retry", secret), "")
     error = encode({"type": type(retry.exc).__name__, "message": _words_of(retry.exc)}) if retry.exc else None
     return Ending(StepState.RETRYING, error=error, due_at=_seconds(app, retry.when), again=again)
 
@@ -155,13 +161,13 @@ class _NoResult(Exception):
 
 
 def _error(error: BaseException, traceback: str) -> Ending:
-    facts = {"type": type(error).__name__, "message": _words_of(error), "traceback": traceback}
+    facts = {"type": type(error).__name__, "message": _words_of(error), "traceback": redacted(traceback)}
     return Ending(StepState.FAILED, error=encode(facts), exception=error)
 
 
 def _words_of(error: object) -> str:
     try:
-        return str(error)
+        return redacted(str(error))
     except Exception:
         return "its message cannot be read"
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from celery.exceptions import SoftTimeLimitExceeded
 
 from app import clock
+from app.secrets import redacted
 from app.store.step_logs import append_lines
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class StepLog:
         """Add a line, or several; what exceeds the room that is left is only measured."""
         if os.getpid() != self._pid:
             return  # a child that the step's code has forked: nobody would write its lines, and they would come twice
+        text = redacted(text)
         with self._mutex:
             is_first, self.is_empty = self.is_empty, False
             if is_first:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict, Unpack
 
 from sqlalchemy import bindparam, insert, select
 
+from app.secrets import redacted
 from app.store.prepared import Prepared
 from app.store.tables import events
 
@@ -61,7 +62,9 @@ _ASKED = (
 
 def append_event(tx: Connection, operation_id: int, **told: Unpack[Told]) -> None:
     """Append one event, in the transaction of the change that it tells of."""
-    _INSERT.change(tx, {"operation_id": operation_id, "step": None, "old": None, "why": None, **told})
+    why = told.get("why")
+    row = {"operation_id": operation_id, "step": None, "old": None, **told, "why": redacted(why) if why else why}
+    _INSERT.change(tx, row)
 
 
 def events_of(tx: Connection, operation_id: int, *, after: int = 0, limit: int = 1000) -> list[Event]:

@@ -90,13 +90,13 @@ class Served:
     def _environ(self) -> dict[str, str]:
         given = self.settings.model_dump(mode="json", exclude_none=True, exclude={"workflows"})
         settings = {name.upper(): str(value) for name, value in given.items()}
-        return {**os.environ, **settings, "WORKFLOWS": FLOWS, "PYTHONPATH": str(ROOT)}
+        return {**os.environ, **settings, "WORKFLOWS": ",".join(self.settings.workflows), "PYTHONPATH": str(ROOT)}
 
 
 @contextmanager
-def serving(folder: Path, broker_url: str, **settings: Any) -> Iterator[Served]:
+def serving(folder: Path, broker_url: str, flows: str = FLOWS, **settings: Any) -> Iterator[Served]:
     """An installation in `folder`, whose database is migrated already, with three people in it."""
-    made = Settings(data_dir=folder, input_dir=folder, workflows=(FLOWS,), broker_url=broker_url, **settings)
+    made = Settings(data_dir=folder, input_dir=folder, workflows=(flows,), broker_url=broker_url, **settings)
     before, default = _state.get_current_app(), vars(_state)["default_app"]
     app = create_app(made)
     served = Served(app, made, redis.Redis.from_url(broker_url))
