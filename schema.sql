@@ -6,6 +6,7 @@
 -- steps            its task calls; written when it starts, then moved on by workers and commands
 -- edges            which step waits for which; written when it starts, never changed
 -- events           its history; appended in the transaction of the change it tells of, never changed
+-- notifications    what people are to be told of it, and what came of that; written with the change, sent by workers
 -- workers          who holds claims; each worker writes its own row, and whoever finds it dead
 -- alembic_version  how far the migrations have come; written by them alone
 
@@ -195,6 +196,35 @@ CREATE TABLE tallies (
     total FLOAT NOT NULL,                -- the sum of what fell into it, in seconds where it is a time
     CONSTRAINT tallies_pkey PRIMARY KEY (name, label, bucket)
 ) WITHOUT ROWID;
+
+-- The outbox of what people are told: written in the transaction of the change, sent by workers, each at least once.
+CREATE TABLE notifications (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, -- counts up, never used twice
+    operation_id INTEGER NOT NULL,       -- the operation that changed
+    step TEXT NOT NULL,                  -- the slug of the step that changed; empty for the operation itself
+    kind TEXT NOT NULL,                  -- notification: people are told; telling: state handlers are told of what they cannot alter
+    change TEXT NOT NULL,                -- which change: a text that no other change of that step, or operation, has
+    source TEXT NOT NULL,                -- where in the code it stands: step:<task>, workflow:<name>, all
+    number INTEGER NOT NULL,             -- which one of those that stand there, from 0; its address and text are looked up when it is sent
+    facts TEXT NOT NULL,                 -- JSON: what its text may show; never an address, never a secret
+    state TEXT NOT NULL,                 -- Waiting: to be sent, or sent again; Sent; Failed: given up
+    attempts INTEGER NOT NULL,           -- how often it was tried
+    due_at FLOAT,                        -- Waiting: when it is tried next; while somebody tries, when others may
+    error TEXT,                          -- why the last try failed
+    created_at FLOAT NOT NULL,           -- when the change was made
+    finished_at FLOAT,                   -- when it was sent, or given up
+    CONSTRAINT notifications_kind_check CHECK (kind IN ('notification', 'telling')),
+    CONSTRAINT notifications_state_check CHECK (state IN ('Waiting', 'Sent', 'Failed')),
+    CONSTRAINT notifications_operation_id_fkey FOREIGN KEY(operation_id) REFERENCES operations (id) ON DELETE CASCADE,
+    CONSTRAINT notifications_once UNIQUE (operation_id, step, change, source, number, kind)
+);
+
+-- Those that wait, and those that were given up, the newest first.
+CREATE INDEX notifications_by_state ON notifications (state, id);
+
+-- What is to be sent, the earliest first.
+CREATE INDEX notifications_due ON notifications (due_at)
+    WHERE state = 'Waiting';
 
 -- The newest migration this database has seen.
 CREATE TABLE alembic_version (

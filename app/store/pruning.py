@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, func, or_, select, tuple_
 
 from app.domain.states import Completion
 from app.store.migrations import without_references
-from app.store.tables import edges, events, lost_claims, operations, step_logs, steps, workers
+from app.store.tables import edges, events, lost_claims, notifications, operations, step_logs, steps, workers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -24,7 +24,7 @@ _LOGS: Final = 15
 _KEYS_AT_ONCE: Final = 500
 #: Seconds in which a worker that was believed dead may come back: its row is kept for so much longer.
 _RETURNS_WITHIN: Final = 86400.0
-_PARTS: Final = ((step_logs, _LOGS), (events, ROWS), (edges, ROWS), (steps, ROWS))
+_PARTS: Final = ((step_logs, _LOGS), (notifications, ROWS), (events, ROWS), (edges, ROWS), (steps, ROWS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ def count_old(tx: Connection, old: Old) -> dict[Completion, int]:
 
 def oldest(tx: Connection, old: Old, limit: int) -> list[Weighed]:
     """The next of the operations that are meant, the longest ended first."""
-    told, logged = _number_of(events), _number_of(step_logs)
-    rows = 1 + 2 * operations.c.steps_total + told + logged
+    told = _number_of(events) + _number_of(notifications)
+    rows = 1 + 2 * operations.c.steps_total + told + _number_of(step_logs)
     query = select(operations.c.id, operations.c.completion, operations.c.steps_total, rows).where(_meant(old))
     found: Any = tx.execute(query.order_by(operations.c.finished_at).limit(limit))
     return [Weighed(id_, Completion(completion), total, weight) for id_, completion, total, weight in found]

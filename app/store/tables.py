@@ -231,3 +231,31 @@ tallies: Final = Table(
     PrimaryKeyConstraint("name", "label", "bucket"),
     sqlite_with_rowid=False,
 )
+
+notifications: Final = Table(
+    "notifications",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("operation_id", _KEY, ForeignKey("operations.id", ondelete="CASCADE"), nullable=False),
+    Column("step", Text, nullable=False),
+    Column("kind", Text, CheckConstraint("kind IN ('notification', 'telling')", name="kind"), nullable=False),
+    Column("change", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("state", Text, CheckConstraint("state IN ('Waiting', 'Sent', 'Failed')", name="state"), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Float),
+    Column("error", Text),
+    Column("created_at", Float, nullable=False),
+    Column("finished_at", Float),
+    UniqueConstraint("operation_id", "step", "change", "source", "number", "kind", name="notifications_once"),
+    sqlite_autoincrement=True,
+)
+Index(
+    "notifications_due",
+    notifications.c.due_at,
+    sqlite_where=text("state = 'Waiting'"),
+    postgresql_where=text("state = 'Waiting'"),
+)
+Index("notifications_by_state", notifications.c.state, notifications.c.id)

@@ -29,7 +29,7 @@ from app.store.workers import list_workers
 from app.workflows.registry import load_workflows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from sqlalchemy import Connection
 
@@ -213,9 +213,8 @@ class Service:
 
     def environment(self) -> dict[str, str]:
         """The environment of a worker of this service."""
-        given = self.settings.model_dump(mode="json", exclude_none=True, exclude={"workflows", "operations_token"})
-        settings = {name.upper(): str(value) for name, value in given.items()}
-        return {**os.environ, **settings, "WORKFLOWS": ",".join(self.settings.workflows), "PYTHONPATH": str(ROOT)}
+        given = self.settings.model_dump(mode="json", exclude_none=True, exclude={"operations_token"})
+        return {**os.environ, **variables(given), "PYTHONPATH": str(ROOT)}
 
     def _told(self, operation_id: int) -> str:
         events = self.commands.events(self.ada, operation_id)
@@ -233,6 +232,13 @@ def make_service(folder: Path, broker_url: str, flows: tuple[str, ...] = FLOWS, 
     with celery.engine.database.write() as tx:
         ada = user_named(tx, "ada") or add_user(tx, "ada", "admin", time.time())
     return Service(made, celery, Commands(celery.engine, workflows), ada, redis.Redis.from_url(broker_url))
+
+
+def variables(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The settings as the environment has them."""
+    return {
+        name.upper(): ",".join(value) if isinstance(value, list) else str(value) for name, value in settings.items()
+    }
 
 
 def wait_for(condition: Callable[[], bool], told: Callable[[], str] = lambda: "it never came") -> None:

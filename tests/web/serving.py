@@ -21,6 +21,7 @@ from app.config import Settings
 from app.domain.tokens import digest_of, prefix_of
 from app.execution.claiming import claim
 from app.store.users import Role, add_token, add_user
+from tests.execution.service import variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,9 +89,8 @@ class Served:
         return "\n".join(log.read_text() for log in self.settings.data_dir.glob("*.log"))
 
     def _environ(self) -> dict[str, str]:
-        given = self.settings.model_dump(mode="json", exclude_none=True, exclude={"workflows"})
-        settings = {name.upper(): str(value) for name, value in given.items()}
-        return {**os.environ, **settings, "WORKFLOWS": ",".join(self.settings.workflows), "PYTHONPATH": str(ROOT)}
+        given = self.settings.model_dump(mode="json", exclude_none=True)
+        return {**os.environ, **variables(given), "PYTHONPATH": str(ROOT)}
 
 
 @contextmanager
