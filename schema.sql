@@ -91,14 +91,14 @@ CREATE TABLE steps (
     losses INTEGER NOT NULL,             -- how many workers were lost in it
     runs INTEGER NOT NULL,               -- how often its code was started
     retries INTEGER NOT NULL,            -- how often its code asked to be run again: Celery's request.retries
-    waiting INTEGER NOT NULL,            -- how many of its upstreams have not succeeded; at 0 it is ready
+    waiting INTEGER NOT NULL,            -- how many of its upstreams have not ended; at 0 it is ready
     signature TEXT NOT NULL,             -- JSON: the Celery call
     inputs TEXT,                         -- JSON: which steps' results it is given, in which shape; empty for none
     point INTEGER,                       -- the number of the pause point it waits behind, if any
     clause TEXT,                         -- JSON: the author's own clause at that point; empty for should_pause
     callback TEXT,                       -- JSON: the author's own callback at that point; empty for save_state
     passed BOOLEAN NOT NULL,             -- whether that point was answered: it is not asked again
-    result TEXT,                         -- JSON: what it returned, once it is a Success
+    result TEXT,                         -- JSON: what it returned, or what its state carries, once it has ended
     error TEXT,                          -- JSON: what it raised last
     worker_id INTEGER,                   -- the worker that holds the claim, while it is Running
     process INTEGER,                     -- the process id of that worker's child, while it is Running
@@ -107,8 +107,12 @@ CREATE TABLE steps (
     started_at FLOAT,                    -- when its code was last started
     finished_at FLOAT,                   -- when it came to a state it does not leave
     process_start BIGINT,                -- when that child began, in clock ticks since the boot, while it is Running
+    message TEXT,                        -- what a signal, a handler or a trigger said of its state
+    spoiled INTEGER DEFAULT 0 NOT NULL,  -- how many of its upstreams have ended without success
+    plain BOOLEAN DEFAULT 1 NOT NULL,    -- no trigger, handler or notification of its own: may end unclaimed
+    reference BOOLEAN DEFAULT 0 NOT NULL, -- whether its end decides how its operation ends
     CONSTRAINT steps_pkey PRIMARY KEY (operation_id, number),
-    CONSTRAINT steps_state_check CHECK (state IN ('Pending', 'Queued', 'Running', 'Retrying', 'Paused', 'Success', 'Failed', 'TriggerFailed', 'Cancelled')),
+    CONSTRAINT steps_state_check CHECK (state IN ('Pending', 'Queued', 'Running', 'Retrying', 'Paused', 'Success', 'Cached', 'Skipped', 'Failed', 'TriggerFailed', 'Cancelled')),
     CONSTRAINT steps_operation_id_fkey FOREIGN KEY(operation_id) REFERENCES operations (id) ON DELETE CASCADE,
     CONSTRAINT steps_worker_id_fkey FOREIGN KEY(worker_id) REFERENCES workers (id)
 );

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from app.errors import ReferenceUnknown
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -52,6 +54,11 @@ class Node:
         return str(self.signature["task"])
 
     @property
+    def names(self) -> tuple[str, str, str]:
+        """All that it may be called by: its slug, its task's name, and the last part of that."""
+        return self.slug, self.task, self.task.rpartition(".")[2]
+
+    @property
     def upstream(self) -> list[int]:
         """The numbers of the steps that must end before this one may start, ascending, each once."""
         return sorted({*numbers_in(self.inputs), *self.after})
@@ -67,6 +74,18 @@ class Graph:
     def edges(self) -> list[tuple[int, int]]:
         """Every (upstream, downstream) pair, ordered by downstream."""
         return [(upstream, node.number) for node in self.nodes for upstream in node.upstream]
+
+    def references(self, names: Sequence[str]) -> set[int]:
+        """The steps of these slugs or tasks; without names, those that no other step waits for.
+
+        Raises ReferenceUnknown for a name that no step has.
+        """
+        if not names:
+            return {node.number for node in self.nodes} - {upstream for upstream, _ in self.edges()}
+        found = {name: [node.number for node in self.nodes if name in node.names] for name in names}
+        if missing := [name for name, numbers in found.items() if not numbers]:
+            raise ReferenceUnknown(missing, [node.slug for node in self.nodes])
+        return {number for numbers in found.values() for number in numbers}
 
 
 def numbers_in(inputs: Inputs) -> Iterator[int]:

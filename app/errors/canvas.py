@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class CanvasRefused(Exception):
     """What a workflow returned cannot become the steps of an operation."""
@@ -80,3 +85,12 @@ class WorkflowRaised(CanvasRefused):
     def __init__(self, workflow: str, fault: Exception) -> None:
         self.workflow = workflow
         super().__init__(f"The workflow {workflow!r} raised {type(fault).__name__}: {fault}")
+
+
+class ReferenceUnknown(CanvasRefused):
+    """A workflow names reference steps that its canvas does not have."""
+
+    def __init__(self, missing: Sequence[str], slugs: Sequence[str]) -> None:
+        self.missing = list(missing)
+        names, some = ", ".join(missing), ", ".join(slugs[:20])
+        super().__init__(f"reference= names {names}, but the steps are {some}: name steps or tasks of the canvas.")

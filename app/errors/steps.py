@@ -75,3 +75,30 @@ class TimeLimitPassed(Exception):
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         super().__init__(f"It was killed because it ran for longer than its time limit of {seconds:g} s.")
+
+
+class StateMalformed(Exception):
+    """What should be a state, written down, is none."""
+
+    def __init__(self, facts: object, why: str) -> None:
+        self.facts = facts
+        self.why = why
+        super().__init__(f"This is no state: {why}.")
+
+
+class HandlerAnswered(Exception):
+    """A state handler returned something that cannot be kept there."""
+
+    def __init__(self, handler: str, answer: object, wanted: str) -> None:
+        self.handler = handler
+        self.answer = answer
+        super().__init__(f"The state handler {handler} returned {answer!r}: it must return {wanted}, or None.")
+
+
+class StepOptionInvalid(Exception):
+    """An option of `@step` or `@workflow` cannot be used."""
+
+    def __init__(self, option: str, why: str) -> None:
+        self.option = option
+        self.why = why
+        super().__init__(f"{option} {why}.")

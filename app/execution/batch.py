@@ -18,9 +18,9 @@ from app.execution.settling_surely import settle_surely
 from app.store.operations import completion_of
 
 if TYPE_CHECKING:
+    from app.execution.endings import Ending
     from app.execution.engine import Engine
     from app.execution.settling import MayGoOn
-    from app.execution.step import Ending
     from app.store.steps import StepTask
 
 

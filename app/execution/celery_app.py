@@ -8,6 +8,7 @@ from celery import Celery, current_app
 
 from app.config import broker_address
 from app.execution.engine import Engine
+from app.execution.policies import Policies
 from app.execution.publishing import Publisher
 from app.execution.step import Step
 from app.execution.tallying import Tallies
@@ -72,6 +73,7 @@ def make_celery(settings: Settings) -> OperationsCelery:
         republish_after=settings.republish_after,
         grace=settings.grace,
         tallies=Tallies(database),
+        policies=Policies(app),
     )
     app.set_default()
     return app

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any
 from app import clock
 from app.domain.graph import Inputs, gather, numbers_in
 from app.domain.states import CLAIMABLE, Completion, StepState
+from app.execution.endings import failed
 from app.execution.errbacks import call_errbacks
 from app.execution.pause import ask
-from app.execution.settling import Ended, settle
+from app.execution.settling import Ended
+from app.execution.settling_surely import settle_surely
 from app.execution.signatures import call_of
-from app.execution.step import decode, failed, is_of_the_code
+from app.execution.step import is_of_the_code
 from app.execution.surely import surely
 from app.execution.timing import not_before
+from app.execution.values import decode
 from app.store import steps as store
 from app.store.events import append_event
 from app.store.operations import Operation, lock_operation, save
-from app.store.step_queries import find_step, held_step, queued_steps, results_of
+from app.store.step_queries import find_step, held_step, is_anything_running, queued_steps, results_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,10 +42,13 @@ def claim(engine: Engine, operation_id: int, number: int) -> StepTask | None:
         operation = lock_operation(tx, operation_id)
         if operation is None or operation.completion not in CLAIMABLE:
             return None
+        is_begun = operation.started_at is not None or not engine.policies.of_workflow(operation.workflow).handlers
+        if not is_begun and is_anything_running(tx, operation_id):
+            return None  # whoever runs asks the state handlers whether the operation may begin, and publishes this then
         now = clock.now()
         step = store.claim_step(tx, operation_id, number, engine.holder(), now)
-        if step:
-            _begin(tx, operation, now)
+        if step and is_begun:
+            begin(tx, operation, now)
     return step or _claim_past_clause(engine, operation_id, number)
 
 
@@ -106,8 +112,10 @@ def upstream_value(engine: Engine, operation_id: int, inputs: Inputs, known: Map
     return gather(inputs, {number: decode(result) for number, result in found.items()})
 
 
-def _begin(tx: Connection, operation: Operation, now: float) -> None:
-    after = replace(operation, completion=Completion.IN_PROGRESS, started_at=operation.started_at or now)
+def begin(tx: Connection, operation: Operation, now: float) -> None:
+    """Note that the operation is in progress, and since when."""
+    completion = Completion.IN_PROGRESS if operation.completion is Completion.SCHEDULED else operation.completion
+    after = replace(operation, completion=completion, started_at=operation.started_at or now)
     save(tx, operation, after)
     if operation.completion is not after.completion:
         append_event(tx, operation.id, at=now, who="worker", old=operation.completion, new=after.completion)
@@ -158,7 +166,7 @@ def _fail(engine: Engine, operation_id: int, step: StepTask, fault: BaseExceptio
         store.answer_point(tx, operation_id, step.point, pause=False)
         claimed = [store.claim_step(tx, operation_id, number, engine.holder(), now) for number in behind]
     ended = [Ended(one, failed(fault), True, now, clock.now()) for one in claimed if one]
-    settle(engine, operation_id, ended)
+    settle_surely(engine, operation_id, ended)
     for one in ended:
         call_errbacks(engine.app, operation_id, one)
 

@@ -16,9 +16,9 @@ from app import clock
 from app.domain.document import CALLBACK_TASK, carried_value, remaining
 from app.domain.states import REQUESTING, Completion, StepState
 from app.execution.documents import Snapshot, snapshot_of
-from app.execution.settling import cancelled
-from app.execution.step import decode
+from app.execution.finishing import cancelled
 from app.execution.tallying import PAUSE_SECONDS
+from app.execution.values import decode
 from app.store import steps as store
 from app.store.claims import is_any_unconfirmed
 from app.store.events import append_event, last_asked

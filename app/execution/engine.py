@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from app.execution.bell import Bell
+    from app.execution.policies import Policies
     from app.execution.publishing import Publisher
     from app.execution.recovery import Recovery
     from app.execution.tallying import Tallies
@@ -48,6 +49,7 @@ class Engine:
     republish_after: float
     grace: float
     tallies: Tallies
+    policies: Policies
     incarnation: Incarnation = field(default_factory=lambda: Incarnation())
     leaving: Leaving = field(default_factory=Leaving)
 

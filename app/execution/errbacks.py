@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from celery.app.task import Context
 
 from app.domain.states import StepState
-from app.execution.step import decode
+from app.execution.values import decode
 
 if TYPE_CHECKING:
     from celery import Celery

@@ -9,10 +9,10 @@ from app import clock
 from app.domain.states import CLAIMABLE, StepState
 from app.errors import TimeLimitPassed, WorkerLost
 from app.execution.draining import drain
+from app.execution.endings import failed
 from app.execution.errbacks import call_errbacks
 from app.execution.settling import Ended, is_waiting_for_drain
 from app.execution.settling_surely import settle_surely
-from app.execution.step import failed
 from app.execution.surely import surely
 from app.store import claims
 from app.store.claims import held_claims

@@ -6,23 +6,23 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from app import clock
-from app.domain.graph import Inputs, gather, numbers_in
 from app.domain.states import ENDED, FINAL, REQUESTING, Completion, StepState
 from app.errors import ClaimLost
-from app.execution.step import decode, encode
+from app.execution.finishing import asked_to_pause, cancelled_if_idle, counted, cut_short, finished, tell
+from app.execution.spreading import Spread, spread
 from app.execution.timing import next_publish, not_before
+from app.execution.values import encode
 from app.store import steps as store
-from app.store.events import append_event
 from app.store.operations import Operation, lock_operation, save
-from app.store.step_queries import is_anything_running, results_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import Connection
 
+    from app.execution.endings import Ending
     from app.execution.engine import Engine
-    from app.execution.step import Ending
+    from app.execution.finishing import End
     from app.store.steps import StepTask
 
     MayGoOn = Callable[[Completion, StepTask], bool]
@@ -66,11 +66,13 @@ def settle(
     *,
     in_hand: InHand | None = None,
     may_go_on: MayGoOn = lambda _completion, _step: False,
+    end: End | None = None,
 ) -> Settled:
     """Record how steps ended, and say what comes next.
 
-    `may_go_on` tells whether the caller would itself run a step that became ready, the operation standing so. Raises
-    ClaimLost, and writes nothing, when one of the steps is no longer the caller's.
+    `may_go_on` tells whether the caller would itself run a step that became ready, the operation standing so; `end`,
+    how the operation ends if it does, where its state handlers have been asked. Raises ClaimLost when one of the steps
+    is no longer the caller's, EndAsked when those handlers are yet to be asked; then nothing is written.
     """
     now = clock.now()
     with engine.database.write() as tx:
@@ -78,13 +80,20 @@ def settle(
         if operation is None:
             raise ClaimLost(operation_id)
         _record(tx, engine, operation_id, ended, in_hand)
-        ready = _count_down(tx, operation_id, ended)
-        settled = _release(tx, engine, operation, ready, may_go_on, now)
-        is_idle = settled.next is None and in_hand is None
-        after = _after(tx, operation, ended, now, is_idle=is_idle)
+        is_cut = end is not None and end.is_cut
+        found = Spread() if is_cut else spread(tx, operation_id, ended, now)
+        present = asked_to_pause(operation, ended)
+        settled = _release(tx, engine, present, found.ready, may_go_on, now)
+        after = counted(present, ended, found)
+        if end and end.is_cut:
+            after = cut_short(tx, after, end, now)
+        elif after.steps_left == 0:
+            after = finished(tx, engine, after, ended, end, now)
+        elif settled.next is None and in_hand is None:
+            after = cancelled_if_idle(tx, after, now)
         if not save(tx, operation, after):
             raise ClaimLost(operation_id)
-        _tell(tx, operation, after, ended, now)
+        tell(tx, operation, after, ended, now)
     if after.completion in ENDED:
         engine.tallies.count_finished(after)
     return replace(settled, completion=after.completion)
@@ -113,6 +122,7 @@ def _row(operation_id: int, one: Ended) -> dict[str, Any]:
         "signature": _signature_again(step, again) if "args" in again else step.signature,
         "result": ending.result,
         "error": ending.error,
+        "message": ending.message,
         "due_at": ending.due_at,
         "started_at": one.started_at,
         "finished_at": one.finished_at if ending.state in FINAL else None,
@@ -122,14 +132,6 @@ def _row(operation_id: int, one: Ended) -> dict[str, Any]:
 def _signature_again(step: StepTask, again: Any) -> str:
     """The signature with the arguments that a retry asks for: they are complete, nothing is put before them."""
     return encode({**step.call, "args": again["args"], "kwargs": again["kwargs"], "complete": True, "immutable": True})
-
-
-def _count_down(tx: Connection, operation_id: int, ended: Iterable[Ended]) -> list[StepTask]:
-    ready: list[StepTask] = []
-    for one in ended:
-        if one.is_awaited and one.ending.state is StepState.SUCCESS:
-            ready += store.count_down(tx, operation_id, one.step.number)
-    return sorted(ready, key=lambda step: step.number)
 
 
 def _release(
@@ -174,58 +176,6 @@ def _one_for_each_clause(ready: list[StepTask]) -> list[StepTask]:
 def is_held(completion: Completion, step: StepTask) -> bool:
     """The pause decision for a step that became ready: it waits behind a point and a pause is requested."""
     return completion is Completion.REQUESTING_PAUSE and step.point is not None and not step.passed
-
-
-def _after(tx: Connection, operation: Operation, ended: Sequence[Ended], now: float, *, is_idle: bool) -> Operation:
-    failed = [one for one in ended if one.ending.state is StepState.FAILED]
-    spread = store.spread_failure(tx, operation.id, [one.step.number for one in failed], now) if failed else 0
-    left = operation.steps_left - spread - sum(one.ending.state in FINAL for one in ended)
-    error = operation.error or (_error_of(failed[0]) if failed else None)
-    done = operation.steps_done + sum(one.ending.state is StepState.SUCCESS for one in ended)
-    after = replace(operation, steps_left=left, steps_done=done, error=error)
-    if left == 0:
-        return _finished(tx, after, ended, now)
-    if is_idle and operation.completion is Completion.REQUESTING_CANCEL and not is_anything_running(tx, operation.id):
-        return cancelled(tx, after, now)
-    return after
-
-
-def _error_of(one: Ended) -> str:
-    return encode({"step": one.step.slug, **decode(one.ending.error)})
-
-
-def _finished(tx: Connection, operation: Operation, ended: Sequence[Ended], now: float) -> Operation:
-    if operation.error is not None:
-        return replace(operation, completion=Completion.FAILED, finished_at=now)
-    result = _outcome(tx, operation, {one.step.number: one.ending.result for one in ended})
-    return replace(operation, completion=Completion.COMPLETED, result=result, finished_at=now)
-
-
-def _outcome(tx: Connection, operation: Operation, known: dict[int, str | None]) -> str | None:
-    outcome: Inputs = decode(operation.outcome)
-    if isinstance(outcome, int) and outcome in known:
-        return known[outcome]
-    missing = set(numbers_in(outcome)) - known.keys()
-    results = known | results_of(tx, operation.id, missing)
-    return encode(gather(outcome, {number: decode(result) for number, result in results.items()}))
-
-
-def cancelled(tx: Connection, operation: Operation, now: float) -> Operation:
-    """The operation once all its steps that had not ended are cancelled."""
-    store.cancel_idle(tx, operation.id, now)
-    return replace(operation, completion=Completion.CANCELLED, steps_left=0, finished_at=now)
-
-
-def _tell(tx: Connection, before: Operation, after: Operation, ended: Iterable[Ended], now: float) -> None:
-    for one in ended:
-        if one.ending.state in (StepState.FAILED, StepState.RETRYING):
-            error = decode(one.ending.error) or {}
-            append_event(
-                tx, before.id, at=now, who="worker", step=one.step.slug, old=StepState.RUNNING, new=one.ending.state,
-                why=error.get("message"),
-            )  # fmt: skip
-    if before.completion is not after.completion:
-        append_event(tx, before.id, at=now, who="worker", old=before.completion, new=after.completion)
 
 
 def is_waiting_for_drain(settled: Settled) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from app.execution.asking import kept_end
+from app.execution.finishing import EndAsked
 from app.execution.settling import Settled, settle
 from app.execution.surely import surely
 from app.store.operations import find_operation
@@ -35,7 +37,12 @@ def settle_surely(
         is_doubtful = True
         return settle(engine, operation_id, ended, in_hand=in_hand, **options)
 
-    return surely(once)
+    try:
+        return surely(once)
+    except EndAsked as asked:  # nothing was written: the author's handlers are asked under no lock
+        options["end"] = kept_end(engine, asked)
+        is_doubtful = False
+        return surely(once)
 
 
 def _written(engine: Engine, operation_id: int, ended: Sequence[Ended], in_hand: InHand | None) -> Settled | None:

@@ -11,7 +11,9 @@ from celery.exceptions import SoftTimeLimitExceeded
 from app import clock
 from app.domain.states import Completion, StepState
 from app.errors import ClaimLost
+from app.execution.attending import attend
 from app.execution.batch import Batch
+from app.execution.beginning import may_begin
 from app.execution.claiming import call_with, claim_surely
 from app.execution.draining import drain
 from app.execution.errbacks import call_errbacks
@@ -20,7 +22,7 @@ from app.execution.losing import confirm, give_up
 from app.execution.pace import Pace
 from app.execution.republishing import publish_again
 from app.execution.settling import Ended, Settled, is_waiting_for_drain
-from app.execution.step import Ending, run_task
+from app.execution.step import run_task
 from app.execution.step_log import step_log
 from app.execution.surely import surely
 from app.execution.tallying import STEP_SECONDS
@@ -30,6 +32,7 @@ from app.logs import in_step
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from app.execution.endings import Ending
     from app.execution.engine import Engine
     from app.store.steps import StepTask
 
@@ -50,13 +53,14 @@ def run_slice(engine: Engine, operation_id: int, number: int) -> None:
     is_alone = bool(engine.publisher.own_options(step)) or is_timed(step.call)
     whole = Slice(engine, operation_id, is_alone=is_alone)
     try:
-        whole.run(step)
+        if may_begin(engine, operation_id, step):
+            whole.run(step)
     except ClaimLost:  # another worker has taken over: what this one did is recorded by nobody
-        for held in whole.claims:
+        for held in {(step.number, step.claim), *whole.claims}:
             surely(partial(confirm, engine, operation_id, *held))
     except Exception as fault:
         _log.exception("a slice of operation %s could not go on", operation_id)
-        give_up(engine, operation_id, whole.claims, fault)
+        give_up(engine, operation_id, {(step.number, step.claim), *whole.claims}, fault)
 
 
 class Slice:
@@ -97,6 +101,16 @@ class Slice:
             _late_writer.arm(self._batch)
         args, kwargs = surely(partial(call_with, self._engine, self._operation_id, step, known))
         self._steps += 1
+        if self._is_plain(step):
+            return self._run(step, args, kwargs)
+        run = partial(self._run, step, args, kwargs)
+        return attend(self._engine, self._operation_id, step, (args, kwargs), run)
+
+    def _is_plain(self, step: StepTask) -> bool:
+        """Whether nobody is asked or told of the step: only then may it run before its claim is written."""
+        return step.plain and self._engine.policies.of_task(step.task).is_plain
+
+    def _run(self, step: StepTask, args: list[Any], kwargs: dict[str, Any]) -> Ending:
         started = clock.monotonic()
         ending = run_task(self._engine.app, step.task, args, kwargs, self._request(step))
         took = clock.monotonic() - started
@@ -106,7 +120,8 @@ class Slice:
 
     def _next_nearby(self, ended: Ended) -> StepTask | None:
         """The next step, if what has ended is short enough to wait for it."""
-        is_short = ended.ending.state is StepState.SUCCESS and ended.step.losses == 0 and _is_short(ended.step)
+        step, is_success = ended.step, ended.ending.state is StepState.SUCCESS
+        is_short = is_success and step.losses == 0 and self._is_plain(step) and _is_short(step)
         return self._batch.next_nearby(self._may_run_on) if is_short and not self._is_alone else None
 
     def _settle(self, ended: Ended) -> StepTask | None:
@@ -145,7 +160,8 @@ class Slice:
         return self._has_budget() or (completion is Completion.REQUESTING_PAUSE and step.point is None)
 
     def _may_run_on(self, completion: Completion, step: StepTask) -> bool:
-        return step.losses == 0 and _is_short(step) and self._has_budget() and self._may_go_on(completion, step)
+        is_fit = step.losses == 0 and self._is_plain(step) and not step.spoiled and _is_short(step)
+        return is_fit and self._has_budget() and self._may_go_on(completion, step)
 
     def _has_budget(self) -> bool:
         is_spent = self._steps >= self._engine.slice_steps or clock.monotonic() >= self._until

@@ -66,12 +66,13 @@ def _refuse_what_no_step_can_have(engine: Engine, graph: Graph) -> None:
 def insert(engine: Engine, request: Request, graph: Graph, operation_id: int | None = None) -> int:
     """Write the operation with its steps and edges, and publish what can start; returns its id.
 
-    Raises the database's own integrity error when the idempotency key is taken.
+    Raises ReferenceUnknown, and the database's own integrity error when the idempotency key is taken.
     """
     now = clock.now()
+    marks = _marks(engine, graph, request.workflow)
     with engine.database.write() as tx:
         new_id = insert_operation(tx, _operation_row(request, graph, operation_id, now))
-        rows = [_step_row(new_id, node, now, engine.republish_after) for node in graph.nodes]
+        rows = [_step_row(new_id, node, now, engine.republish_after) | marks[node.number] for node in graph.nodes]
         insert_steps(
             tx, rows, [{"operation_id": new_id, "upstream": up, "downstream": down} for up, down in graph.edges()]
         )
@@ -79,6 +80,15 @@ def insert(engine: Engine, request: Request, graph: Graph, operation_id: int | N
     first = [FirstStep(node.number, node.signature) for node in graph.nodes if not node.upstream]
     engine.publisher.publish(new_id, [step for step in first if not_before(step.call, now) is None])
     return new_id
+
+
+def _marks(engine: Engine, graph: Graph, workflow: str) -> list[dict[str, bool]]:
+    """For each step, whether it may end with nobody asked or told, and whether its end decides the operation's."""
+    references = graph.references(engine.policies.of_workflow(workflow).reference)
+    return [
+        {"plain": engine.policies.of_task(node.task).is_plain, "reference": node.number in references}
+        for node in graph.nodes
+    ]
 
 
 def _operation_row(request: Request, graph: Graph, operation_id: int | None, now: float) -> dict[str, Any]:

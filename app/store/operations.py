@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, select, text, update
 
-from app.domain.states import OPERATION_MOVES, Completion
+from app.domain.moves import OPERATION_MOVES
+from app.domain.states import Completion
 from app.errors import MoveRefused
 from app.store.prepared import Prepared
 from app.store.tables import operations

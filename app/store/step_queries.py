@@ -116,9 +116,7 @@ _WINDOW = Prepared(
 )
 _EDGES = select(edges.c.upstream, edges.c.downstream).where(edges.c.operation_id == bindparam("operation_id"))
 _EDGES_FROM = Prepared(_EDGES.where(edges.c.upstream >= bindparam("first"), edges.c.upstream <= bindparam("last")))
-_RESULT = Prepared(
-    select(steps.c.result).where(_OPERATION, steps.c.number == bindparam("number"), steps.c.state == str(_S.SUCCESS))
-)
+_RESULT = Prepared(select(steps.c.result).where(_OPERATION, steps.c.number == bindparam("number")))
 #: A step that waits for a retry keeps its time while its operation is paused, and is due again once that goes on.
 _WAITS = _IS_DUE & exists().where(
     operations.c.id == steps.c.operation_id, operations.c.completion.in_(sorted(CLAIMABLE))
@@ -199,7 +197,7 @@ def edges_of(tx: Connection, operation_id: int) -> list[tuple[int, int]]:
 
 
 def results_of(tx: Connection, operation_id: int, numbers: Collection[int]) -> dict[int, str | None]:
-    """The results of those steps as JSON; a step that has none is missing."""
+    """The results of those steps as JSON, None for a step that has none."""
     if len(numbers) == 1:
         (number,) = numbers
         row = _RESULT.first(tx, {"operation_id": operation_id, "number": number})
@@ -207,7 +205,7 @@ def results_of(tx: Connection, operation_id: int, numbers: Collection[int]) -> d
     found: dict[int, str | None] = {}
     for some in _some_at_a_time(sorted(numbers)):
         query = select(steps.c.number, steps.c.result).where(
-            steps.c.operation_id == operation_id, steps.c.number.in_(some), steps.c.state == _S.SUCCESS
+            steps.c.operation_id == operation_id, steps.c.number.in_(some)
         )
         found.update((number, result) for number, result in tx.execute(query))
     return found

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, case, insert, or_, select, update
+from sqlalchemy import bindparam, case, insert, or_, update
 
 from app.domain.states import IDLE, StepState
 from app.store.prepared import Prepared
@@ -38,13 +38,19 @@ _TASK = (
     steps.c.clause,
     steps.c.callback,
     steps.c.passed,
+    steps.c.spoiled,
+    steps.c.plain,
 )
 TASK_COLUMNS = _TASK
 
 
 @dataclass(frozen=True)
 class StepTask:
-    """A step as a worker needs it; `claim` is the number it is claimed under, or was last."""
+    """A step as a worker needs it; `claim` is the number it is claimed under, or was last.
+
+    `spoiled` counts its upstreams that ended without success; a `plain` one asks for nothing but success before it, and
+    nobody is told how it ends.
+    """
 
     number: int
     slug: str
@@ -59,6 +65,8 @@ class StepTask:
     clause: str | None
     callback: str | None
     passed: bool
+    spoiled: int = 0
+    plain: bool = True
 
     @cached_property
     def call(self) -> dict[str, Any]:
@@ -85,7 +93,7 @@ _OPERATION = steps.c.operation_id == bindparam("key_operation")
 _STEP = _OPERATION & (steps.c.number == bindparam("key_number"))
 
 _BORN = ("operation_id", "number", "slug", "state", "claim", "losses", "runs", "retries", "waiting", "signature",
-         "inputs", "point", "clause", "callback", "passed", "due_at", "publishes")  # fmt: skip
+         "inputs", "point", "clause", "callback", "passed", "due_at", "publishes", "plain", "reference")  # fmt: skip
 _INSERT_STEPS = Prepared(insert(steps).values({name: bindparam(name) for name in _BORN}))
 _INSERT_EDGES = Prepared(insert(edges).values({column.name: bindparam(column.name) for column in edges.c}))
 _CLAIM = Prepared(
@@ -130,6 +138,7 @@ _RECORD = Prepared(
         signature=bindparam("signature"),
         result=bindparam("result"),
         error=bindparam("error"),
+        message=bindparam("message"),
         due_at=bindparam("due_at"),
         started_at=bindparam("started_at"),
         finished_at=bindparam("finished_at"),
@@ -137,20 +146,6 @@ _RECORD = Prepared(
         process=None,
         process_start=None,
     )
-)
-_COUNT_DOWN = Prepared(
-    update(steps)
-    .where(
-        _OPERATION,
-        steps.c.state == _S.PENDING,
-        steps.c.number.in_(
-            select(edges.c.downstream).where(
-                edges.c.operation_id == bindparam("key_operation"), edges.c.upstream == bindparam("key_upstream")
-            )
-        ),
-    )
-    .values(waiting=steps.c.waiting - 1)
-    .returning(*_TASK)
 )
 _READY = _STEP & (steps.c.state == _S.PENDING) & (steps.c.waiting == 0)
 _RELEASE = Prepared(update(steps).where(_READY).values(state=_S.QUEUED, due_at=bindparam("due_at")))
@@ -216,12 +211,6 @@ def record(tx: Connection, rows: Sequence[dict[str, Any]]) -> bool:
     return _RECORD.change_many(tx, rows) == len(rows)
 
 
-def count_down(tx: Connection, operation_id: int, upstream: int) -> list[StepTask]:
-    """Tell the steps below `upstream` that it has succeeded; returns those that wait for nothing more."""
-    rows = _COUNT_DOWN.all(tx, {"key_operation": operation_id, "key_upstream": upstream})
-    return [task for task in (StepTask(*row) for row in rows) if task.waiting == 0]
-
-
 def release(tx: Connection, operation_id: int, due: Mapping[int, float]) -> None:
     """Queue ready steps, each with the time when it is published again if nobody has claimed it."""
     keys = [{"key_operation": operation_id, "key_number": number, "due_at": at} for number, at in due.items()]
@@ -255,28 +244,6 @@ def answer_point(tx: Connection, operation_id: int, point: int | None, *, pause:
 def cancel_idle(tx: Connection, operation_id: int, now: float) -> int:
     """Cancel every step that has not ended and does not run. Returns how many."""
     return tx.execute(_CANCEL, {"key_operation": operation_id, "now": now}).rowcount
-
-
-def spread_failure(tx: Connection, operation_id: int, failed: Iterable[int], now: float) -> int:
-    """End as TriggerFailed all that lies downstream of the failed steps. Returns how many that were."""
-    below = (
-        select(edges.c.downstream)
-        .where(edges.c.operation_id == operation_id, edges.c.upstream.in_(list(failed)))
-        .cte("below", recursive=True)
-    )
-    below = below.union(
-        select(edges.c.downstream).where(edges.c.operation_id == operation_id, edges.c.upstream == below.c.downstream)
-    )
-    statement = (
-        update(steps)
-        .where(
-            steps.c.operation_id == operation_id,
-            steps.c.state == _S.PENDING,
-            steps.c.number.in_(select(below.c.downstream)),
-        )
-        .values(state=_S.TRIGGER_FAILED, finished_at=now)
-    )
-    return tx.execute(statement).rowcount
 
 
 def publish_again(

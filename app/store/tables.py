@@ -21,7 +21,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
+    true,
 )
 
 from app.domain.states import Completion, StepState
@@ -139,6 +141,10 @@ steps: Final = Table(
     Column("publishes", Integer, nullable=False),
     Column("started_at", Float),
     Column("finished_at", Float),
+    Column("message", Text),
+    Column("spoiled", Integer, nullable=False, server_default=text("0")),
+    Column("plain", Boolean, nullable=False, server_default=true()),
+    Column("reference", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("operation_id", "number"),
 )
 Index(

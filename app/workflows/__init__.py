@@ -7,7 +7,24 @@ from __future__ import annotations
 
 from celery import chain, chord, group
 
+from app.domain import signals, triggers
+from app.domain.states import State
+from app.handlers.callbacks import callback_factory
 from app.workflows.registry import Canvas, Workflow, Workflows, load_workflows, workflow
 from app.workflows.step import step
 
-__all__ = ["Canvas", "Workflow", "Workflows", "chain", "chord", "group", "load_workflows", "step", "workflow"]
+__all__ = [
+    "Canvas",
+    "State",
+    "Workflow",
+    "Workflows",
+    "callback_factory",
+    "chain",
+    "chord",
+    "group",
+    "load_workflows",
+    "signals",
+    "step",
+    "triggers",
+    "workflow",
+]

@@ -14,8 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from celery.canvas import Signature
 
-from app.errors import ModuleUnusable, NotACanvas, WorkflowMalformed, WorkflowTwice, WorkflowUnknown
+from app.errors import (
+    ModuleUnusable,
+    NotACanvas,
+    StepOptionInvalid,
+    WorkflowMalformed,
+    WorkflowTwice,
+    WorkflowUnknown,
+)
+from app.execution.policies import WorkflowPolicy
 from app.workflows.parameters import OPERATION_ID, Parameters, parameters_of
+from app.workflows.step import handlers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,6 +49,7 @@ class Workflow:
     summary: str
     function: Callable[..., Canvas]
     parameters: Parameters
+    policy: WorkflowPolicy
 
     def __call__(self, *args: Any, **kwargs: Any) -> Canvas:
         """What the function itself returns."""
@@ -73,24 +83,39 @@ class Workflow:
         return canvas
 
 
-def workflow(name: str, *, pause_every: int = 1) -> Callable[[Callable[..., Canvas]], Workflow]:
+def workflow(
+    name: str, *, pause_every: int = 1, reference: Sequence[str] = (), **options: Any
+) -> Callable[[Callable[..., Canvas]], Workflow]:
     """Make a workflow of a function that returns a canvas; its parameters are what an operation is asked for.
 
     Give it a unique `name`, and in `pause_every` after how many links of its chain a pause is noticed: 1 for each,
-    0 for none but the pause points that the canvas holds already.
+    0 for none but the pause points that the canvas holds already. `reference` names the steps whose ends decide how
+    an operation ends, by slug or task: by default those that no other waits for. The other options are
+    `state_handlers`, `on_failure` and `on_success`.
 
     Raises:
         WorkflowMalformed: The name, `pause_every` or a parameter of the function cannot be used.
+        StepOptionInvalid: Another option cannot be used.
     """
     if not _NAME.fullmatch(str(name)):
         raise WorkflowMalformed(str(name), 'its name is no word of letters, digits and "-": write @workflow("report")')
     if pause_every < 0:
         raise WorkflowMalformed(name, f"pause_every is {pause_every}, but it counts links: give 0 or more")
 
+    policy = WorkflowPolicy(handlers_of(options), _names(reference))
+    if options:
+        raise WorkflowMalformed(name, f"it has no option {min(options)}: leave it out")
+
     def decorate(function: Callable[..., Canvas]) -> Workflow:
-        return Workflow(name, pause_every, _summary(function), function, parameters_of(name, function))
+        return Workflow(name, pause_every, _summary(function), function, parameters_of(name, function), policy)
 
     return decorate
+
+
+def _names(reference: object) -> tuple[str, ...]:
+    if not isinstance(reference, list | tuple) or not all(isinstance(name, str) for name in reference):
+        raise StepOptionInvalid("reference", f"is {reference!r}: give a list of names of steps or tasks")
+    return tuple(reference)
 
 
 def _summary(function: Callable[..., Any]) -> str:

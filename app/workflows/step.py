@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
 
 from celery import Task, shared_task
 
+from app.domain.retries import LONGEST, Retries, checked_retry_on, seconds
+from app.domain.triggers import trigger_of
+from app.errors import StepOptionInvalid
+from app.execution.policies import StepPolicy
 from app.execution.step import Step
+from app.handlers.base import checked_handlers
+from app.handlers.callbacks import on_failure, on_success
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from app.handlers.base import StateHandler
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_ROUTING = frozenset({"queue", "exchange", "exchange_type", "routing_key", "delivery_mode", "priority"})
+_ROUTING: Final = frozenset({"queue", "exchange", "exchange_type", "routing_key", "delivery_mode", "priority"})
+#: Options of the service's own retries; `max_retries` is Celery's too.
+_RETRIES: Final = frozenset({"retry_delay", "retry_backoff", "retry_jitter", "retry_max_delay", "retry_on"})
+_MOST: Final = 3
 
 
 @overload
@@ -22,9 +33,63 @@ def step(function: Callable[P, R], /) -> Task[P, R]: ...
 @overload
 def step(**options: Any) -> Callable[[Callable[..., R]], Task[..., R]]: ...
 def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Make a function a Celery task that runs as a step, with or without task options: `@step`, `@step(queue=…)`."""
-    decorate: Callable[..., Any] = shared_task(**options | {"base": _base(options)})
+    """Make a function a Celery task that runs as a step, with or without options: `@step`, `@step(queue=…)`.
+
+    Beside Celery's options of a task it takes `state_handlers`, `on_failure`, `on_success`, `trigger`,
+    `skip_on_upstream_skip`, `max_retries` with `retry_delay`, `retry_backoff`, `retry_jitter`, `retry_max_delay` and
+    `retry_on`, and `count_paused_time` (`docs/steps.md`). Raises StepOptionInvalid.
+    """
+    policy = _policy(options)
+    decorate: Callable[..., Any] = shared_task(**options | {"base": _base(options), "policy": policy})
     return decorate if function is None else decorate(function)
+
+
+def handlers_of(options: dict[str, Any]) -> tuple[StateHandler, ...]:
+    """Take the state handlers out of the options of a step or workflow, in the order in which they are called."""
+    handlers = checked_handlers("state_handlers", options.pop("state_handlers", ()))
+    for name, make in (("on_failure", on_failure), ("on_success", on_success)):
+        if (callback := options.pop(name, None)) is not None:
+            handlers += (make(callback),)
+    return handlers
+
+
+def _policy(options: dict[str, Any]) -> StepPolicy:
+    return StepPolicy(
+        handlers=handlers_of(options),
+        trigger=trigger_of(options.pop("trigger", "all_successful")),
+        skip_on_upstream_skip=bool(options.pop("skip_on_upstream_skip", True)),
+        retries=_retries(options),
+        count_paused_time=bool(options.pop("count_paused_time", False)),
+    )
+
+
+def _retries(options: dict[str, Any]) -> Retries | None:
+    """The retries that the service makes by itself; None where they are left to the code, or to Celery's own way."""
+    if "autoretry_for" in options:
+        return None
+    given = {name: options.pop(name) for name in _RETRIES & options.keys()}
+    most = options.get("max_retries", _MOST if given else None)
+    if not given and (most is None or options.get("bind")):
+        return None
+    if isinstance(most, bool) or not isinstance(most, int) or most < 0:
+        raise StepOptionInvalid("max_retries", f"is {most!r}: give a whole number, 0 or more")
+    return Retries(
+        most=most,
+        delay=seconds("retry_delay", given.get("retry_delay", 0)),
+        backoff=_backoff(given.get("retry_backoff", 1)),
+        jitter=bool(given.get("retry_jitter", False)),
+        longest=seconds("retry_max_delay", given.get("retry_max_delay", LONGEST)),
+        on=checked_retry_on(given.get("retry_on", Exception)),
+    )
+
+
+def _backoff(given: object) -> float:
+    if given is True:
+        return 2.0
+    factor = seconds("retry_backoff", 1 if given is False else given)
+    if factor < 1:
+        raise StepOptionInvalid("retry_backoff", f"is {given!r}: give the factor, 1 or more, by which waits grow")
+    return factor
 
 
 def _base(options: dict[str, Any]) -> type:

@@ -2,31 +2,36 @@ from __future__ import annotations
 
 import pytest
 
+from app.domain.moves import OPERATION_MOVES, STEP_MOVES
 from app.domain.states import (
     CLAIMABLE,
     ENDED,
     FINAL,
     IDLE,
-    OPERATION_MOVES,
     REQUESTING,
-    STEP_MOVES,
     Completion,
     StepState,
 )
 
 
 @pytest.mark.parametrize("completion", Completion)
-def test_an_operation_moves_on_exactly_when_it_has_not_ended(completion: Completion) -> None:
+def test_an_operation_moves_on_when_it_has_not_ended_or_is_retried(completion: Completion) -> None:
     targets = {end for source, end in OPERATION_MOVES if source is completion}
 
-    assert bool(targets) == (completion not in ENDED)
+    if completion is Completion.FAILED:
+        assert targets == {Completion.IN_PROGRESS}
+    else:
+        assert bool(targets) == (completion not in ENDED)
 
 
 @pytest.mark.parametrize("state", StepState)
-def test_a_step_moves_on_exactly_when_its_state_is_not_final(state: StepState) -> None:
+def test_a_step_that_has_ended_moves_on_only_to_run_again(state: StepState) -> None:
     targets = {end for source, end in STEP_MOVES if source is state}
 
-    assert bool(targets) == (state not in FINAL)
+    if state in FINAL:
+        assert targets == {StepState.PENDING}
+    else:
+        assert targets
 
 
 @pytest.mark.parametrize("sentence", [*OPERATION_MOVES.values(), *STEP_MOVES.values()])

@@ -22,7 +22,7 @@ from app.config import Settings
 from app.domain.states import ENDED, Completion, StepState
 from app.execution.celery_app import OperationsCelery, make_celery
 from app.execution.plain_message import RUN_SLICE
-from app.execution.step import decode
+from app.execution.values import decode
 from app.store.migrations import upgrade
 from app.store.users import User, add_user, user_named
 from app.store.workers import list_workers
@@ -229,6 +229,7 @@ def make_service(folder: Path, broker_url: str, flows: tuple[str, ...] = FLOWS, 
     workflows = load_workflows(made.workflows)
     celery.loader.import_default_modules()
     celery.finalize()
+    celery.engine.policies.learn({one.name: one.policy for one in workflows})
     with celery.engine.database.write() as tx:
         ada = user_named(tx, "ada") or add_user(tx, "ada", "admin", time.time())
     return Service(made, celery, Commands(celery.engine, workflows), ada, redis.Redis.from_url(broker_url))

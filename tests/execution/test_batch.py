@@ -13,8 +13,8 @@ from app.errors import ClaimLost
 from app.execution import late_writer, pace, slices
 from app.execution.batch import Batch
 from app.execution.claiming import claim
+from app.execution.endings import Ending
 from app.execution.pace import Pace
-from app.execution.step import Ending
 from tests.execution.flows import lines_of
 from tests.execution.service import wait_for
 

@@ -10,8 +10,8 @@ from app import clock
 from app.domain.states import Completion, StepState
 from app.errors import ClaimLost, DocumentUnusable, MoveRefused
 from app.execution.draining import drain
+from app.execution.endings import Ending
 from app.execution.settling import Ended, is_waiting_for_drain, settle
-from app.execution.step import Ending
 from app.execution.sweeping import sweep
 from app.store.step_queries import find_step
 from tests.execution import standings as at

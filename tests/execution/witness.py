@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from app.domain.states import FINAL, OPERATION_MOVES, STEP_MOVES, Completion, StepState
+from app.domain.moves import OPERATION_MOVES, STEP_MOVES
+from app.domain.states import FINAL, Completion, StepState
 
 if TYPE_CHECKING:
     from tests.execution.service import Service

@@ -56,6 +56,8 @@ def step_row(operation_id: int, number: int, state: StepState = StepState.PENDIN
         "passed": False,
         "due_at": None,
         "publishes": 0,
+        "plain": True,
+        "reference": False,
     }
     return row | columns
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from app.domain.states import OPERATION_MOVES, Completion
+from app.domain.moves import OPERATION_MOVES
+from app.domain.states import Completion
 from app.errors import MoveRefused
 from app.store.errors import is_taken
 from app.store.operations import (

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
 
-from app.domain.states import STEP_MOVES, Completion, StepState
+from app.domain.moves import STEP_MOVES
+from app.domain.states import FINAL, Completion, StepState
 from app.processes import Process
+from app.store import endings
 from app.store import steps as store
 from app.store.claims import HeldClaim, take_away
+from app.store.endings import TakenBack
 from app.store.step_queries import (
     due_steps,
     edges_of,
@@ -50,11 +54,25 @@ def ending(operation: int, number: int, was: StepState, state: StepState, **colu
     """How a step ended, as `record` takes it."""
     told = {"key_operation": operation, "key_number": number, "key_state": was, "key_claim": 0, "state": state}
     kept = {"claim": 0, "runs": 1, "retries": 0, "signature": "{}", "result": "1", "error": None, "due_at": None}
-    return told | kept | {"started_at": NOW, "finished_at": NOW} | columns
+    return told | kept | {"message": None, "started_at": NOW, "finished_at": NOW} | columns
 
 
 def held(operation: int, number: int, claim: int = 0) -> HeldClaim:
     return HeldClaim(operation, number, claim, "", 0, NOW, 1, 1, None, None, None, None, None, None, None)
+
+
+#: How a step ends otherwise than by what its code returns or raises.
+ENDS = (_S.CACHED, _S.SKIPPED, _S.TRIGGER_FAILED, _S.CANCELLED, _S.PAUSED)
+
+
+def record_ending(state: StepState, tx: Connection, operation: int) -> bool:
+    return store.record(tx, [ending(operation, 1, _S.RUNNING, state)])
+
+
+def standing(tx: Connection, operation: int, number: int) -> StepState:
+    """Where a step stands if it has ended; else a state that it cannot be taken back from."""
+    state = states_of(tx, operation)[number]
+    return state if state in FINAL else _S.SUCCESS
 
 
 #: Every statement that moves a step.
@@ -71,7 +89,10 @@ MOVERS: dict[str, Callable[[Connection, int], object]] = {
     "hold at point": lambda tx, id_: store.answer_point(tx, id_, 5, pause=True),
     "release held": lambda tx, id_: store.release_held(tx, id_, NOW),
     "cancel": lambda tx, id_: store.cancel_idle(tx, id_, NOW),
-    "spread": lambda tx, id_: store.spread_failure(tx, id_, [0], NOW),
+    "spread": lambda tx, id_: endings.spread_failure(tx, id_, [0], NOW),
+    "skip": lambda tx, id_: endings.skip(tx, id_, [1], NOW),
+    "take back": lambda tx, id_: endings.take_back(tx, id_, [TakenBack(1, standing(tx, id_, 1), 0, 0)]),
+    **{f"end {state}": partial(record_ending, state) for state in ENDS},
     "lose": lambda tx, id_: take_away(tx, held(id_, 1), is_loss=True, due_at=NOW),
     "publish again": lambda tx, id_: store.publish_again(tx, id_, 1, 0, now=NOW, due_at=NOW + 60),
 }
@@ -170,8 +191,8 @@ def test_a_step_is_ready_when_the_last_that_it_waits_for_has_succeeded(database:
         edges = [{"operation_id": operation, "upstream": number, "downstream": 2} for number in (0, 1)]
         insert_steps(tx, [*rows, step_row(operation, 2, waiting=2)], edges)
 
-        assert store.count_down(tx, operation, 0) == []
-        assert [step.number for step in store.count_down(tx, operation, 1)] == [2]
+        assert endings.count_down(tx, operation, 0) == []
+        assert [step.number for step in endings.count_down(tx, operation, 1)] == [2]
         assert edges_of(tx, operation) == [(0, 2), (1, 2)]
 
 
@@ -182,7 +203,7 @@ def test_a_failure_spreads_to_all_that_lies_downstream_and_to_nothing_else(datab
         insert_steps(tx, [step_row(operation, 4)], [])
         add_steps(tx, other, _S.PENDING, _S.PENDING)
 
-        assert store.spread_failure(tx, operation, [0], NOW) == 3
+        assert endings.spread_failure(tx, operation, [0], NOW) == [1, 2, 3]
 
         assert states_of(tx, operation) == [_S.FAILED, *[_S.TRIGGER_FAILED] * 3, _S.PENDING]
         assert states_of(tx, other) == [_S.PENDING, _S.PENDING]
@@ -207,7 +228,7 @@ def test_only_what_has_not_ended_and_does_not_run_is_cancelled(database: Databas
 
         assert store.cancel_idle(tx, operation, NOW) == 4
 
-        kept = {_S.RUNNING, _S.SUCCESS, _S.FAILED, _S.TRIGGER_FAILED}
+        kept = FINAL | {_S.RUNNING}
         expected = [state if state in kept else _S.CANCELLED for state in StepState]
         assert states_of(tx, operation) == expected
 

@@ -1,0 +1,79 @@
+"""Triggers: whether a step is run, by how the steps directly upstream of it have ended. Names as in Prefect 1.
+
+A trigger is asked once all of them have ended, with their states by slug; it says True, or False, or raises a signal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from app.domain.states import State
+from app.errors import StepOptionInvalid
+
+#: The states of the steps directly upstream, by slug.
+Upstream = Mapping[str, State]
+Trigger = Callable[[Upstream], bool]
+
+
+def all_successful(upstream: Upstream) -> bool:
+    """Run when every step upstream has succeeded: the default."""
+    return all(state.is_successful() for state in upstream.values())
+
+
+def all_failed(upstream: Upstream) -> bool:
+    """Run when every step upstream has failed."""
+    return all(state.is_failed() for state in upstream.values())
+
+
+def any_successful(upstream: Upstream) -> bool:
+    """Run when at least one step upstream has succeeded."""
+    return any(state.is_successful() for state in upstream.values())
+
+
+def any_failed(upstream: Upstream) -> bool:
+    """Run when at least one step upstream has failed."""
+    return any(state.is_failed() for state in upstream.values())
+
+
+def all_finished(upstream: Upstream) -> bool:  # noqa: ARG001
+    """Run in any case, once all steps upstream have ended: for cleaning up."""
+    return True
+
+
+def some_successful(at_least: float) -> Trigger:
+    """Run when so many steps upstream have succeeded: a count of 1 or more, or a share of them below 1.
+
+    Raises StepOptionInvalid.
+    """
+    given: object = at_least
+    if isinstance(given, bool) or not isinstance(given, int | float) or given <= 0:
+        raise StepOptionInvalid("some_successful(at_least=)", f"is {at_least!r}: give a count, or a share below 1")
+
+    def some(upstream: Upstream) -> bool:
+        good = sum(state.is_successful() for state in upstream.values())
+        return good >= (at_least if at_least >= 1 else at_least * len(upstream))
+
+    some.__name__ = f"some_successful(at_least={at_least})"
+    return some
+
+
+#: The triggers that may be given by name.
+BY_NAME: Final[Mapping[str, Trigger]] = {
+    trigger.__name__: trigger for trigger in (all_successful, all_failed, any_successful, any_failed, all_finished)
+}
+
+
+def trigger_of(given: str | Trigger) -> Trigger:
+    """The trigger that was given by name or as a function. Raises StepOptionInvalid."""
+    if callable(given):
+        return given
+    if given not in BY_NAME:
+        known = ", ".join((*BY_NAME, "some_successful(at_least=)"))
+        raise StepOptionInvalid("trigger", f"is {given!r}: give one of {known}, or a function of the upstream states")
+    return BY_NAME[given]
+
+
+def name_of(trigger: Trigger) -> str:
+    """What a trigger is called in messages."""
+    return getattr(trigger, "__name__", None) or repr(trigger)

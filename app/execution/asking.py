@@ -1,0 +1,65 @@
+"""Asking the state handlers of an operation, under no lock: whether it may begin, and how it ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from app.domain.states import Completion, Paused, Running, Scheduled, State
+from app.execution.endings import failed, storable
+from app.execution.finishing import End
+from app.execution.operation_states import RUNNING, end_of, subject_of
+from app.execution.step import is_of_the_code
+from app.execution.values import encode
+from app.handlers.base import Fitting, kept_state
+
+if TYPE_CHECKING:
+    from app.execution.engine import Engine
+    from app.execution.finishing import EndAsked
+    from app.store.operations import Operation
+
+_END: Final[Fitting] = (lambda state: state.is_finished(), "a finished state")
+_BEGIN: Final[Fitting] = (
+    lambda state: state.is_running() or state.is_finished() or type(state) is Paused,
+    "Running, Paused or a finished state",
+)
+
+
+def kept_end(engine: Engine, asked: EndAsked) -> End:
+    """How the operation ends, its state handlers having been asked."""
+    operation, proposed = asked.operation, asked.proposed
+    if proposed is None:
+        return End(operation.completion, operation.error, operation.result)
+    kept = _kept(engine, operation, Running(RUNNING), proposed, _END)
+    if kept is proposed:
+        return End(operation.completion, operation.error, operation.result)
+    return kept if isinstance(kept, End) else _end(kept)
+
+
+def beginning(engine: Engine, operation: Operation) -> End | State:
+    """Running when the operation may begin, Paused when it is to pause at once, or how it ends before it has begun."""
+    kept = _kept(engine, operation, Scheduled(), Running(RUNNING), _BEGIN)
+    if isinstance(kept, End) or not kept.is_finished():
+        return kept
+    return _end(kept, is_cut=True)
+
+
+def _kept(engine: Engine, operation: Operation, old: State, proposed: State, fitting: Fitting) -> State | End:
+    handlers = engine.policies.of_workflow(operation.workflow).handlers
+    try:
+        return kept_state(handlers, subject_of(operation), old, proposed, fitting)
+    except BaseException as fault:  # the author's code may raise anything; its operation fails with that
+        if not is_of_the_code(fault):
+            raise
+        return End(Completion.FAILED, failed(fault).error, is_cut=old.is_scheduled())
+
+
+def _end(state: State, *, is_cut: bool = False) -> End:
+    completion = end_of(state)
+    try:
+        result = storable(state.name, state.result) if completion is Completion.COMPLETED else None
+    except Exception as why:  # what it carries is no value of JSON's
+        return End(Completion.FAILED, failed(why).error, is_cut=is_cut)
+    error = None
+    if completion is Completion.FAILED:
+        error = encode({"type": state.name, "message": state.message or "", "traceback": ""})
+    return End(completion, error, result, is_cut)

@@ -1,0 +1,110 @@
+"""Running a step that is more than its code: its trigger is asked first, and its state handlers of every change."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, Final
+
+from app.domain.signals import Signal
+from app.domain.states import KINDS, Attributes, Skipped, State, TriggerFailed
+from app.domain.triggers import all_successful, name_of
+from app.execution.endings import (
+    Ending,
+    before,
+    ending_of,
+    failed,
+    is_an_end,
+    may_begin,
+    starting,
+    state_of,
+    words_of,
+)
+from app.execution.step import is_of_the_code
+from app.execution.values import decode
+from app.handlers.base import Fitting, Subject, kept_state
+from app.store.endings import upstream_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.execution.engine import Engine
+    from app.execution.policies import StepPolicy
+    from app.store.endings import Upstream
+    from app.store.steps import StepTask
+
+    Arguments = tuple[list[Any], dict[str, Any]]
+
+#: Upstream steps that the message of a failed trigger names at the most.
+_SHOWN: Final = 5
+_SKIPPED: Final = "A step upstream was skipped (skip_on_upstream_skip=False runs this one all the same)."
+_END: Final[Fitting] = (is_an_end, "Retrying, Paused or a finished state")
+_BEGIN: Final[Fitting] = (may_begin, "Running, Retrying, Paused or a finished state")
+
+
+def attend(engine: Engine, operation_id: int, step: StepTask, call: Arguments, run: Callable[[], Ending]) -> Ending:
+    """Run a claimed step as its trigger and its state handlers let it; returns how it ends."""
+    policy = engine.policies.of_task(step.task)
+    try:
+        subject = Subject(step.task.rpartition(".")[2], operation_id, _named(engine, step, call), step.runs, step.slug)
+        verdict = _verdict(engine, operation_id, step, policy)
+        if verdict is not None:
+            kept = kept_state(policy.handlers, subject, before(step), verdict, _END)
+            return ending_of(kept, step.task, step.retries)
+        running = kept_state(policy.handlers, subject, before(step), starting(), _BEGIN)
+        if not running.is_running():
+            return ending_of(running, step.task, step.retries)
+        ending = run()
+        return _kept(policy, subject, running, ending, step)
+    except BaseException as fault:  # a handler may raise anything: then the step has failed with that
+        if not is_of_the_code(fault):
+            raise
+        return failed(fault)
+
+
+def _kept(policy: StepPolicy, subject: Subject, running: State, ending: Ending, step: StepTask) -> Ending:
+    if not policy.handlers:
+        return ending
+    proposed = state_of(ending, step)
+    kept = kept_state(policy.handlers, subject, running, proposed, _END)
+    return ending if kept is proposed else ending_of(kept, step.task, step.retries)
+
+
+def _verdict(engine: Engine, operation_id: int, step: StepTask, policy: StepPolicy) -> State | None:
+    """The state that a step ends in without being run, because of those upstream of it; None when it is to run."""
+    if policy.trigger is all_successful and not step.spoiled:
+        return None
+    with engine.database.glance() as tx:
+        upstream = upstream_of(tx, operation_id, step.number)
+    states = {one.slug: _state(one) for one in upstream}
+    if policy.skip_on_upstream_skip and any(state.is_skipped() for state in states.values()):
+        return Skipped(_SKIPPED)
+    return _judged(policy, states) if states else None
+
+
+def _state(upstream: Upstream) -> State:
+    facts: dict[str, Any] = decode(upstream.error) or {}
+    result = decode(upstream.result)
+    message = upstream.message or facts.get("message")
+    return KINDS[upstream.state](message, Attributes(result) if type(result) is dict else result)
+
+
+def _judged(policy: StepPolicy, states: dict[str, State]) -> State | None:
+    try:
+        if policy.trigger(states):
+            return None
+    except Signal as signal:
+        return signal.state
+    except Exception as fault:  # the author's function
+        return TriggerFailed(f"Its trigger {name_of(policy.trigger)} raised {type(fault).__name__}: {words_of(fault)}")
+    bad = [f"{slug} is {state.name}" for slug, state in states.items() if not state.is_successful()]
+    found = ", ".join(bad[:_SHOWN]) or "all of the upstream tasks succeeded"
+    return TriggerFailed(f'Trigger was "{name_of(policy.trigger)}" but {found}.')
+
+
+def _named(engine: Engine, step: StepTask, call: Arguments) -> dict[str, Any]:
+    """The arguments by the names of the parameters that take them; in their order where they fit none."""
+    args, kwargs = call
+    try:
+        return dict(inspect.signature(engine.app.tasks[step.task].run).bind_partial(*args, **kwargs).arguments)
+    except (KeyError, TypeError, ValueError):
+        return {str(place): value for place, value in enumerate(args)} | kwargs

@@ -1,0 +1,165 @@
+"""How a run of a step ended, as the state that people's code is told of; and the state that it chose, as an ending."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from traceback import format_exception
+from typing import TYPE_CHECKING, Any, Final
+
+from app import clock
+from app.domain.signals import Signal
+from app.domain.states import (
+    Attributes,
+    Cached,
+    Cancelled,
+    Failed,
+    Paused,
+    Pending,
+    Retrying,
+    Running,
+    Skipped,
+    State,
+    StepState,
+    Success,
+    TriggerFailed,
+)
+from app.errors import ResultRefused, SecretInResult
+from app.execution.values import decode, encode
+from app.secrets import found_in, redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.store.steps import StepTask
+
+STARTING: Final = "Starting task run."
+SUCCEEDED: Final = "Task run succeeded."
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How one run of a step ended: its state, and with it a result, an error, or the call to make again and when."""
+
+    state: StepState
+    result: str | None = None
+    error: str | None = None
+    due_at: float | None = None
+    #: `retries`, and `args` and `kwargs` where the next run is to have others than this one.
+    again: Mapping[str, Any] | None = None
+    exception: BaseException | None = None
+    #: What a signal, a handler or a trigger said of the state.
+    message: str | None = None
+    #: The arguments, where it failed: an error callback may ask for them.
+    called_with: tuple[list[Any], dict[str, Any]] = ([], {})
+
+
+def before(step: StepTask) -> State:
+    """Where a claimed step stood before: it waited, for its first run or for another."""
+    if step.retries == 0:
+        return Pending()
+    return Retrying(run_count=step.retries, start_time=_moment(clock.now()))
+
+
+def starting() -> Running:
+    """The state of a step whose code is about to run."""
+    return Running(STARTING)
+
+
+def state_of(ending: Ending, step: StepTask) -> State:
+    """The state that an ending stands for."""
+    result = decode(ending.result)
+    if ending.state is StepState.SUCCESS:
+        return Success(ending.message or SUCCEEDED, result)
+    if ending.state is StepState.RETRYING:
+        due = clock.now() if ending.due_at is None else ending.due_at
+        runs = step.retries + 1
+        return Retrying(ending.message or f"Retrying Task (after attempt {runs})", None, _moment(due), runs)
+    kind = _KINDS[ending.state]
+    return kind(ending.message or _words(ending), Attributes(result) if type(result) is dict else result)
+
+
+_KINDS: Final[dict[StepState, type[State]]] = {
+    StepState.CACHED: Cached,
+    StepState.SKIPPED: Skipped,
+    StepState.FAILED: Failed,
+    StepState.TRIGGER_FAILED: TriggerFailed,
+    StepState.CANCELLED: Cancelled,
+    StepState.PAUSED: Paused,
+}
+
+
+def _words(ending: Ending) -> str | None:
+    facts: dict[str, Any] = decode(ending.error) or {}
+    return facts.get("message")
+
+
+def is_an_end(state: State) -> bool:
+    """Whether a step that has run, or is not to run, may be left in this state."""
+    return state.is_finished() or state.is_retrying() or type(state) is Paused
+
+
+def may_begin(state: State) -> bool:
+    """Whether a handler may answer this when a step is about to run."""
+    return state.is_running() or is_an_end(state)
+
+
+def ending_of(state: State, task: str, retries: int) -> Ending:
+    """The ending that a state stands for, of a task that was retried so often before.
+
+    Raises ResultRefused, SecretInResult.
+    """
+    kind, message = StepState(state.name), state.message and redacted(state.message)
+    result = storable(task, state.result) if state.result is not None or state.is_successful() else None
+    if isinstance(state, Retrying):
+        due = state.start_time.timestamp() if state.start_time else clock.now()
+        return Ending(kind, due_at=due, again={"retries": retries + 1}, message=message)
+    error = None
+    if state.is_failed() or state.is_cancelled():
+        error = encode({"type": state.name, "message": message or "", "traceback": ""})
+    return Ending(kind, result=result, error=error, message=message)
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def error_ending(error: BaseException, traceback: str) -> Ending:
+    """How a step ends whose code, or what belongs to it, raised this."""
+    try:
+        carried = _carried_by(error)
+    except Exception as why:  # what it carries is no value of JSON's, or a secret
+        error, carried = why, None
+    facts = {"type": type(error).__name__, "message": words_of(error), "traceback": redacted(traceback)}
+    return Ending(StepState.FAILED, carried, encode(facts), exception=error)
+
+
+def _carried_by(error: BaseException) -> str | None:
+    """What a signal carries, as the result of the failure that it stands for."""
+    if not isinstance(error, Signal) or error.state.result is None:
+        return None
+    return storable(type(error).__name__, error.state.result)
+
+
+def storable(name: str, value: Any) -> str:
+    """What a task of that name hands on, as JSON. Raises ResultRefused, SecretInResult."""
+    try:
+        text = encode(value)
+    except Exception as why:  # a value may bring code of its own that makes JSON of it
+        raise ResultRefused(name, words_of(why)) from None
+    if secret := found_in(text):
+        raise SecretInResult(name, "result", secret)
+    return text
+
+
+def words_of(error: object) -> str:
+    """The message of an exception, whose author's code may raise another while it tells."""
+    try:
+        return redacted(str(error))
+    except Exception:
+        return "its message cannot be read"
+
+
+def failed(error: BaseException) -> Ending:
+    """How a step ends that cannot be run, because of an error raised before its code."""
+    return error_ending(error, "".join(format_exception(error)))

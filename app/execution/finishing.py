@@ -1,0 +1,150 @@
+"""How an operation stands once steps of it have ended: what is left, how it ends, and with which result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from app.domain.graph import Inputs, gather, numbers_in
+from app.domain.states import BAD, FINAL, GOOD, Completion, StepState
+from app.execution.operation_states import operation_state
+from app.execution.values import decode, encode
+from app.store import steps as store
+from app.store.endings import reference_states
+from app.store.events import append_event
+from app.store.step_queries import is_anything_running, results_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy import Connection
+
+    from app.domain.states import State
+    from app.execution.engine import Engine
+    from app.execution.settling import Ended
+    from app.execution.spreading import Spread
+    from app.store.operations import Operation
+
+_C = Completion
+_S = StepState
+#: Ends of steps that are told in the history.
+_TOLD = frozenset(StepState) - {_S.SUCCESS}
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an operation is to end, with which error or result; one that is cut short leaves steps that never ran."""
+
+    completion: Completion
+    error: str | None = None
+    result: str | None = None
+    is_cut: bool = False
+
+
+class EndAsked(Exception):
+    """An operation is about to end whose state handlers have yet to be asked; carries it as it would stand."""
+
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
+        super().__init__(operation.id)
+
+    @property
+    def proposed(self) -> State | None:
+        """The state that it would end in."""
+        return operation_state(self.operation)
+
+
+def asked_to_pause(operation: Operation, ended: Sequence[Ended]) -> Operation:
+    """The operation, a pause requested if one of the steps has ended so as to ask for it."""
+    asking = next((one for one in ended if one.ending.state is _S.PAUSED), None)
+    if asking is None or operation.completion is not _C.IN_PROGRESS:
+        return operation
+    return replace(operation, completion=_C.REQUESTING_PAUSE, reason=asking.ending.message)
+
+
+def counted(operation: Operation, ended: Sequence[Ended], found: Spread) -> Operation:
+    """The operation, these ends and what they meant for others taken into account."""
+    states = [one.ending.state for one in ended]
+    done = sum(state in GOOD or state is _S.SKIPPED for state in states) + found.skipped
+    error = operation.error or next((_error_of(one) for one in ended if one.ending.state in BAD), None)
+    return replace(
+        operation,
+        steps_left=operation.steps_left - sum(state in FINAL for state in states) - found.ended,
+        steps_done=operation.steps_done + done,
+        error=error,
+    )
+
+
+def _error_of(one: Ended) -> str:
+    return encode({"step": one.step.slug, **(decode(one.ending.error) or {})})
+
+
+def finished(
+    tx: Connection, engine: Engine, operation: Operation, ended: Sequence[Ended], end: End | None, now: float
+) -> Operation:
+    """The operation once nothing is left of it. Raises EndAsked when its state handlers have yet to be asked."""
+    if end:
+        return _ended(operation, end, now)
+    after = replace(operation, completion=_completion(tx, operation), finished_at=now)
+    if after.completion is _C.COMPLETED:
+        after = replace(after, error=None, result=_outcome(tx, operation, ended))
+    if engine.policies.of_workflow(operation.workflow).handlers:
+        raise EndAsked(after)
+    return after
+
+
+def _ended(operation: Operation, end: End, now: float) -> Operation:
+    return replace(operation, completion=end.completion, finished_at=now, error=end.error, result=end.result)
+
+
+def _completion(tx: Connection, operation: Operation) -> Completion:
+    """How its reference steps let an operation end; where all steps have ended well, they need not be looked at."""
+    if operation.steps_done == operation.steps_total:
+        return _C.COMPLETED
+    states = reference_states(tx, operation.id)
+    if states & {_S.FAILED, _S.TRIGGER_FAILED}:
+        return _C.FAILED
+    return _C.CANCELLED if _S.CANCELLED in states else _C.COMPLETED
+
+
+def _outcome(tx: Connection, operation: Operation, ended: Sequence[Ended]) -> str | None:
+    known = {one.step.number: one.ending.result for one in ended}
+    outcome: Inputs = decode(operation.outcome)
+    if isinstance(outcome, int) and outcome in known:
+        return known[outcome]
+    missing = set(numbers_in(outcome)) - known.keys()
+    results = known | results_of(tx, operation.id, missing)
+    return encode(gather(outcome, {number: decode(result) for number, result in results.items()}))
+
+
+def cancelled_if_idle(tx: Connection, operation: Operation, now: float) -> Operation:
+    """The operation, cancelled if that was requested and nothing of it runs."""
+    if operation.completion is _C.REQUESTING_CANCEL and not is_anything_running(tx, operation.id):
+        return cancelled(tx, operation, now)
+    return operation
+
+
+def cancelled(tx: Connection, operation: Operation, now: float) -> Operation:
+    """The operation once all its steps that had not ended are cancelled."""
+    store.cancel_idle(tx, operation.id, now)
+    return replace(operation, completion=_C.CANCELLED, steps_left=0, finished_at=now)
+
+
+def cut_short(tx: Connection, operation: Operation, end: End, now: float) -> Operation:
+    """The operation ended as given, all its steps that had not ended being cancelled."""
+    store.cancel_idle(tx, operation.id, now)
+    return replace(_ended(operation, end, now), steps_left=0)
+
+
+def tell(tx: Connection, before: Operation, after: Operation, ended: Iterable[Ended], now: float) -> None:
+    """Append to the history what is worth telling of these ends, and where the operation stands since."""
+    for one in ended:
+        if one.ending.state in _TOLD:
+            error = decode(one.ending.error) or {}
+            append_event(
+                tx, before.id, at=now, who="worker", step=one.step.slug, old=StepState.RUNNING, new=one.ending.state,
+                why=one.ending.message or error.get("message"),
+            )  # fmt: skip
+    if before.completion is not after.completion:
+        who, why = ("step", after.reason) if after.completion is _C.REQUESTING_PAUSE else ("worker", None)
+        append_event(tx, before.id, at=now, who=who, old=before.completion, new=after.completion, why=why)

@@ -1,0 +1,64 @@
+"""The states that people's code is told of an operation, in the words of Prefect 1, and where it stands then."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from app.domain.states import (
+    Attributes,
+    Cancelled,
+    Completion,
+    Failed,
+    Paused,
+    Running,
+    Scheduled,
+    State,
+    Success,
+)
+from app.handlers.base import Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.store.operations import Operation
+
+RUNNING: Final = "Running flow."
+_SUCCEEDED: Final = "All reference tasks succeeded."
+_FAILED: Final = "Some reference tasks failed."
+_CANCELLED: Final = "Flow run is cancelled."
+
+#: What an operation's end is called in the table, by the state that is kept for it.
+ENDS: Final[Mapping[type[State], Completion]] = {
+    Success: Completion.COMPLETED,
+    Failed: Completion.FAILED,
+    Cancelled: Completion.CANCELLED,
+}
+
+
+def operation_state(operation: Operation) -> State | None:
+    """The state of an operation as it stands; None where people's code is told of none: something is requested."""
+    completion = operation.completion
+    if completion is Completion.COMPLETED:
+        return Success(_SUCCEEDED, None if operation.result is None else json.loads(operation.result))
+    if completion is Completion.FAILED:
+        return Failed(_FAILED, Attributes(json.loads(operation.error or "{}")))
+    if completion is Completion.PAUSED:
+        return Paused(operation.reason)
+    plain: dict[Completion, State] = {
+        Completion.SCHEDULED: Scheduled(),
+        Completion.IN_PROGRESS: Running(RUNNING),
+        Completion.CANCELLED: Cancelled(_CANCELLED),
+    }
+    return plain.get(completion)
+
+
+def end_of(state: State) -> Completion:
+    """Where an operation stands that ends in this state."""
+    return next(completion for kind, completion in ENDS.items() if isinstance(state, kind))
+
+
+def subject_of(operation: Operation) -> Subject:
+    """The operation as its state handlers are shown it."""
+    arguments: dict[str, Any] = json.loads(operation.arguments)
+    return Subject(operation.workflow, operation.id, arguments)

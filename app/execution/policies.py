@@ -1,0 +1,71 @@
+"""What authors ask for their steps and workflows beside code: handlers, triggers, retries, notifications."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from app.domain.triggers import Trigger, all_successful
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from celery import Celery
+
+    from app.domain.retries import Retries
+    from app.handlers.base import StateHandler
+
+
+@dataclass(frozen=True, slots=True)
+class StepPolicy:
+    """What the author of a task asks for its steps; a task of plain Celery's asks for nothing."""
+
+    handlers: tuple[StateHandler, ...] = ()
+    trigger: Trigger = all_successful
+    skip_on_upstream_skip: bool = True
+    retries: Retries | None = None
+    count_paused_time: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a step of it may end, when one before it fails, without anybody asking or telling."""
+        return self.trigger is all_successful and self.skip_on_upstream_skip and not self.handlers
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowPolicy:
+    """What the author of a workflow asks for its operations."""
+
+    handlers: tuple[StateHandler, ...] = ()
+    reference: tuple[str, ...] = ()
+
+
+_NO_STEPS: Final = StepPolicy()
+_NO_WORKFLOWS: Final = WorkflowPolicy()
+
+
+@dataclass(slots=True)
+class Policies:
+    """The policies of all tasks and workflows that this process knows."""
+
+    app: Celery
+    _of_tasks: dict[str, StepPolicy] = field(default_factory=dict)
+    _of_workflows: dict[str, WorkflowPolicy] = field(default_factory=dict)
+    #: Whether any workflow has state handlers: else nobody needs to look which.
+    has_handlers: bool = False
+
+    def learn(self, workflows: Mapping[str, WorkflowPolicy]) -> None:
+        """Take the policies of the workflows that this process has loaded."""
+        self._of_workflows.update(workflows)
+        self.has_handlers = any(policy.handlers for policy in self._of_workflows.values())
+
+    def of_task(self, name: str) -> StepPolicy:
+        """The policy of a task, by its registered name."""
+        known = self._of_tasks.get(name)
+        if known is None:
+            known = self._of_tasks[name] = getattr(self.app.tasks.get(name), "policy", _NO_STEPS)
+        return known
+
+    def of_workflow(self, name: str) -> WorkflowPolicy:
+        """The policy of a workflow, by its name."""
+        return self._of_workflows.get(name, _NO_WORKFLOWS)

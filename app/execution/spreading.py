@@ -1,0 +1,64 @@
+"""What the end of steps means for those that wait for them: ready, or ended without having run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from app.domain.states import BAD, GOOD, StepState
+from app.store import endings as store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy import Connection
+
+    from app.execution.settling import Ended
+    from app.store.steps import StepTask
+
+
+@dataclass(slots=True)
+class Spread:
+    """The steps that became ready, and how many ended without having run: of these so many were skipped."""
+
+    ready: list[StepTask] = field(default_factory=list)
+    ended: int = 0
+    skipped: int = 0
+
+
+def spread(tx: Connection, operation_id: int, ended: Iterable[Ended], now: float) -> Spread:
+    """Count down whatever waits for these steps, as they have ended."""
+    found = Spread()
+    spoiled: list[int] = []
+    for one in ended:
+        state, number = one.ending.state, one.step.number
+        if state in GOOD:
+            if one.is_awaited:
+                spoiled += _sort(tx, operation_id, store.count_down(tx, operation_id, number), found, now)
+        elif state in BAD:
+            also = store.spread_failure(tx, operation_id, [number], now)
+            found.ended += len(also)
+            spoiled += [number, *also]
+        elif state is StepState.SKIPPED:
+            spoiled.append(number)
+    while spoiled:
+        spoiled = _sort(tx, operation_id, store.spoil(tx, operation_id, spoiled), found, now)
+    found.ready.sort(key=lambda step: step.number)
+    return found
+
+
+def _sort(tx: Connection, operation_id: int, free: Iterable[StepTask], found: Spread, now: float) -> list[int]:
+    """Take in the steps that wait for nothing any more; returns those that were skipped at once.
+
+    A plain step with a spoiled upstream is: had that ended badly, the step would have ended with it.
+    """
+    skipped: list[int] = []
+    for step in free:
+        if step.plain and step.spoiled:
+            skipped.append(step.number)
+        else:
+            found.ready.append(step)
+    store.skip(tx, operation_id, skipped, now)
+    found.ended += len(skipped)
+    found.skipped += len(skipped)
+    return skipped

@@ -1,0 +1,29 @@
+"""Values as the table keeps them: JSON, with the types that Celery's messages know."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from kombu.utils import json
+
+
+def encode(value: Any) -> str:
+    """`value` as JSON, with the types that Celery's messages know; raises TypeError or ValueError for any other."""
+    text: str = json.dumps(value, separators=(",", ":"))
+    if "NaN" in text or "Infinity" in text:
+        _refuse_not_a_number(value)
+    return text
+
+
+def decode(text: str | None) -> Any:
+    """The value that `encode` wrote."""
+    return None if text is None else json.loads(text)
+
+
+def _refuse_not_a_number(value: Any) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is not a number")
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    for part in parts:
+        _refuse_not_a_number(part)

@@ -1,0 +1,75 @@
+"""The contract of state handlers, and asking a row of them which state is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.domain.signals import ENDRUN, Signal
+from app.domain.states import State
+from app.errors import HandlerAnswered, StepOptionInvalid
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a change of state happens to: a step, or a whole operation.
+
+    `arguments` are those it is called with, by name; `attempt` counts its runs from 1; `slug` names the step within
+    its operation, and is None for the operation itself.
+    """
+
+    name: str
+    operation_id: int
+    arguments: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    attempt: int = 1
+    slug: str | None = None
+
+    def __str__(self) -> str:
+        return f"<Operation: {self.name}>" if self.slug is None else f"<Step: {self.name}>"
+
+
+#: Told of a change before it is kept; returns the state to keep, or None for the proposed one.
+StateHandler = Callable[[Subject, State, State], State | None]
+#: What decides whether an answer can be kept, and the words for what could.
+Fitting = tuple[Callable[[State], bool], str]
+
+
+def kept_state(
+    handlers: Sequence[StateHandler], subject: Subject, old: State, proposed: State, fitting: Fitting
+) -> State:
+    """The state that is kept in the place of the proposed one: each handler sees what the one before it returned.
+
+    A signal sets its state, and ENDRUN leaves out the handlers after it. Raises whatever else a handler raises, and
+    HandlerAnswered when one returns what does not fit.
+    """
+    new = proposed
+    for handler in handlers:
+        try:
+            answer = handler(subject, old, new)
+        except ENDRUN as ending:
+            return _fitted(handler, ending.state, fitting)
+        except Signal as signal:
+            answer = signal.state
+        if answer is not None and answer is not new:
+            new = _fitted(handler, answer, fitting)
+    return new
+
+
+def _fitted(handler: StateHandler, answer: object, fitting: Fitting) -> State:
+    fits, words = fitting
+    if not isinstance(answer, State) or not fits(answer):
+        raise HandlerAnswered(name_of(handler), answer, words)
+    return answer
+
+
+def name_of(handler: Callable[..., Any]) -> str:
+    """What a handler is called in messages."""
+    return getattr(handler, "__name__", None) or type(handler).__name__
+
+
+def checked_handlers(option: str, handlers: object) -> tuple[StateHandler, ...]:
+    """The handlers that an option was given, in their order. Raises StepOptionInvalid."""
+    if not isinstance(handlers, list | tuple) or not all(callable(one) for one in handlers):
+        raise StepOptionInvalid(option, f"is {handlers!r}: give a list of functions of (obj, old_state, new_state)")
+    return tuple(handlers)

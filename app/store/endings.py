@@ -1,0 +1,190 @@
+"""The statements by which the end of a step changes those that wait for it, and by which all that is taken back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import bindparam, func, select, update
+
+from app.domain.states import StepState
+from app.store.prepared import Prepared
+from app.store.steps import TASK_COLUMNS, StepTask
+from app.store.tables import edges, steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sqlalchemy import CTE, Connection
+
+_S = StepState
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """A step that is to run again, where it stands, and how many of its upstreams run again or were skipped."""
+
+    number: int
+    state: StepState
+    waiting: int
+    spoiled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A step directly upstream of another; its error and result are JSON."""
+
+    slug: str
+    state: StepState
+    message: str | None
+    error: str | None
+    result: str | None
+
+
+#: Step numbers that one statement names at the most.
+_AT_ONCE: Final = 500
+
+_OPERATION = steps.c.operation_id == bindparam("key_operation")
+_STEP = _OPERATION & (steps.c.number == bindparam("key_number"))
+_COUNT_DOWN = Prepared(
+    update(steps)
+    .where(
+        _OPERATION,
+        steps.c.state == _S.PENDING,
+        steps.c.number.in_(
+            select(edges.c.downstream).where(
+                edges.c.operation_id == bindparam("key_operation"), edges.c.upstream == bindparam("key_upstream")
+            )
+        ),
+    )
+    .values(waiting=steps.c.waiting - 1)
+    .returning(*TASK_COLUMNS)
+)
+_SKIP = Prepared(
+    update(steps).where(_STEP, steps.c.state == _S.PENDING).values(state=_S.SKIPPED, finished_at=bindparam("now"))
+)
+_UPSTREAM = (
+    select(steps.c.slug, steps.c.state, steps.c.message, steps.c.error, steps.c.result)
+    .join(edges, (edges.c.operation_id == steps.c.operation_id) & (edges.c.upstream == steps.c.number))
+    .where(_OPERATION, edges.c.downstream == bindparam("key_number"))
+    .order_by(steps.c.number)
+)
+_REFERENCES = select(steps.c.state).where(_OPERATION, steps.c.reference).distinct()
+_STANDINGS = select(steps.c.number, steps.c.state).where(_OPERATION)
+_TAKE_BACK = Prepared(
+    update(steps)
+    .where(_STEP, steps.c.state == bindparam("key_state"))
+    .values(
+        state=_S.PENDING,
+        waiting=bindparam("waiting"),
+        spoiled=bindparam("spoiled"),
+        retries=0,
+        losses=0,
+        publishes=0,
+        passed=False,
+        result=None,
+        error=None,
+        message=None,
+        due_at=None,
+        finished_at=None,
+    )
+)
+_READY_AGAIN = (
+    select(*TASK_COLUMNS).where(_OPERATION, steps.c.state == _S.PENDING, steps.c.waiting == 0).order_by(steps.c.number)
+)
+
+
+def count_down(tx: Connection, operation_id: int, upstream: int) -> list[StepTask]:
+    """Tell the steps below `upstream` that it has ended well; returns those that wait for nothing more."""
+    rows = _COUNT_DOWN.all(tx, {"key_operation": operation_id, "key_upstream": upstream})
+    return [task for task in (StepTask(*row) for row in rows) if task.waiting == 0]
+
+
+def spread_failure(tx: Connection, operation_id: int, bad: Iterable[int], now: float) -> list[int]:
+    """End as TriggerFailed all plain steps that lie downstream of these, past plain ones alone; returns which."""
+    spread: list[int] = []
+    for some in _some(bad):
+        below = _below(operation_id, some)
+        statement = (
+            update(steps)
+            .where(_OPERATION, steps.c.state == _S.PENDING, steps.c.number.in_(select(below.c.number)))
+            .values(state=_S.TRIGGER_FAILED, finished_at=now)
+            .returning(steps.c.number)
+        )
+        spread += tx.execute(statement, {"key_operation": operation_id}).scalars()
+    return spread
+
+
+def _below(operation_id: int, numbers: Sequence[int]) -> CTE:
+    """The plain pending steps that can be reached from these past plain pending steps alone."""
+
+    def waiting_for(upstream: Any) -> Any:
+        return (
+            select(steps.c.number)
+            .join(edges, (edges.c.operation_id == steps.c.operation_id) & (edges.c.downstream == steps.c.number))
+            .where(steps.c.operation_id == operation_id, steps.c.state == _S.PENDING, steps.c.plain, upstream)
+        )
+
+    below: CTE = waiting_for(edges.c.upstream.in_(numbers)).cte("below", recursive=True)
+    return below.union(waiting_for(edges.c.upstream == below.c.number))
+
+
+def spoil(tx: Connection, operation_id: int, ended: Iterable[int]) -> list[StepTask]:
+    """Tell the steps below these that they have ended without success; returns those that wait for nothing more."""
+    ready: list[StepTask] = []
+    for some in _some(ended):
+        mine = (
+            (edges.c.operation_id == operation_id) & edges.c.upstream.in_(some) & (edges.c.downstream == steps.c.number)
+        )
+        many = select(func.count()).select_from(edges).where(mine).correlate(steps).scalar_subquery()
+        below = select(edges.c.downstream).where(edges.c.operation_id == operation_id, edges.c.upstream.in_(some))
+        statement = (
+            update(steps)
+            .where(_OPERATION, steps.c.state == _S.PENDING, steps.c.number.in_(below))
+            .values(waiting=steps.c.waiting - many, spoiled=steps.c.spoiled + many)
+            .returning(*TASK_COLUMNS)
+        )
+        ready += (StepTask(*row) for row in tx.execute(statement, {"key_operation": operation_id}))
+    return [task for task in ready if task.waiting == 0]
+
+
+def skip(tx: Connection, operation_id: int, numbers: Iterable[int], now: float) -> None:
+    """End pending steps as Skipped: one before them was."""
+    keys = [{"key_operation": operation_id, "key_number": number, "now": now} for number in numbers]
+    if keys:
+        _SKIP.change_many(tx, keys)
+
+
+def upstream_of(tx: Connection, operation_id: int, number: int) -> list[Upstream]:
+    """The steps directly upstream of one."""
+    rows = tx.execute(_UPSTREAM, {"key_operation": operation_id, "key_number": number})
+    return [Upstream(slug, StepState(state), *rest) for slug, state, *rest in rows]
+
+
+def reference_states(tx: Connection, operation_id: int) -> set[StepState]:
+    """Where the steps stand whose ends decide how the operation ends."""
+    return {StepState(state) for state in tx.execute(_REFERENCES, {"key_operation": operation_id}).scalars()}
+
+
+def standings(tx: Connection, operation_id: int) -> dict[int, StepState]:
+    """Where each step stands, by number."""
+    return {number: StepState(state) for number, state in tx.execute(_STANDINGS, {"key_operation": operation_id})}
+
+
+def take_back(tx: Connection, operation_id: int, rows: Iterable[TakenBack]) -> None:
+    """Make steps that have ended pending again, as if they had never run."""
+    keys = [{"key_operation": operation_id, "key_number": row.number, "key_state": row.state,
+             "waiting": row.waiting, "spoiled": row.spoiled} for row in rows]  # fmt: skip
+    if keys:
+        _TAKE_BACK.change_many(tx, keys)
+
+
+def ready_again(tx: Connection, operation_id: int) -> list[StepTask]:
+    """The pending steps that wait for nothing."""
+    rows: Any = tx.execute(_READY_AGAIN, {"key_operation": operation_id})
+    return [StepTask(*row) for row in rows]
+
+
+def _some(numbers: Iterable[int]) -> Iterator[list[int]]:
+    every = sorted(numbers)
+    return (every[start : start + _AT_ONCE] for start in range(0, len(every), _AT_ONCE))
