@@ -48,6 +48,7 @@ def _token(value: SecretStr) -> SecretStr:
 
 
 _DottedName = Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*$")]
+_Host = Annotated[str, Field(pattern=r"^([^\s/@:\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$")]
 _DatabaseUrl = Annotated[str, Field(pattern=r"^(sqlite:///[^:\s].*|postgresql(\+psycopg)?://\S+)$")]
 _BrokerUrl = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9+.-]*://\S+$")]
 _Token = Annotated[SecretStr, AfterValidator(_token)]
@@ -99,6 +100,9 @@ class Settings(BaseModel):
         "FULL", description="FULL or NORMAL"
     )
     secrets_dir: Path = Field(Path("/run/secrets"), description="a folder")
+    webhook_hosts: Annotated[tuple[_Host, ...], BeforeValidator(_split)] = Field(
+        (), description="hosts parted by commas, each as it stands in the URL, such as example.com,10.0.0.7:8443"
+    )
     workflow_store: Path = Field(default_factory=lambda known: known["data_dir"] / "operations", description="a folder")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "INFO", description="DEBUG, INFO, WARNING or ERROR"

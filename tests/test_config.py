@@ -27,6 +27,7 @@ WRONG = {
     "FAILED_TOKENS_PER_MINUTE": ["0", "none"],
     "TRUSTED_PROXIES": ["-1", "11", "all"],
     "SYNCHRONOUS": ["OFF"],
+    "WEBHOOK_HOSTS": ["https://example.com", "example.com/path", "me@example.com", "a host", "host:port"],
     "LOG_LEVEL": ["LOUD"],
     "LOG_FORMAT": ["xml"],
 }

@@ -44,6 +44,15 @@ from app.errors.inputs import (
     RowTooShort,
     RowUnusable,
 )
+from app.errors.notifications import (
+    AddressMalformed,
+    ChangeUnknown,
+    NotDelivered,
+    NotificationMalformed,
+    TemplateMalformed,
+    WebhookHostRefused,
+    WebhookKeyMalformed,
+)
 from app.errors.operations import (
     DocumentMalformed,
     DocumentNotWritten,
@@ -102,6 +111,7 @@ from app.errors.workflows import (
 )
 
 __all__ = [
+    "AddressMalformed",
     "AdminMissing",
     "ArgumentsInvalid",
     "BackupNeedsPgDump",
@@ -112,6 +122,7 @@ __all__ = [
     "CanvasRefused",
     "CanvasTooDeep",
     "CanvasTooLarge",
+    "ChangeUnknown",
     "ClaimLost",
     "ColumnMissing",
     "ColumnRepeated",
@@ -135,7 +146,9 @@ __all__ = [
     "ModuleUnusable",
     "MoveRefused",
     "NotACanvas",
+    "NotDelivered",
     "NotReady",
+    "NotificationMalformed",
     "OperationNotFound",
     "OptionRefused",
     "PauseIntervalInvalid",
@@ -164,6 +177,7 @@ __all__ = [
     "TaskMissing",
     "TaskUnfit",
     "TasksUnregistered",
+    "TemplateMalformed",
     "TimeLimitPassed",
     "TokenInvalid",
     "TokenRefused",
@@ -175,6 +189,8 @@ __all__ = [
     "UserNameInvalid",
     "UserUnknown",
     "VersionPassed",
+    "WebhookHostRefused",
+    "WebhookKeyMalformed",
     "WorkerLost",
     "WorkflowMalformed",
     "WorkflowRaised",

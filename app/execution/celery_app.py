@@ -8,6 +8,7 @@ from celery import Celery, current_app
 
 from app.config import broker_address
 from app.execution.engine import Engine
+from app.execution.notices import Notices, Silent
 from app.execution.policies import Policies
 from app.execution.publishing import Publisher
 from app.execution.step import Step
@@ -74,6 +75,7 @@ def make_celery(settings: Settings) -> OperationsCelery:
         grace=settings.grace,
         tallies=Tallies(database),
         policies=Policies(app),
+        notices=Notices(settings.webhook_hosts, Silent()),
     )
     app.set_default()
     return app

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from app.execution.bell import Bell
+    from app.execution.courier import Courier
+    from app.execution.notices import Notices
     from app.execution.policies import Policies
     from app.execution.publishing import Publisher
     from app.execution.recovery import Recovery
@@ -50,6 +52,7 @@ class Engine:
     grace: float
     tallies: Tallies
     policies: Policies
+    notices: Notices
     incarnation: Incarnation = field(default_factory=lambda: Incarnation())
     leaving: Leaving = field(default_factory=Leaving)
 
@@ -79,13 +82,14 @@ class Incarnation:
     """The worker that this process belongs to: its row in `workers`, its main process and that one's sweeper.
 
     `beat_at` is when its heart beat last, on this process's monotonic clock. All of it is None outside a worker;
-    `recovery` and `beat_at` are None in the processes of the pool too.
+    `recovery`, `courier` and `beat_at` are None in the processes of the pool too.
     """
 
     worker_id: int | None = None
     pid: int | None = None
     bell: Bell | None = None
     recovery: Recovery | None = None
+    courier: Courier | None = None
     beat_at: float | None = None
 
 

@@ -63,6 +63,8 @@ class Sweeper:
                 _log.exception("a sweep failed")
                 pause = self._engine.period()
             self._bell.wait(pause)
+            if self._engine.incarnation.courier:  # whoever rings may have put something into the outbox, too
+                self._engine.incarnation.courier.wake()
         self._engine.database.close()
 
     def _until_next(self) -> float:

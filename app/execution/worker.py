@@ -15,6 +15,7 @@ from app import clock
 from app.errors import HardLimitNeedsPrefork
 from app.execution.attention import Attention
 from app.execution.bell import Bell
+from app.execution.courier import Courier
 from app.execution.departure import Departure
 from app.execution.heart import Heart
 from app.execution.sweeping import Sweeper
@@ -39,7 +40,8 @@ class Attendance(bootsteps.StartStopStep):
         heart, departure = Heart(engine), Departure(engine)
         queues = parent.app.amqp.queues.consume_from
         sweeper = Sweeper(engine, Attention(engine, queues, lambda: _is_connected(parent)))
-        for part in (heart, sweeper, departure):
+        courier = engine.incarnation.courier = Courier(engine)
+        for part in (heart, sweeper, departure, courier):
             part.start()
 
         def leave(**_: Any) -> None:
@@ -47,6 +49,7 @@ class Attendance(bootsteps.StartStopStep):
 
         def end(**_: Any) -> None:
             departure.end()
+            courier.stop(engine.grace)
             heart.stop()
             sweeper.stop()
 

@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from app import clock
 from app.execution import tallying
 from app.execution.queue_depth import QueueDepths
+from app.store.notifications import count_notifications
 from app.store.tallies import Tally, count_operations, count_steps, count_unfinished, count_workers, list_tallies
 from app.web.auth import demand_token
 from app.web.describing import api
@@ -88,6 +89,10 @@ def _of_the_tables(engine: Engine) -> Iterator[Metric]:
         yield _gauge("operations_steps", told, ("state",), count_steps(tx, now).items())
         workers = count_workers(tx, now - _RECENTLY).items()
         yield _gauge("operations_workers", "Workers seen in the last 30 s, and ever lost.", ("state",), workers)
+        notifications = count_notifications(tx).items()
+        yield _gauge(
+            "operations_notifications", "Notifications that wait, or were given up.", ("state",), notifications
+        )
         counted = list_tallies(tx)
     yield from _of_the_tallies(counted)
 

@@ -14,9 +14,11 @@ from app import clock
 from app.execution.queue_depth import QueueDepths
 from app.execution.tallying import BUCKETS, LOSSES, STEP_SECONDS, Tallies
 from app.processes import this_process
+from app.store.notifications import Written, give_up, insert_notifications, take_due
 from app.store.tallies import list_tallies
 from app.store.workers import register_worker
 from app.supervisor.embedded_broker import free_port
+from tests.store.rows import NOW, add_operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -190,3 +192,17 @@ def test_a_child_counts_for_itself_and_not_again_what_its_parent_counted(databas
 
     with database.read() as tx:
         assert [row.count for row in list_tallies(tx)] == [11]
+
+
+def test_notifications_that_wait_and_that_were_given_up_are_counted(served: Served, bob: Caller) -> None:
+    with served.commands.engine.database.write() as tx:
+        operation = add_operation(tx)
+        for number in range(3):
+            written = Written(operation, "clean", "notification", "3:Failed", "all", number, "{}", NOW)
+            insert_notifications(tx, [written])
+        give_up(tx, take_due(tx, now=NOW, lease_until=NOW, limit=1)[0], "it answered 500", NOW)
+
+    found = figures(bob)
+
+    assert found["operations_notifications", "waiting"] == 2
+    assert found["operations_notifications", "failed"] == 1

@@ -1,0 +1,239 @@
+"""The courier: threads of each worker that deliver what stands in the outbox, and note how that went.
+
+One thread speaks to the database: it takes what is due, hands it to those who deliver, and writes what came of it. What
+is in hand when a worker dies is due again when its lease is over.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from app import clock
+from app.errors import NotDelivered
+from app.execution.notices import message_of
+from app.notifications.post import DEADLINE
+from app.store.errors import is_outage
+from app.store.events import append_event
+from app.store.notifications import give_up, mark_sent, next_notification, put_off, take_due
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from app.execution.engine import Engine
+    from app.store.notifications import Outgoing
+
+#: Deliveries at once, and rows in hand at once: each of these has ended before its lease is over, or is not begun.
+THREADS: Final = 8
+_IN_HAND: Final = 2 * THREADS
+#: Seconds for which what was taken is nobody else's.
+LEASE: Final = 3 * DEADLINE
+#: Tries after which a notification is given up: almost two hours.
+TRIES: Final = 20
+#: Seconds before the second try and, doubled each time, at the most.
+_FIRST, _LONGEST = 1.0, 600.0
+#: Seconds after which a thread is believed to hang in a delivery; so many of them are replaced, and no more.
+_HANGS: Final = 3 * DEADLINE
+_REPLACED: Final = 24
+#: Seconds between two looks at the outbox at the most.
+_PERIOD: Final = 2.0
+
+_WHO: Final = "notifications"
+_log: Final = logging.getLogger(__name__)
+
+
+class _Outcome(NamedTuple):
+    """What came of one try: `fault` is empty when it was delivered; one that is final is not tried again."""
+
+    row: Outgoing
+    fault: str = ""
+    is_final: bool = False
+    place: str = ""
+
+
+class Courier:
+    """Delivers until it is stopped; one for each worker, in its main process."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._inbox: queue.SimpleQueue[_Outcome | None] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[tuple[Outgoing, float] | None] = queue.SimpleQueue()
+        self._in_hand: set[int] = set()
+        self._carriers: list[_Carrier] = []
+        self._replaced = 0
+        self._is_stopped = False
+        self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look at the outbox now: something may have been put in."""
+        self._inbox.put(None)
+
+    def stop(self, grace: float) -> None:
+        """Take nothing more, and wait for what is being delivered, so many seconds at the most."""
+        self._is_stopped = True
+        self.wake()
+        self._thread.join(grace)
+
+    def _run(self) -> None:
+        waiting: list[_Outcome] = []
+        pause = 0.0
+        while not (self._is_stopped and not self._in_hand):
+            waiting += self._gathered(pause)
+            try:
+                pause = self._turn(waiting)
+                waiting = []
+            except Exception as fault:
+                pause = _PERIOD
+                if is_outage(fault):  # what was delivered is noted once the database is back
+                    _log.warning("the outbox is out of reach, trying again: %s", type(fault).__name__)
+                else:  # it is sent again when its lease is over: twice is better than never
+                    _log.exception("what came of notifications was not noted")
+                    waiting = []
+        for _ in self._carriers:
+            self._outbox.put(None)
+        self._engine.database.close()
+
+    def _gathered(self, pause: float) -> list[_Outcome]:
+        """What has come in, once anything has or the pause is over."""
+        found: list[_Outcome | None] = []
+        try:
+            found.append(self._inbox.get(timeout=pause) if pause > 0 else self._inbox.get_nowait())
+            while True:
+                found.append(self._inbox.get_nowait())
+        except queue.Empty:
+            pass
+        outcomes = [one for one in found if one]
+        self._in_hand -= {one.row.id for one in outcomes}
+        return outcomes
+
+    def _turn(self, outcomes: Sequence[_Outcome]) -> float:
+        """Note what came of deliveries and take what is due; returns how long to wait for more."""
+        room = 0 if self._is_stopped else _IN_HAND - len(self._in_hand)
+        taken: list[Outgoing] = []
+        now = clock.now()
+        if outcomes or (room and self._is_any_due(now)):
+            with self._engine.database.write() as tx:
+                for one in outcomes:
+                    _note(tx, one, now)
+                if room:
+                    taken = take_due(tx, now=now, lease_until=now + LEASE, limit=room)
+        self._hand_out(taken)
+        return self._pause(is_full=len(taken) == room, now=now)
+
+    def _is_any_due(self, now: float) -> bool:
+        with self._engine.database.glance() as tx:
+            due = next_notification(tx)
+        return due is not None and due <= now
+
+    def _pause(self, *, is_full: bool, now: float) -> float:
+        if is_full or self._is_stopped:
+            return _PERIOD  # the next thing to happen is that a delivery ends
+        with self._engine.database.glance() as tx:
+            due = next_notification(tx)
+        return _PERIOD if due is None else min(_PERIOD, max(0.0, due - now))
+
+    def _hand_out(self, taken: Sequence[Outgoing]) -> None:
+        until = clock.monotonic() + LEASE - DEADLINE
+        for row in taken:
+            self._in_hand.add(row.id)
+            self._outbox.put((row, until))
+        if self._in_hand:
+            self._keep_carriers()
+
+    def _keep_carriers(self) -> None:
+        """Have as many as there is work for; one that hangs in a delivery is left to itself, and another takes over."""
+        for carrier in list(self._carriers):
+            if carrier.hangs() and self._replaced < _REPLACED:
+                carrier.is_left = True
+                self._replaced += 1
+                self._carriers.remove(carrier)
+        while len(self._carriers) < min(THREADS, len(self._in_hand)):
+            self._carriers.append(_Carrier(self._engine, self._outbox, self._inbox))
+
+
+class _Carrier:
+    """A thread that delivers one after the other."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        outbox: queue.SimpleQueue[tuple[Outgoing, float] | None],
+        inbox: queue.SimpleQueue[_Outcome | None],
+    ) -> None:
+        self._engine = engine
+        self._outbox = outbox
+        self._inbox = inbox
+        self._began: float | None = None
+        self.is_left = False
+        threading.Thread(target=self._run, name="carrier", daemon=True).start()
+
+    def hangs(self) -> bool:
+        """Whether it has been at one delivery for far longer than any may take."""
+        began = self._began
+        return began is not None and clock.monotonic() - began > _HANGS
+
+    def _run(self) -> None:
+        while not self.is_left and (given := self._outbox.get()):
+            row, until = given
+            self._began = clock.monotonic()
+            outcome = _Outcome(row, "its turn did not come in time") if self._began > until else self._carry(row)
+            self._began = None
+            self._inbox.put(outcome)
+        self._engine.database.close()
+
+    def _carry(self, row: Outgoing) -> _Outcome:
+        try:
+            if row.kind == "telling":
+                self._engine.notices.tell(self._engine, row)
+                return _Outcome(row)
+            return self._deliver(row)
+        except Exception as fault:  # a template that the code has changed, a handler that raises
+            _log.exception("a notification could not be made")
+            return _Outcome(row, f"it could not be made ({type(fault).__name__})")
+
+    def _deliver(self, row: Outgoing) -> _Outcome:
+        notification = self._engine.notices.find(row.source, row.number)
+        if notification is None:
+            return _Outcome(row, f"the code has no notification {row.number} of {row.source} any more", is_final=True)
+        post = self._engine.notices.post
+        try:
+            post.deliver(notification.to, message_of(row, notification))
+            fault = ""
+        except NotDelivered as why:
+            fault = why.why
+        is_news = (row.attempts == 1 and fault) or row.attempts > 1
+        return _Outcome(row, fault, place=post.name_of(notification.to) if is_news else "")
+
+
+def _note(tx: Connection, outcome: _Outcome, now: float) -> None:
+    """Write what came of a try; the first failure, a success after it and the giving up are told in the history."""
+    row, fault = outcome.row, outcome.fault
+    if not fault:
+        if mark_sent(tx, row, now) and row.error:
+            _tell(tx, outcome, now, "NotificationSent", f"delivered with try {row.attempts}")
+    elif outcome.is_final or row.attempts >= TRIES:
+        if give_up(tx, row, fault, now):
+            _tell(tx, outcome, now, "NotificationFailed", f"given up after {row.attempts} tries: {fault}")
+    elif put_off(tx, row, now + _wait(row.attempts), fault) and not row.error:
+        _tell(tx, outcome, now, "NotificationFailed", f"{fault}; it is tried again")
+
+
+def _tell(tx: Connection, outcome: _Outcome, now: float, new: str, why: str) -> None:
+    row = outcome.row
+    place = f" to {outcome.place}" if outcome.place else ""
+    told = f"notification {row.number} of {row.source}{place}: {why}"
+    append_event(tx, row.operation_id, at=now, who=_WHO, step=row.step or None, new=new, why=told)
+
+
+def _wait(attempts: int) -> float:
+    """Seconds until the next try; those that failed together are not tried again together."""
+    return float(min(_LONGEST, _FIRST * 2 ** min(attempts - 1, 20))) * random.uniform(0.8, 1.2)  # noqa: S311
