@@ -59,6 +59,17 @@ class Settled:
     publish: tuple[StepTask, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What the caller of `settle` tells, and when."""
+
+    ended: Sequence[Ended]
+    in_hand: InHand | None
+    may_go_on: MayGoOn
+    end: End | None
+    now: float
+
+
 def settle(
     engine: Engine,
     operation_id: int,
@@ -80,23 +91,29 @@ def settle(
         if operation is None:
             raise ClaimLost(operation_id)
         _record(tx, engine, operation_id, ended, in_hand)
-        is_cut = end is not None and end.is_cut
-        found = Spread() if is_cut else spread(tx, operation_id, ended, now)
-        present = asked_to_pause(operation, ended)
-        settled = _release(tx, engine, present, found.ready, may_go_on, now)
-        after = counted(present, ended, found)
-        if end and end.is_cut:
-            after = cut_short(tx, after, end, now)
-        elif after.steps_left == 0:
-            after = finished(tx, engine, after, ended, end, now)
-        elif settled.next is None and in_hand is None:
-            after = cancelled_if_idle(tx, after, now)
+        settled, after = _move_on(tx, engine, operation, _Report(ended, in_hand, may_go_on, end, now))
         if not save(tx, operation, after):
             raise ClaimLost(operation_id)
         tell(tx, operation, after, ended, now)
     if after.completion in ENDED:
         engine.tallies.count_finished(after)
     return replace(settled, completion=after.completion)
+
+
+def _move_on(tx: Connection, engine: Engine, operation: Operation, report: _Report) -> tuple[Settled, Operation]:
+    """Let what waited for these ends begin or end, and the operation with it; returns how it stands then."""
+    ended, end, now = report.ended, report.end, report.now
+    if end and end.is_cut:
+        return Settled(end.completion), cut_short(tx, counted(operation, ended, Spread()), end, now)
+    found = spread(tx, operation.id, ended, now)
+    present = asked_to_pause(operation, ended)
+    settled = _release(tx, engine, present, found.ready, report.may_go_on, now)
+    after = counted(present, ended, found)
+    if after.steps_left == 0:
+        return settled, finished(tx, engine, after, ended, end, now)
+    if settled.next is None and report.in_hand is None:
+        return settled, cancelled_if_idle(tx, after, now)
+    return settled, after
 
 
 def _record(tx: Connection, engine: Engine, operation_id: int, ended: Iterable[Ended], in_hand: InHand | None) -> None:

@@ -15,7 +15,6 @@ from app.store.claims import HeldClaim, take_away
 from app.store.endings import TakenBack
 from app.store.step_queries import (
     due_steps,
-    edges_of,
     find_step,
     is_anything_running,
     list_steps,
@@ -182,31 +181,6 @@ def test_a_record_of_several_tells_when_one_was_not_to_be_written(database: Data
         first, second = ending(operation, 0, _S.RUNNING, _S.SUCCESS), ending(operation, 1, _S.PENDING, _S.SUCCESS)
         assert store.record(tx, [first, second])
         assert not store.record(tx, [first, ending(operation, 2, _S.PENDING, _S.SUCCESS)])
-
-
-def test_a_step_is_ready_when_the_last_that_it_waits_for_has_succeeded(database: Database) -> None:
-    with database.write() as tx:
-        operation = add_operation(tx)
-        rows = [step_row(operation, number) for number in (0, 1)]
-        edges = [{"operation_id": operation, "upstream": number, "downstream": 2} for number in (0, 1)]
-        insert_steps(tx, [*rows, step_row(operation, 2, waiting=2)], edges)
-
-        assert endings.count_down(tx, operation, 0) == []
-        assert [step.number for step in endings.count_down(tx, operation, 1)] == [2]
-        assert edges_of(tx, operation) == [(0, 2), (1, 2)]
-
-
-def test_a_failure_spreads_to_all_that_lies_downstream_and_to_nothing_else(database: Database) -> None:
-    with database.write() as tx:
-        operation, other = add_operation(tx), add_operation(tx)
-        add_steps(tx, operation, _S.FAILED, _S.PENDING, _S.PENDING, _S.PENDING)
-        insert_steps(tx, [step_row(operation, 4)], [])
-        add_steps(tx, other, _S.PENDING, _S.PENDING)
-
-        assert endings.spread_failure(tx, operation, [0], NOW) == [1, 2, 3]
-
-        assert states_of(tx, operation) == [_S.FAILED, *[_S.TRIGGER_FAILED] * 3, _S.PENDING]
-        assert states_of(tx, other) == [_S.PENDING, _S.PENDING]
 
 
 def test_what_was_held_is_queued_and_its_point_is_passed(database: Database) -> None:
