@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from celery import chain, chord, group
 
-from app.domain import signals, triggers
+from app.domain import signals, states, triggers
 from app.domain.states import State
+from app.handlers.base import Subject
 from app.handlers.callbacks import callback_factory
 from app.workflows.registry import Canvas, Workflow, Workflows, load_workflows, workflow
 from app.workflows.step import step
@@ -16,6 +17,7 @@ from app.workflows.step import step
 __all__ = [
     "Canvas",
     "State",
+    "Subject",
     "Workflow",
     "Workflows",
     "callback_factory",
@@ -24,6 +26,7 @@ __all__ = [
     "group",
     "load_workflows",
     "signals",
+    "states",
     "step",
     "triggers",
     "workflow",
