@@ -28,7 +28,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     workflows = load_workflows(settings.workflows)
     celery.loader.import_default_modules()
     celery.finalize()
-    celery.engine.policies.learn({one.name: one.policy for one in workflows})
+    celery.engine.policies.learn({one.name: one.policy for one in workflows}, workflows.everywhere)
     equip(celery)
     app = make_web(Commands(celery.engine, workflows), settings)
     app.extensions |= {"celery": celery, "settings": settings}

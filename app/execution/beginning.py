@@ -60,7 +60,7 @@ def _begin(engine: Engine, operation_id: int, step: StepTask) -> None:
         present = find_step(tx, operation_id, step.number)
         if operation is None or present is None or (present[0].claim, present[1]) != (step.claim, StepState.RUNNING):
             raise ClaimLost(operation_id)
-        begin(tx, operation, clock.now())
+        begin(tx, engine, operation, clock.now())
         waiting = queued_steps(tx, operation_id) if operation.completion in CLAIMABLE else []
     now = clock.now()
     engine.publisher.publish(operation_id, [one for one in waiting if not_before(one.call, now) is None])

@@ -8,11 +8,12 @@ from celery import Celery, current_app
 
 from app.config import broker_address
 from app.execution.engine import Engine
-from app.execution.notices import Notices, Silent
+from app.execution.notices import Notices
 from app.execution.policies import Policies
 from app.execution.publishing import Publisher
 from app.execution.step import Step
 from app.execution.tallying import Tallies
+from app.execution.telling import tell
 from app.store.database import Database
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def make_celery(settings: Settings) -> OperationsCelery:
     app = OperationsCelery("operations", task_cls=Step, broker=broker_address(settings), set_as_current=True)
     app.conf.update(_CONFIGURATION, input_dir=str(settings.input_dir.absolute()))
     database = Database(settings.database_url, synchronous=settings.synchronous)
+    policies = Policies(app)
     app.engine = Engine(
         app=app,
         database=database,
@@ -74,8 +76,8 @@ def make_celery(settings: Settings) -> OperationsCelery:
         republish_after=settings.republish_after,
         grace=settings.grace,
         tallies=Tallies(database),
-        policies=Policies(app),
-        notices=Notices(settings.webhook_hosts, Silent()),
+        policies=policies,
+        notices=Notices(settings.webhook_hosts, policies, tell),
     )
     app.set_default()
     return app

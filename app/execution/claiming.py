@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from app import clock
 from app.domain.graph import Inputs, gather, numbers_in
 from app.domain.states import CLAIMABLE, Completion, StepState
+from app.execution.announcing import Announcer
 from app.execution.endings import failed
 from app.execution.errbacks import call_errbacks
 from app.execution.pause import ask
@@ -48,7 +49,9 @@ def claim(engine: Engine, operation_id: int, number: int) -> StepTask | None:
         now = clock.now()
         step = store.claim_step(tx, operation_id, number, engine.holder(), now)
         if step and is_begun:
-            begin(tx, operation, now)
+            begin(tx, engine, operation, now)
+        if step:
+            Announcer(tx, engine, now).start(operation, step)
     return step or _claim_past_clause(engine, operation_id, number)
 
 
@@ -112,13 +115,14 @@ def upstream_value(engine: Engine, operation_id: int, inputs: Inputs, known: Map
     return gather(inputs, {number: decode(result) for number, result in found.items()})
 
 
-def begin(tx: Connection, operation: Operation, now: float) -> None:
+def begin(tx: Connection, engine: Engine, operation: Operation, now: float) -> None:
     """Note that the operation is in progress, and since when."""
     completion = Completion.IN_PROGRESS if operation.completion is Completion.SCHEDULED else operation.completion
     after = replace(operation, completion=completion, started_at=operation.started_at or now)
     save(tx, operation, after)
     if operation.completion is not after.completion:
         append_event(tx, operation.id, at=now, who="worker", old=operation.completion, new=after.completion)
+        Announcer(tx, engine, now).operation(operation, after)
 
 
 def _claim_past_clause(engine: Engine, operation_id: int, number: int) -> StepTask | None:

@@ -15,6 +15,7 @@ from celery import signature
 from app import clock
 from app.domain.document import CALLBACK_TASK, carried_value, remaining
 from app.domain.states import REQUESTING, Completion, StepState
+from app.execution.announcing import Announcer
 from app.execution.documents import Snapshot, snapshot_of
 from app.execution.finishing import cancelled
 from app.execution.tallying import PAUSE_SECONDS
@@ -65,6 +66,7 @@ def finish_cancel(tx: Connection, operation: Operation, engine: Engine) -> Opera
     after = cancelled(tx, operation, now)
     save(tx, operation, after)
     append_event(tx, operation.id, at=now, who="worker", old=operation.completion, new=after.completion)
+    Announcer(tx, engine, now).rest(operation, after)
     engine.tallies.count_finished(after)
     return after
 
@@ -110,7 +112,10 @@ def _write_paused(engine: Engine, operation: Operation, stored: dict[str, str], 
         append_event(
             tx, operation.id, at=now, who="worker", old=operation.completion, new=after.completion, why=after.reason
         )
+        is_news = Announcer(tx, engine, now).rest(operation, after)
         requested = last_asked(tx, operation.id, Completion.REQUESTING_PAUSE)
+    if is_news:
+        engine.wake_sweeper()
     engine.tallies.observe(PAUSE_SECONDS, now - (requested or now))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from app import clock
 from app.domain.states import CLAIMABLE, StepState
 from app.errors import TimeLimitPassed, WorkerLost
+from app.execution.announcing import Announcer
 from app.execution.draining import drain
 from app.execution.endings import failed
 from app.execution.errbacks import call_errbacks
@@ -90,6 +91,7 @@ def _queue(engine: Engine, held: HeldClaim, loss: Loss) -> None:
             tx, operation.id, at=now, who="worker", step=step.slug, old=StepState.RUNNING, new=StepState.QUEUED,
             why=loss.why,
         )  # fmt: skip
+        Announcer(tx, engine, now).loss(operation, step, loss.why, is_final=False)
     if operation.completion in CLAIMABLE:
         engine.publisher.publish(operation.id, [step])
     drain(engine, operation.id)
@@ -105,6 +107,7 @@ def _fail(engine: Engine, held: HeldClaim, error: Exception, loss: Loss) -> None
             return
         save(tx, operation, operation)
         _tell(tx, held, loss, now)
+        Announcer(tx, engine, now).loss(operation, step, str(error), is_final=True)
     ended = Ended(step, failed(error), True, held.held_since or now, now)
     settled = settle_surely(engine, operation.id, [ended])
     engine.publisher.publish(operation.id, settled.publish)

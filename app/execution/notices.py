@@ -49,7 +49,7 @@ class Policies(Protocol):
 
     @property
     def everywhere(self) -> Sequence[Notification]:
-        """The notifications of every step and every operation."""
+        """The notifications of every operation."""
 
 
 class _Of(TypedDict):
@@ -81,10 +81,12 @@ class Telling(_Of):
 class Notices:
     """Writes into the outbox; `post` delivers what stands in it, and `tell` tells handlers."""
 
-    def __init__(self, webhook_hosts: Collection[str], policies: Policies) -> None:
+    def __init__(
+        self, webhook_hosts: Collection[str], policies: Policies, tell: Callable[[Engine, Outgoing], None]
+    ) -> None:
         self.post = Post(webhook_hosts)
         self.policies = policies
-        self.tell: Callable[[Engine, Outgoing], None] = _nobody_to_tell
+        self.tell = tell
 
     def changed(self, tx: Connection, operation: Operation, **change: Unpack[Change]) -> bool:
         """Write what a change has to be told by, in its transaction; True when there is any."""
@@ -113,25 +115,6 @@ class Notices:
         else:
             listed = (self.policies.of_task(name) if kind == "step" else self.policies.of_workflow(name)).notify
         return listed[number] if number < len(listed) else None
-
-
-class Silent:
-    """Policies of a code that asks for no notification anywhere."""
-
-    notify: Sequence[Notification] = ()
-    everywhere: Sequence[Notification] = ()
-
-    def of_task(self, _name: str) -> Notified:
-        """Nothing."""
-        return self
-
-    def of_workflow(self, _name: str) -> Notified:
-        """Nothing."""
-        return self
-
-
-def _nobody_to_tell(_engine: Engine, row: Outgoing) -> None:
-    raise LookupError(f"nobody is to be told of {row.source}")
 
 
 def message_of(row: Outgoing, notification: Notification) -> Message:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 from app.domain.triggers import Trigger, all_successful
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from celery import Celery
 
     from app.domain.retries import Retries
     from app.handlers.base import StateHandler
+    from app.notifications.base import Notification
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,13 @@ class StepPolicy:
     skip_on_upstream_skip: bool = True
     retries: Retries | None = None
     count_paused_time: bool = False
+    notify: tuple[Notification, ...] = ()
 
     @property
     def is_plain(self) -> bool:
         """Whether a step of it may end, when one before it fails, without anybody asking or telling."""
-        return self.trigger is all_successful and self.skip_on_upstream_skip and not self.handlers
+        is_asked = self.trigger is not all_successful or not self.skip_on_upstream_skip
+        return not (is_asked or self.handlers or self.notify)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class WorkflowPolicy:
 
     handlers: tuple[StateHandler, ...] = ()
     reference: tuple[str, ...] = ()
+    notify: tuple[Notification, ...] = ()
 
 
 _NO_STEPS: Final = StepPolicy()
@@ -53,9 +57,12 @@ class Policies:
     _of_workflows: dict[str, WorkflowPolicy] = field(default_factory=dict)
     #: Whether any workflow has state handlers: else nobody needs to look which.
     has_handlers: bool = False
+    #: The notifications of every operation, whatever its workflow.
+    everywhere: tuple[Notification, ...] = ()
 
-    def learn(self, workflows: Mapping[str, WorkflowPolicy]) -> None:
-        """Take the policies of the workflows that this process has loaded."""
+    def learn(self, workflows: Mapping[str, WorkflowPolicy], everywhere: Sequence[Notification] = ()) -> None:
+        """Take the policies of the workflows that this process has loaded, and what is asked for all of them."""
+        self.everywhere = tuple(everywhere)
         self._of_workflows.update(workflows)
         self.has_handlers = any(policy.handlers for policy in self._of_workflows.values())
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from app import clock
 from app.domain.states import ENDED, FINAL, REQUESTING, Completion, StepState
 from app.errors import ClaimLost
+from app.execution.announcing import Announcer
 from app.execution.finishing import asked_to_pause, cancelled_if_idle, counted, cut_short, finished, tell
 from app.execution.spreading import Spread, spread
 from app.execution.timing import next_publish, not_before
@@ -95,6 +96,12 @@ def settle(
         if not save(tx, operation, after):
             raise ClaimLost(operation_id)
         tell(tx, operation, after, ended, now)
+        announcer = Announcer(tx, engine, now)
+        is_news = _announce(announcer, operation, after, ended, end)
+        if settled.next:
+            is_news |= announcer.start(operation, settled.next)
+    if is_news:
+        engine.wake_sweeper()
     if after.completion in ENDED:
         engine.tallies.count_finished(after)
     return replace(settled, completion=after.completion)
@@ -193,6 +200,16 @@ def _one_for_each_clause(ready: list[StepTask]) -> list[StepTask]:
 def is_held(completion: Completion, step: StepTask) -> bool:
     """The pause decision for a step that became ready: it waits behind a point and a pause is requested."""
     return completion is Completion.REQUESTING_PAUSE and step.point is not None and not step.passed
+
+
+def _announce(
+    announcer: Announcer, before: Operation, after: Operation, ended: Sequence[Ended], end: End | None
+) -> bool:
+    is_news = announcer.ends(after, ended)
+    if before.completion is after.completion:
+        return is_news
+    is_unasked = after.completion is Completion.CANCELLED and end is None
+    return (announcer.rest if is_unasked else announcer.operation)(before, after) or is_news
 
 
 def is_waiting_for_drain(settled: Settled) -> bool:

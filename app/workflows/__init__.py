@@ -11,11 +11,16 @@ from app.domain import signals, states, triggers
 from app.domain.states import State
 from app.handlers.base import Subject
 from app.handlers.callbacks import callback_factory
-from app.workflows.registry import Canvas, Workflow, Workflows, load_workflows, workflow
+from app.notifications.base import Notification
+from app.secrets import Secret
+from app.workflows.registry import Canvas, NotifyAll, Workflow, Workflows, load_workflows, workflow
 from app.workflows.step import step
 
 __all__ = [
     "Canvas",
+    "Notification",
+    "NotifyAll",
+    "Secret",
     "State",
     "Subject",
     "Workflow",

@@ -23,11 +23,12 @@ from app.errors import (
     WorkflowUnknown,
 )
 from app.execution.policies import WorkflowPolicy
+from app.notifications.base import Notification
 from app.workflows.parameters import OPERATION_ID, Parameters, parameters_of
-from app.workflows.step import handlers_of
+from app.workflows.step import handlers_of, notifications_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import ModuleType
 
 #: What a workflow function returns: signatures put together by `|`, `chain`, `group` or `chord`. Each is a dict.
@@ -91,7 +92,7 @@ def workflow(
     Give it a unique `name`, and in `pause_every` after how many links of its chain a pause is noticed: 1 for each,
     0 for none but the pause points that the canvas holds already. `reference` names the steps whose ends decide how
     an operation ends, by slug or task: by default those that no other waits for. The other options are
-    `state_handlers`, `on_failure` and `on_success`.
+    `state_handlers`, `on_failure`, `on_success` and `notify`.
 
     Raises:
         WorkflowMalformed: The name, `pause_every` or a parameter of the function cannot be used.
@@ -102,7 +103,7 @@ def workflow(
     if pause_every < 0:
         raise WorkflowMalformed(name, f"pause_every is {pause_every}, but it counts links: give 0 or more")
 
-    policy = WorkflowPolicy(handlers_of(options), _names(reference))
+    policy = WorkflowPolicy(handlers_of(options), _names(reference), notifications_of(options))
     if options:
         raise WorkflowMalformed(name, f"it has no option {min(options)}: leave it out")
 
@@ -124,11 +125,22 @@ def _summary(function: Callable[..., Any]) -> str:
     return sentence[1] if sentence else paragraph
 
 
-class Workflows:
-    """Workflows by name; iterating gives them sorted by it."""
+class NotifyAll(tuple[Notification, ...]):
+    """Notifications of every operation, whatever its workflow, when it stands in a module of WORKFLOWS."""
 
-    def __init__(self, workflows: Mapping[str, Workflow]) -> None:
+    __slots__ = ()
+
+    def __new__(cls, *notifications: Notification) -> NotifyAll:
+        """Raises StepOptionInvalid when one is no notification."""
+        return super().__new__(cls, notifications_of({"notify": notifications}))
+
+
+class Workflows:
+    """Workflows by name; iterating gives them sorted by it. `everywhere` are the notifications of all of them."""
+
+    def __init__(self, workflows: Mapping[str, Workflow], everywhere: Sequence[Notification] = ()) -> None:
         self._by_name = dict(sorted(workflows.items()))
+        self.everywhere = tuple(everywhere)
 
     def get(self, name: str) -> Workflow:
         """The workflow of that name.
@@ -167,7 +179,14 @@ def load_workflows(modules: Sequence[str] = ()) -> Workflows:
             if found.setdefault(one.name, one) is not one:
                 raise WorkflowTwice(one.name, [homes[one.name], module])
             homes.setdefault(one.name, module)
-    return Workflows(found)
+    return Workflows(found, tuple(_everywhere_in(modules)))
+
+
+def _everywhere_in(modules: Iterable[str]) -> Iterator[Notification]:
+    """Yield the notifications for all that the modules hold, each once: a module may import those of another."""
+    values = (value for module in modules for value in vars(_imported(module)).values())
+    for notifications in {id(value): value for value in values if isinstance(value, NotifyAll)}.values():
+        yield from notifications
 
 
 def _workflows_in(module: str) -> list[Workflow]:

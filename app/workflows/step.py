@@ -13,6 +13,7 @@ from app.execution.policies import StepPolicy
 from app.execution.step import Step
 from app.handlers.base import checked_handlers
 from app.handlers.callbacks import on_failure, on_success
+from app.notifications.base import Notification
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ def step(**options: Any) -> Callable[[Callable[..., R]], Task[..., R]]: ...
 def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a function a Celery task that runs as a step, with or without options: `@step`, `@step(queue=…)`.
 
-    Beside Celery's options of a task it takes `state_handlers`, `on_failure`, `on_success`, `trigger`,
+    Beside Celery's options of a task it takes `state_handlers`, `on_failure`, `on_success`, `notify`, `trigger`,
     `skip_on_upstream_skip`, `max_retries` with `retry_delay`, `retry_backoff`, `retry_jitter`, `retry_max_delay` and
     `retry_on`, and `count_paused_time` (`docs/steps.md`). Raises StepOptionInvalid.
     """
@@ -53,6 +54,14 @@ def handlers_of(options: dict[str, Any]) -> tuple[StateHandler, ...]:
     return handlers
 
 
+def notifications_of(options: dict[str, Any]) -> tuple[Notification, ...]:
+    """Take the notifications out of the options of a step or workflow. Raises StepOptionInvalid."""
+    notify = options.pop("notify", ())
+    if not isinstance(notify, list | tuple) or not all(isinstance(one, Notification) for one in notify):
+        raise StepOptionInvalid("notify", "holds something else than notifications: give a list of Notification(...)")
+    return tuple(notify)
+
+
 def _policy(options: dict[str, Any]) -> StepPolicy:
     return StepPolicy(
         handlers=handlers_of(options),
@@ -60,6 +69,7 @@ def _policy(options: dict[str, Any]) -> StepPolicy:
         skip_on_upstream_skip=bool(options.pop("skip_on_upstream_skip", True)),
         retries=_retries(options),
         count_paused_time=bool(options.pop("count_paused_time", False)),
+        notify=notifications_of(options),
     )
 
 

@@ -229,7 +229,7 @@ def make_service(folder: Path, broker_url: str, flows: tuple[str, ...] = FLOWS, 
     workflows = load_workflows(made.workflows)
     celery.loader.import_default_modules()
     celery.finalize()
-    celery.engine.policies.learn({one.name: one.policy for one in workflows})
+    celery.engine.policies.learn({one.name: one.policy for one in workflows}, workflows.everywhere)
     with celery.engine.database.write() as tx:
         ada = user_named(tx, "ada") or add_user(tx, "ada", "admin", time.time())
     return Service(made, celery, Commands(celery.engine, workflows), ada, redis.Redis.from_url(broker_url))

@@ -1,0 +1,56 @@
+"""Telling state handlers of what they cannot change: a loss, a pause, a cancel. They were written into the outbox."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from app.domain.states import State
+from app.execution.operation_states import subject_of
+from app.execution.signatures import call_of
+from app.execution.step import is_of_the_code
+from app.handlers.base import Subject, name_of
+from app.store.operations import find_operation
+from app.store.step_logs import number_of_slug
+from app.store.step_queries import find_step
+
+if TYPE_CHECKING:
+    from app.execution.engine import Engine
+    from app.store.notifications import Outgoing
+
+_log: Final = logging.getLogger(__name__)
+
+
+def tell(engine: Engine, row: Outgoing) -> None:
+    """Tell the handlers that a row of the outbox is for; what they answer is not asked, what they raise is logged."""
+    kind, _, name = row.source.partition(":")
+    policy = engine.policies.of_task(name) if kind == "step" else engine.policies.of_workflow(name)
+    subject = _subject(engine, row, name)
+    if subject is None:
+        return
+    facts: dict[str, Any] = json.loads(row.facts)
+    old, new = (State.deserialize(facts[which]) for which in ("old", "new"))
+    for handler in policy.handlers:
+        try:
+            handler(subject, old, new)
+        except BaseException as fault:  # the author's code may raise anything, and it can change nothing any more
+            if not is_of_the_code(fault):
+                raise
+            _log.exception("the state handler %s raised on being told of %s", name_of(handler), new)
+
+
+def _subject(engine: Engine, row: Outgoing, name: str) -> Subject | None:
+    with engine.database.glance() as tx:
+        operation = find_operation(tx, row.operation_id)
+        if operation is None:
+            return None
+        if not row.step:
+            return subject_of(operation)
+        number = number_of_slug(tx, row.operation_id, row.step)
+        found = None if number is None else find_step(tx, row.operation_id, number)
+    if found is None:
+        return None
+    args, kwargs = call_of(found[0].call)
+    arguments = {str(place): value for place, value in enumerate(args)} | kwargs
+    return Subject(name.rpartition(".")[2], row.operation_id, arguments, found[0].runs, row.step)
