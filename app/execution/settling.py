@@ -92,14 +92,12 @@ def settle(
         if operation is None:
             raise ClaimLost(operation_id)
         _record(tx, engine, operation_id, ended, in_hand)
-        settled, after = _move_on(tx, engine, operation, _Report(ended, in_hand, may_go_on, end, now))
+        report = _Report(ended, in_hand, may_go_on, end, now)
+        settled, after = _move_on(tx, engine, operation, report)
         if not save(tx, operation, after):
             raise ClaimLost(operation_id)
         tell(tx, operation, after, ended, now)
-        announcer = Announcer(tx, engine, now)
-        is_news = _announce(announcer, operation, after, ended, end)
-        if settled.next:
-            is_news |= announcer.start(operation, settled.next)
+        is_news = _announce(Announcer(tx, engine, now), operation, after, report, settled.next)
     if is_news:
         engine.wake_sweeper()
     if after.completion in ENDED:
@@ -203,12 +201,14 @@ def is_held(completion: Completion, step: StepTask) -> bool:
 
 
 def _announce(
-    announcer: Announcer, before: Operation, after: Operation, ended: Sequence[Ended], end: End | None
+    announcer: Announcer, before: Operation, after: Operation, report: _Report, begun: StepTask | None
 ) -> bool:
-    is_news = announcer.ends(after, ended)
+    is_news = announcer.ends(after, report.ended)
+    if begun:
+        is_news |= announcer.start(after, begun)
     if before.completion is after.completion:
         return is_news
-    is_unasked = after.completion is Completion.CANCELLED and end is None
+    is_unasked = after.completion is Completion.CANCELLED and report.end is None
     return (announcer.rest if is_unasked else announcer.operation)(before, after) or is_news
 
 
