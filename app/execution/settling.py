@@ -86,23 +86,28 @@ def settle(
     how the operation ends if it does, where its state handlers have been asked. Raises ClaimLost when one of the steps
     is no longer the caller's, EndAsked when those handlers are yet to be asked; then nothing is written.
     """
-    now = clock.now()
-    with engine.database.write() as tx:
-        operation = lock_operation(tx, operation_id)
-        if operation is None:
-            raise ClaimLost(operation_id)
-        _record(tx, engine, operation_id, ended, in_hand)
-        report = _Report(ended, in_hand, may_go_on, end, now)
-        settled, after = _move_on(tx, engine, operation, report)
-        if not save(tx, operation, after):
-            raise ClaimLost(operation_id)
-        tell(tx, operation, after, ended, now)
-        is_news = _announce(Announcer(tx, engine, now), operation, after, report, settled.next)
+    report = _Report(ended, in_hand, may_go_on, end, clock.now())
+    settled, after, is_news = _write(engine, operation_id, report)
     if is_news:
         engine.wake_sweeper()
     if after.completion in ENDED:
         engine.tallies.count_finished(after)
     return replace(settled, completion=after.completion)
+
+
+def _write(engine: Engine, operation_id: int, report: _Report) -> tuple[Settled, Operation, bool]:
+    """Settle in one transaction; returns what comes next, the operation, and whether anybody is to be told."""
+    with engine.database.write() as tx:
+        operation = lock_operation(tx, operation_id)
+        if operation is None:
+            raise ClaimLost(operation_id)
+        _record(tx, engine, operation_id, report.ended, report.in_hand)
+        settled, after = _move_on(tx, engine, operation, report)
+        if not save(tx, operation, after):
+            raise ClaimLost(operation_id)
+        tell(tx, operation, after, report.ended, report.now)
+        is_news = _announce(Announcer(tx, engine, report.now), operation, after, report, settled.next)
+    return settled, after, is_news
 
 
 def _move_on(tx: Connection, engine: Engine, operation: Operation, report: _Report) -> tuple[Settled, Operation]:
