@@ -37,6 +37,8 @@ STYLES: Final[dict[str, str]] = {
     StepState.RUNNING: "cyan",
     StepState.RETRYING: "yellow",
     StepState.SUCCESS: "green",
+    StepState.CACHED: "green",
+    StepState.SKIPPED: "green",
     StepState.TRIGGER_FAILED: "red",
 }
 

@@ -40,7 +40,7 @@ _STEPS: Final = (
     Column("runs", keep=2, right=True),
     Column("started", keep=3),
     Column("took", keep=4, right=True),
-    Column("error", keep=5, cut=True),
+    Column("message", keep=5, cut=True),
 )
 _EVENTS: Final = (
     Column("id", keep=1, right=True),
@@ -187,7 +187,7 @@ def _step_row(one: StepRow) -> tuple[object, ...]:
     took = None if one.started_at is None else (one.finished_at or clock.now()) - one.started_at
     error = json.loads(one.error) if one.error else {}
     fault = ": ".join(error[part] for part in ("type", "message") if error.get(part))
-    return one.number, one.slug, one.state, one.runs, moment(one.started_at), duration(took), fault
+    return one.number, one.slug, one.state, one.runs, moment(one.started_at), duration(took), fault or one.message or ""
 
 
 def _facts(view: View) -> Iterator[tuple[str, str]]:

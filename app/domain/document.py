@@ -36,6 +36,7 @@ class StepFacts:
     point: PausePoint | None
     result: Any
     error: dict[str, Any] | None
+    message: str | None = None
 
 
 def remaining(operation_id: int, steps: Sequence[StepFacts]) -> list[Signature]:
@@ -102,7 +103,7 @@ def digest_of(content: bytes) -> str:
 
 
 def _step(step: StepFacts, slugs: dict[int, str], *, is_needed: bool) -> dict[str, Any]:
-    message = step.error.get("message") if step.error else None
+    message = step.message or (step.error.get("message") if step.error else None)
     state = {"type": str(step.state), "message": message, "result": step.result if is_needed else None}
     return {
         "task": {"slug": step.slug, "name": step.signature["task"]},

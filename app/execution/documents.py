@@ -107,6 +107,7 @@ def _facts(row: StepRow, upstream: Iterable[int]) -> StepFacts:
         point=point,
         result=_loads(row.result),
         error=_loads(row.error),
+        message=row.message,
     )
 
 

@@ -86,6 +86,7 @@ _TAKE_BACK = Prepared(
         error=None,
         message=None,
         due_at=None,
+        started_at=None,
         finished_at=None,
     )
 )

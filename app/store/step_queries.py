@@ -41,6 +41,7 @@ class StepRow:
     due_at: float | None
     started_at: float | None
     finished_at: float | None
+    message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ _SHOWN = (
     steps.c.due_at,
     steps.c.started_at,
     steps.c.finished_at,
+    steps.c.message,
 )
 _LIST = select(*_SHOWN).where(_OPERATION, steps.c.number > bindparam("after")).order_by(steps.c.number)
 _LIST_SOME = _LIST.limit(bindparam("limit"))

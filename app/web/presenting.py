@@ -63,6 +63,7 @@ def step(row: StepRow) -> str:
         "pause_point": row.point,
         "runs": row.runs,
         "losses": row.losses,
+        "message": row.message,
         "due_at": _time(row.due_at),
         "started_at": _time(row.started_at),
         "finished_at": _time(row.finished_at),

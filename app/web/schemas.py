@@ -206,6 +206,7 @@ class Step(BaseModel):
     pause_point: int | None = Field(description="The number of the pause point that it waits behind, if any.")
     runs: int
     losses: int
+    message: str | None = Field(description="What a signal, a state handler or a trigger said of its state.")
     result: Any
     error: StepError | None
     due_at: datetime | None
