@@ -15,6 +15,12 @@ def noop(value: Any = None) -> Any:
     return value
 
 
+@step(state_handlers=[lambda _obj, _old, new: new])
+def handled(value: Any = None) -> Any:
+    """Nothing, and all are asked."""
+    return value
+
+
 @step
 def add(value: int, other: int) -> int:
     """Next to nothing."""
@@ -34,6 +40,12 @@ def nap(value: int, seconds: float) -> int:
 def noops(length: int = 5) -> Canvas:
     """A chain of steps that do nothing."""
     return chain(noop.s(1), *(noop.s() for _ in range(length - 1)))
+
+
+@workflow("bench-handled")
+def handled_noops(length: int = 5) -> Canvas:
+    """A chain of steps that do nothing, and whose handlers keep every state."""
+    return chain(handled.s(1), *(handled.s() for _ in range(length - 1)))
 
 
 @workflow("bench-unpausable", pause_every=0)

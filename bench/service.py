@@ -42,6 +42,7 @@ class Service:
         workflows = load_workflows(settings.workflows)
         self.celery.loader.import_default_modules()
         self.celery.finalize()
+        self.celery.engine.policies.learn({one.name: one.policy for one in workflows}, workflows.everywhere)
         self.database = self.celery.engine.database
         self.commands = Commands(self.celery.engine, workflows)
         self.journal = settings.data_dir / "journal"

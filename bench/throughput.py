@@ -33,9 +33,9 @@ def chain(bed: Bed) -> Iterator[Figure]:
         workers = sliced.start_worker(), plain.worker, single.start_worker()
         ours, theirs, one = interleaved(
             bed.scale.rounds,
-            lambda: _run(bed, workers[0], sliced.chain_rate, many),
-            lambda: _run(bed, workers[1], plain.chain_rate, many),
-            lambda: _run(bed, workers[2], single.chain_rate, few),
+            lambda: run(bed, workers[0], sliced.chain_rate, many),
+            lambda: run(bed, workers[1], plain.chain_rate, many),
+            lambda: run(bed, workers[2], single.chain_rate, few),
         )
     what = "chain of 5 no-op steps, 2 worker processes"
     for how, mine, target in (
@@ -48,7 +48,8 @@ def chain(bed: Bed) -> Iterator[Figure]:
         yield compared(f"{how}: worker, client and broker", "ms of CPU an operation", cpu, _BESIDE)
 
 
-def _run(bed: Bed, worker: Program, rate: Callable[[int], float], many: int) -> Run:
+def run(bed: Bed, worker: Program, rate: Callable[[int], float], many: int) -> Run:
+    """Run so many operations; returns how fast that went and how busy worker, broker and client were."""
     before = worker.cpu_seconds() + bed.broker.cpu_seconds() + cpu_seconds(os.getpid())
     reached = rate(many)
     after = worker.cpu_seconds() + bed.broker.cpu_seconds() + cpu_seconds(os.getpid())
