@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import counting, growth, handling, listing, pausing, recovering, report, resting, throughput, web
+from bench import counting, growth, handling, listing, notifying, pausing, recovering, report, resting, throughput, web
 from bench.bed import bed
 from bench.machine import Elsewhere, describe
 from bench.scale import FULL, QUICK
@@ -36,6 +36,7 @@ MEASURES: dict[str, Callable[[Bed], Iterator[Figure]]] = {
     "handlers": handling.handlers,
     "list": listing.listing,
     "count": counting.count,
+    "notify": notifying.notify,
 }
 
 

@@ -6,7 +6,7 @@ import os
 import time
 from typing import Any
 
-from app.workflows import Canvas, chain, group, step, workflow
+from app.workflows import Canvas, Notification, Secret, chain, group, step, workflow
 
 
 @step
@@ -25,6 +25,12 @@ def handled(value: Any = None) -> Any:
 def add(value: int, other: int) -> int:
     """Next to nothing."""
     return value + other
+
+
+@step(notify=[Notification("successful", Secret("BENCH_HOOK"))])
+def tell(value: int) -> int:
+    """Nothing, and let people know of it."""
+    return value
 
 
 @step
@@ -64,6 +70,12 @@ def fan(width: int = 10) -> Canvas:
 def naps(length: int = 100, seconds: float = 0.05) -> Canvas:
     """A chain of steps that take their time."""
     return chain(nap.s(1, seconds), *(nap.s(seconds) for _ in range(length - 1)))
+
+
+@workflow("bench-told")
+def told(length: int = 10) -> Canvas:
+    """A chain of steps that each tell of their success."""
+    return chain(tell.s(1), *(tell.s() for _ in range(length - 1)))
 
 
 def _note(what: str) -> None:

@@ -26,6 +26,7 @@ class Scale:
     few_rows: int = 1_000
     pages: int = 200
     repeats: int = 100
+    notifications: int = 10_000
 
 
 FULL: Final = Scale()
@@ -44,4 +45,5 @@ QUICK: Final = Scale(
     many_rows=5_000,
     pages=20,
     repeats=2,
+    notifications=300,
 )

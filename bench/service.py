@@ -134,8 +134,9 @@ class Service:
 
     def _environ(self) -> dict[str, str]:
         settings = self.settings
-        own = {name.upper(): str(getattr(settings, name)) for name in settings.model_fields_set - {"operations_token"}}
-        own |= {"WORKFLOWS": ",".join(settings.workflows), "OPERATIONS_TOKEN": TOKEN}
+        given = {name: getattr(settings, name) for name in settings.model_fields_set}
+        own = {name.upper(): ",".join(one) if isinstance(one, tuple) else str(one) for name, one in given.items()}
+        own |= {"OPERATIONS_TOKEN": TOKEN}
         return clean_environ() | own | {"BENCH_JOURNAL": str(self.journal)}
 
 

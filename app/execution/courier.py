@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app import clock
 from app.errors import NotDelivered
+from app.execution.in_hand import InHand
 from app.execution.notices import message_of
 from app.notifications.post import DEADLINE
 from app.store.errors import is_outage
@@ -37,11 +38,11 @@ LEASE: Final = 3 * DEADLINE
 TRIES: Final = 20
 #: Seconds before the second try and, doubled each time, at the most.
 _FIRST, _LONGEST = 1.0, 600.0
-#: Seconds after which a thread is believed to hang in a delivery; so many of them are replaced, and no more.
+#: Seconds after which a thread is believed to hang in a delivery; so many at a time are replaced, and no more.
 _HANGS: Final = 3 * DEADLINE
 _REPLACED: Final = 24
-#: Seconds between two looks at the outbox at the most.
-_PERIOD: Final = 2.0
+#: Seconds between two looks at the outbox, at the least where something is due that others hold, and at the most.
+_SHORTEST, _PERIOD = 0.02, 2.0
 
 _WHO: Final = "notifications"
 _log: Final = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class _Outcome(NamedTuple):
     fault: str = ""
     is_final: bool = False
     place: str = ""
+    seconds: float = 0.0
 
 
 class Courier:
@@ -63,10 +65,11 @@ class Courier:
         self._engine = engine
         self._inbox: queue.SimpleQueue[_Outcome | None] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[tuple[Outgoing, float] | None] = queue.SimpleQueue()
-        self._in_hand: set[int] = set()
+        self._in_hand = InHand()
         self._carriers: list[_Carrier] = []
-        self._replaced = 0
+        self._left: list[_Carrier] = []
         self._is_stopped = False
+        self._leaves_until: float | None = None
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
 
     def start(self) -> None:
@@ -77,11 +80,17 @@ class Courier:
         """Look at the outbox now: something may have been put in."""
         self._inbox.put(None)
 
-    def stop(self, grace: float) -> None:
-        """Take nothing more, and wait for what is being delivered, so many seconds at the most."""
+    def leave(self) -> None:
+        """Take nothing more; called from a signal's handler, so it only sets flags."""
+        if self._leaves_until is None:
+            self._leaves_until = clock.monotonic() + self._engine.grace
         self._is_stopped = True
         self.wake()
-        self._thread.join(grace)
+
+    def stop(self) -> None:
+        """Take nothing more, and wait for what is being delivered, but not for longer than the worker's grace."""
+        self.leave()
+        self._thread.join(max(0.0, (self._leaves_until or 0.0) - clock.monotonic()))
 
     def _run(self) -> None:
         waiting: list[_Outcome] = []
@@ -112,7 +121,9 @@ class Courier:
         except queue.Empty:
             pass
         outcomes = [one for one in found if one]
-        self._in_hand -= {one.row.id for one in outcomes}
+        for one in outcomes:
+            self._in_hand.drop(one.row.id)
+            self._in_hand.took(one.row.place, one.seconds)
         return outcomes
 
     def _turn(self, outcomes: Sequence[_Outcome]) -> float:
@@ -125,37 +136,50 @@ class Courier:
                 for one in outcomes:
                     _note(tx, one, now)
                 if room:
-                    taken = take_due(tx, now=now, lease_until=now + LEASE, limit=room)
+                    taken = self._taken(tx, room, now)
         self._hand_out(taken)
         return self._pause(is_full=len(taken) == room, now=now)
 
-    def _is_any_due(self, now: float) -> bool:
+    def _taken(self, tx: Connection, room: int, now: float) -> list[Outgoing]:
+        """Take what is due; to an endpoint that was slow of late go a few at a time, so that others do not wait."""
+        slow, until = self._in_hand.slow(), now + LEASE
+        taken = take_due(tx, now=now, lease_until=until, limit=room, besides=slow)
+        for place in slow:
+            some = min(room - len(taken), self._in_hand.room_for(place))
+            if some > 0:
+                taken += take_due(tx, now=now, lease_until=until, limit=some, only=place)
+        return taken
+
+    def _next(self) -> float | None:
         with self._engine.database.glance() as tx:
-            due = next_notification(tx)
+            return next_notification(tx, self._in_hand.full())
+
+    def _is_any_due(self, now: float) -> bool:
+        due = self._next()
         return due is not None and due <= now
 
     def _pause(self, *, is_full: bool, now: float) -> float:
         if is_full or self._is_stopped:
             return _PERIOD  # the next thing to happen is that a delivery ends
-        with self._engine.database.glance() as tx:
-            due = next_notification(tx)
-        return _PERIOD if due is None else min(_PERIOD, max(0.0, due - now))
+        due = self._next()
+        return _PERIOD if due is None else min(_PERIOD, max(_SHORTEST, due - now))
 
     def _hand_out(self, taken: Sequence[Outgoing]) -> None:
         until = clock.monotonic() + LEASE - DEADLINE
         for row in taken:
-            self._in_hand.add(row.id)
+            self._in_hand.add(row)
             self._outbox.put((row, until))
         if self._in_hand:
             self._keep_carriers()
 
     def _keep_carriers(self) -> None:
         """Have as many as there is work for; one that hangs in a delivery is left to itself, and another takes over."""
-        for carrier in list(self._carriers):
-            if carrier.hangs() and self._replaced < _REPLACED:
-                carrier.is_left = True
-                self._replaced += 1
-                self._carriers.remove(carrier)
+        self._left = [carrier for carrier in self._left if carrier.began is not None]
+        for carrier in [one for one in self._carriers if one.hangs()][: _REPLACED - len(self._left)]:
+            carrier.is_left = True
+            self._left.append(carrier)
+            self._carriers.remove(carrier)
+            self._in_hand.drop(carrier.carries)
         while len(self._carriers) < min(THREADS, len(self._in_hand)):
             self._carriers.append(_Carrier(self._engine, self._outbox, self._inbox))
 
@@ -172,21 +196,23 @@ class _Carrier:
         self._engine = engine
         self._outbox = outbox
         self._inbox = inbox
-        self._began: float | None = None
+        self.began: float | None = None
+        self.carries = 0
         self.is_left = False
         threading.Thread(target=self._run, name="carrier", daemon=True).start()
 
     def hangs(self) -> bool:
         """Whether it has been at one delivery for far longer than any may take."""
-        began = self._began
+        began = self.began
         return began is not None and clock.monotonic() - began > _HANGS
 
     def _run(self) -> None:
         while not self.is_left and (given := self._outbox.get()):
             row, until = given
-            self._began = clock.monotonic()
-            outcome = _Outcome(row, "its turn did not come in time") if self._began > until else self._carry(row)
-            self._began = None
+            self.carries, self.began = row.id, clock.monotonic()
+            outcome = _Outcome(row, "its turn did not come in time") if self.began > until else self._carry(row)
+            outcome = outcome._replace(seconds=clock.monotonic() - self.began)
+            self.began = None
             self._inbox.put(outcome)
         self._engine.database.close()
 

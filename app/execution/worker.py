@@ -46,10 +46,11 @@ class Attendance(bootsteps.StartStopStep):
 
         def leave(**_: Any) -> None:
             departure.begin()
+            courier.leave()
 
         def end(**_: Any) -> None:
             departure.end()
-            courier.stop(engine.grace)
+            courier.stop()
             heart.stop()
             sweeper.stop()
 

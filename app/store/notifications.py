@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import bindparam, func, select, text, tuple_, update
 
 from app.secrets import redacted
 from app.store.tables import notifications
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Kind = Literal["notification", "telling"]
     #: Waiting to be sent, or sent again; sent; given up.
     Standing = Literal["Waiting", "Sent", "Failed"]
+    #: A source, and the number of one of the notifications that stand there.
+    Place = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,11 @@ class Outgoing(Written):
     error: str | None
     finished_at: float | None
 
+    @property
+    def place(self) -> Place:
+        """Where in the code it stands: what has the same place goes to the same address."""
+        return self.source, self.number
+
 
 _N = notifications.c
 _COLUMNS: Final = [_N[one.name] for one in fields(Outgoing)]
@@ -56,19 +63,12 @@ _INSERT: Final = text(
 )
 # Written out, as in the partial index: SQLite uses one only where it can see that the rows are among its own.
 _WAITING: Final = text("notifications.state = 'Waiting'")
+_PLACE: Final = tuple_(_N.source, _N.number)
 _DUE: Final = (
-    select(_N.id)
-    .where(_WAITING, _N.due_at <= bindparam("now"))
-    .order_by(_N.due_at, _N.id)
-    .limit(bindparam("limit"))
-    .with_for_update(skip_locked=True)
-    .cte("due")
+    select(_N.id).where(_WAITING, _N.due_at <= bindparam("now")).order_by(_N.due_at, _N.id).limit(bindparam("limit"))
 )
 _TAKE: Final = (
-    update(notifications)
-    .where(_N.id.in_(select(_DUE.c.id)))
-    .values(attempts=_N.attempts + 1, due_at=bindparam("lease_until"))
-    .returning(*_COLUMNS)
+    update(notifications).values(attempts=_N.attempts + 1, due_at=bindparam("lease_until")).returning(*_COLUMNS)
 )
 _NEXT: Final = select(func.min(_N.due_at)).where(_WAITING)
 _MINE: Final = (_N.id == bindparam("key_id")) & _WAITING
@@ -100,15 +100,31 @@ def insert_notifications(tx: Connection, written: Sequence[Written]) -> None:
         tx.execute(_INSERT, [{one.name: getattr(row, one.name) for one in fields(Written)} for row in written])
 
 
-def take_due(tx: Connection, *, now: float, lease_until: float, limit: int) -> list[Outgoing]:
-    """Take what is due, the longest due first: nobody else takes it before the lease is over."""
-    rows: Any = tx.execute(_TAKE, {"now": now, "lease_until": lease_until, "limit": limit})
+def take_due(
+    tx: Connection,
+    *,
+    now: float,
+    lease_until: float,
+    limit: int,
+    besides: Collection[Place] = (),
+    only: Place | None = None,
+) -> list[Outgoing]:
+    """Take what is due, the longest due first: nobody else takes it before the lease is over.
+
+    What stands at the places `besides` is left, or all that does not stand at `only`.
+    """
+    query = _DUE.where(_PLACE.not_in(besides)) if besides else _DUE
+    if only is not None:
+        query = query.where(_PLACE.in_([only]))
+    due = query.with_for_update(skip_locked=True).cte("due")
+    take = _TAKE.where(_N.id.in_(select(due.c.id)))
+    rows: Any = tx.execute(take, {"now": now, "lease_until": lease_until, "limit": limit})
     return sorted((Outgoing(*row) for row in rows), key=lambda row: row.id)
 
 
-def next_notification(tx: Connection) -> float | None:
-    """When the next one is due, in seconds since the epoch."""
-    due: float | None = tx.execute(_NEXT).scalar()
+def next_notification(tx: Connection, besides: Collection[Place] = ()) -> float | None:
+    """When the next one is due, in seconds since the epoch, of those that stand at none of these places."""
+    due: float | None = tx.execute(_NEXT.where(_PLACE.not_in(besides)) if besides else _NEXT).scalar()
     return due
 
 

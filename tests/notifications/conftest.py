@@ -19,7 +19,6 @@ from tests.databases import KINDS
 from tests.execution.pausing import in_database
 from tests.execution.service import Service, make_service, wait_for
 from tests.notifications.endpoint import listening
-from tests.notifications.flows import Asked
 from tests.recovery.mortal import Mortal, start_worker
 from tests.store.rows import add_operation
 
@@ -93,7 +92,12 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
 @pytest.fixture
 def outbox(broker_url: str, tmp_path: Path, new_database: NewDatabase, endpoint: Endpoint) -> Iterator[Outbox]:
     """The outbox of a service without workers."""
-    given: dict[str, Any] = {"database_url": new_database(tmp_path), "webhook_hosts": (endpoint.host,), "lease": 1.5}
+    given: dict[str, Any] = {
+        "database_url": new_database(tmp_path),
+        "webhook_hosts": (endpoint.host,),
+        "lease": 1.5,
+        "grace": 1.0,
+    }
     service = make_service(tmp_path, in_database(broker_url, 9), flows=FLOWS, **given)
     service.queue.flushdb()
     with service.at_work():
@@ -107,10 +111,10 @@ def send(outbox: Outbox) -> Iterator[Callable[..., Courier]]:
     with ExitStack() as started:
 
         def start(*asked: Notification) -> Courier:
-            outbox.service.engine.notices.policies = Asked(*asked)
+            outbox.service.engine.policies.everywhere = asked
             courier = Courier(outbox.service.engine)
             courier.start()
-            started.callback(courier.stop, 5.0)
+            started.callback(courier.stop)
             return courier
 
         yield start

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app.execution import courier as couriers
+from app.execution import in_hand
 from app.notifications.base import Notification
 from app.notifications.post import DEADLINE
 from app.secrets import Secret
 from tests.execution.service import wait_for
-from tests.notifications.endpoint import half
+from tests.notifications.endpoint import half, listening
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,7 +160,7 @@ def test_a_hanging_endpoint_keeps_a_courier_from_leaving_for_its_grace_alone(
     wait_for(lambda: len(endpoint.received) == couriers.THREADS)
 
     began = time.monotonic()
-    courier.stop(0.2)
+    courier.stop()
 
     assert time.monotonic() - began < DEADLINE / 2
     assert len(endpoint.received) == couriers.THREADS
@@ -208,3 +209,22 @@ def test_handlers_are_told_by_whoever_is_to_tell_them(outbox: Outbox, send: Send
 
     assert told == [(operation, "step:reports.clean")]
     assert endpoint.received == []
+
+
+def test_an_endpoint_that_hangs_does_not_keep_others_waiting(
+    outbox: Outbox, send: Send, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_hand, "_SLOW", 0.3)
+    monkeypatch.setattr("app.notifications.post.DEADLINE", 0.5)
+    with listening(gate=threading.Event()) as hanging:
+        monkeypatch.setenv("HANGING", hanging.url())
+        monkeypatch.setattr(outbox.service.engine.notices.post._webhook, "_hosts", {hanging.host, endpoint.host})
+        courier = send(FAILED, Notification("failed", Secret("HANGING")))
+        outbox.put(200, number=1)
+        courier.wake()
+        wait_for(lambda: len(hanging.received) > couriers.THREADS)
+        outbox.put(50)
+        courier.wake()
+        wait_for(lambda: len(endpoint.received) == 50)
+
+        assert len(hanging.received) < 100

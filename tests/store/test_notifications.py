@@ -118,6 +118,21 @@ def test_the_longest_due_are_taken_first(database: Database) -> None:
         assert [row.number for row in taken(tx, NOW + 20, limit=2)] == [1, 2]
 
 
+def test_those_of_some_places_are_left_or_taken_alone(database: Database) -> None:
+    with database.write() as tx:
+        operation = add_operation(tx)
+        insert_notifications(tx, [written(operation, number, source=source) for source in "ab" for number in (0, 1)])
+        slow = [("a", 1), ("b", 0)]
+
+        assert next_notification(tx, slow) == NOW
+        assert [row.place for row in take_due(tx, now=NOW, lease_until=NOW + 9, limit=9, besides=slow)] == [
+            ("a", 0),
+            ("b", 1),
+        ]
+        assert next_notification(tx, slow) == NOW + 9
+        assert [row.place for row in take_due(tx, now=NOW, lease_until=NOW + 9, limit=9, only=("b", 0))] == [("b", 0)]
+
+
 def test_what_was_sent_is_never_taken_again_nor_sent_twice(database: Database) -> None:
     with database.write() as tx:
         row = one(tx)

@@ -8,13 +8,15 @@ import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
-from app.secrets import Secret
-from app.workflows import Canvas, step, workflow
+from app.workflows import Canvas, Notification, Secret, signals, states, step, workflow
 
 if TYPE_CHECKING:
     from celery import Task
 
+    from app.workflows import State
+
 NAME = "PLANTED_KEY"
+HOOK = Secret("PLANTED_HOOK")
 
 
 @step
@@ -53,10 +55,35 @@ def give() -> Any:
     return {"login": ["me", f"key={Secret(NAME).get()}"]}
 
 
-_STEPS = {"tell": tell, "fail": fail, "fail_twice": fail_twice, "retry_with_it": retry_with_it, "give": give}
+def meddle(_obj: object, _old: State, new: State) -> State | None:
+    """Log the secret, and put it into the state that is kept."""
+    value = Secret(NAME).get()
+    logging.getLogger("author").warning("handled with %s", value)
+    return states.Failed(f"no entry with {value}") if new.is_successful() else None
 
 
-@workflow("blab")
+@step(state_handlers=[meddle], notify=[Notification("failed", HOOK, "{step}: {message}")])
+def handled() -> None:
+    """End well, and let the handler spoil it."""
+
+
+@step(notify=[Notification("retrying", HOOK)])
+def signal() -> NoReturn:
+    raise signals.FAIL(f"refused {Secret(NAME).get()}", result={"key": Secret(NAME).get()})
+
+
+_STEPS = {
+    "tell": tell,
+    "fail": fail,
+    "fail_twice": fail_twice,
+    "retry_with_it": retry_with_it,
+    "give": give,
+    "handled": handled,
+    "signal": signal,
+}
+
+
+@workflow("blab", notify=[Notification("finished", HOOK, "{workflow}: {state}")])
 def blab(how: str) -> Canvas:
     """One step that uses the secret."""
     return _STEPS[how].s()
