@@ -30,7 +30,7 @@ def kept_end(engine: Engine, asked: EndAsked) -> End:
     if proposed is None:
         return End(operation.completion, operation.error, operation.result)
     kept = _kept(engine, operation, Running(RUNNING), proposed, _END)
-    if kept is proposed:
+    if kept is proposed and kept == asked.proposed:  # a handler may change what it is shown
         return End(operation.completion, operation.error, operation.result)
     return kept if isinstance(kept, End) else _end(kept)
 

@@ -66,7 +66,8 @@ def _kept(policy: StepPolicy, subject: Subject, running: State, ending: Ending, 
         return ending
     proposed = state_of(ending, step)
     kept = kept_state(policy.handlers, subject, running, proposed, _END)
-    return ending if kept is proposed else ending_of(kept, step.task, step.retries)
+    is_as_it_was = kept is proposed and kept == state_of(ending, step)  # a handler may change what it is shown
+    return ending if is_as_it_was else ending_of(kept, step.task, step.retries)
 
 
 def _verdict(engine: Engine, operation_id: int, step: StepTask, policy: StepPolicy) -> State | None:
@@ -105,6 +106,9 @@ def _named(engine: Engine, step: StepTask, call: Arguments) -> dict[str, Any]:
     """The arguments by the names of the parameters that take them; in their order where they fit none."""
     args, kwargs = call
     try:
-        return dict(inspect.signature(engine.app.tasks[step.task].run).bind_partial(*args, **kwargs).arguments)
+        signature = inspect.signature(engine.app.tasks[step.task].run)
+        named = dict(signature.bind_partial(*args, **kwargs).arguments)
     except (KeyError, TypeError, ValueError):
         return {str(place): value for place, value in enumerate(args)} | kwargs
+    rest = [one.name for one in signature.parameters.values() if one.kind is one.VAR_KEYWORD]
+    return {name: value for name, value in named.items() if name not in rest} | kwargs

@@ -38,8 +38,8 @@ def may_begin(engine: Engine, operation_id: int, step: StepTask) -> bool:
         return True
     started_at = clock.now()
     answer = beginning(engine, operation)
-    surely(partial(_begin, engine, operation_id, step))
     if isinstance(answer, State) and answer.is_running():
+        surely(partial(_begin, engine, operation_id, step))
         return True
     _end_here(engine, operation_id, answer, step, started_at)
     return False
@@ -67,6 +67,7 @@ def _begin(engine: Engine, operation_id: int, step: StepTask) -> None:
 
 
 def _end_here(engine: Engine, operation_id: int, answer: State | End, step: StepTask, started_at: float) -> None:
+    """End or pause an operation that has not begun: until that is written, nobody else may claim a step of it."""
     if isinstance(answer, End):
         ending, end = Ending(StepState.CANCELLED), answer
     else:

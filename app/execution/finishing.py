@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app.domain.graph import Inputs, gather, numbers_in
-from app.domain.states import BAD, FINAL, GOOD, Completion, StepState
+from app.domain.states import BAD, CLAIMABLE, FINAL, GOOD, Completion, StepState
 from app.execution.operation_states import operation_state
 from app.execution.values import decode, encode
 from app.store import steps as store
@@ -57,9 +57,10 @@ class EndAsked(Exception):
 def asked_to_pause(operation: Operation, ended: Sequence[Ended]) -> Operation:
     """The operation, a pause requested if one of the steps has ended so as to ask for it."""
     asking = next((one for one in ended if one.ending.state is _S.PAUSED), None)
-    if asking is None or operation.completion is not _C.IN_PROGRESS:
+    if asking is None or operation.completion not in CLAIMABLE:
         return operation
-    return replace(operation, completion=_C.REQUESTING_PAUSE, reason=asking.ending.message)
+    begun = operation.started_at or asking.started_at
+    return replace(operation, completion=_C.REQUESTING_PAUSE, reason=asking.ending.message, started_at=begun)
 
 
 def counted(operation: Operation, ended: Sequence[Ended], found: Spread) -> Operation:

@@ -42,7 +42,8 @@ DEADLINE = 60.0
 QUEUE = "operations"
 ROOT = Path(__file__).parents[2]
 FLOWS = tuple(
-    f"tests.execution.{name}" for name in ("flows", "failing_flows", "clause_flows", "apart_flows", "telling_flows")
+    f"tests.execution.{name}"
+    for name in ("flows", "failing_flows", "clause_flows", "apart_flows", "telling_flows", "handling_flows")
 )
 
 
