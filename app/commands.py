@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from app import clock
+from app.domain.picture import Drawn, draw
 from app.domain.states import ENDED, Completion
 from app.errors import (
     CanvasRefused,
@@ -32,7 +34,7 @@ from app.store.operations import (
     next_id,
 )
 from app.store.step_logs import log_parts, number_of_slug
-from app.store.step_queries import Running, StepRow, list_steps, running_steps
+from app.store.step_queries import Running, StepRow, edges_of, list_steps, running_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -176,6 +178,13 @@ class Commands:
         with self.engine.database.glance() as tx:
             return list_steps(tx, operation_id, after=after, limit=limit)
 
+    def graph(self, requester: User, operation_id: int) -> str:
+        """The picture of the operation's steps as they stand now, in SVG."""
+        operation = self.show(requester, operation_id).operation
+        with self.engine.database.glance() as tx:
+            steps, edges = list_steps(tx, operation_id), edges_of(tx, operation_id)
+        return draw(f"{operation.workflow} {operation.id}: {operation.completion}", list(map(_drawn, steps)), edges)
+
     def step_log(self, requester: User, operation_id: int, slug: str) -> Iterator[str]:
         """What the code of a step has logged, run by run, read as it is asked for. Raises StepNotFound."""
         self.show(requester, operation_id)
@@ -218,6 +227,12 @@ class Commands:
         canvas = _canvas(recipe, operation_id or 0, request.arguments)
         graph = starting.graph_of(self.engine, canvas, operation_id, recipe.pause_every)
         return starting.insert(self.engine, request, graph, operation_id)
+
+
+def _drawn(row: StepRow) -> Drawn:
+    ended = row.finished_at or clock.now()
+    task = str(json.loads(row.signature)["task"]).rpartition(".")[2]
+    return Drawn(row.number, row.slug, task, row.state, None if row.started_at is None else ended - row.started_at)
 
 
 def _canvas(recipe: Workflow, operation_id: int, arguments: dict[str, Any]) -> Signature[Any]:

@@ -25,6 +25,7 @@ for command in (
     reading.steps,
     reading.log,
     reading.events,
+    reading.graph,
     reading.workflows,
     pruning.prune,
 ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -160,6 +161,22 @@ def events(operation_id: int, limit: int, after: int, user_name: str | None) -> 
     table(_EVENTS, rows[:limit])
     if len(found) > limit:
         hint(f"There are more: --after {found[limit - 1].id}")
+
+
+@click.command("graph")
+@operation_argument
+@click.option("-o", "--output", type=click.Path(dir_okay=False, writable=True), help="Write it into this file.")
+@user_option
+def graph(operation_id: int, output: str | None, user_name: str | None) -> None:
+    """Draw the steps of operation ID as SVG.
+
+    Each state is shown by a colour and a mark, and what repeats itself is folded.
+    """
+    picture = commands().graph(acting(user_name), operation_id)
+    if output is None:
+        return say(picture.removesuffix("\n"))
+    Path(output).write_text(picture, encoding="utf-8")
+    return hint(f"{output} written")
 
 
 @click.command("workflows")

@@ -55,6 +55,16 @@ def step_log(path: StepPath) -> Response:
     )
 
 
+_PICTURE = {"description": "The picture", "content": {"image/svg+xml": {"schema": {"type": "string"}}}}
+
+
+@history.get("/operations/<id:operation_id>/graph.svg", responses={200: _PICTURE, **problems(404)})
+@reads_request
+def graph(path: OperationPath) -> Response:
+    """Draw an operation's steps as they stand, each state by a colour and a mark; what repeats itself is folded."""
+    return current_app.response_class(commands().graph(requester(), path.operation_id), content_type="image/svg+xml")
+
+
 _DOCUMENT = {
     "description": "The bytes as they were written",
     "content": {"application/json": {"schema": {"type": "object"}}},

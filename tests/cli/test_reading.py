@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.terminal import Terminal
 
 
@@ -120,6 +122,14 @@ def test_the_history_tells_who_moved_what_from_where_to_where_and_why(terminal: 
     assert asked.split()[3:] == ["bob", "operation", "SCHEDULED", "REQUESTING", "PAUSE", "a", "deploy"]
     assert paused.split()[3:5] == ["worker", "operation"]
     assert terminal.run("operations", "events", started, "--limit", "1").stderr == "There are more: --after 1\n"
+
+
+def test_the_picture_is_written_into_a_file(terminal: Terminal, tmp_path: Path) -> None:
+    started, file = terminal.start("three"), tmp_path / "three.svg"
+
+    assert terminal.run("operations", "graph", started, "-o", str(file)).stderr == f"{file} written\n"
+
+    assert file.read_text() == terminal.says("operations", "graph", started)
 
 
 def test_workflows_are_listed_with_their_parameters(terminal: Terminal) -> None:

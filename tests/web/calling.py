@@ -74,7 +74,7 @@ def check(document: dict[str, Any], method: str, answer: Answer) -> None:
     content = of_status.get("content", {})
     if content:
         assert answer.mimetype in content
-        said = answer.text if answer.mimetype == "text/plain" else json_of(answer)
+        said = json_of(answer) if answer.is_json else answer.text
         validator(document, content[answer.mimetype]["schema"]).validate(said)
 
 

@@ -26,6 +26,7 @@ ABOUT_ONE = [
     "GET /operations/1/steps",
     "GET /operations/1/steps/give-1/log",
     "GET /operations/1/events",
+    "GET /operations/1/graph.svg",
     "GET /operations/1/workflow.json",
     "POST /operations/1/pause",
     "POST /operations/1/resume",

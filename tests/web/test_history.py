@@ -65,6 +65,19 @@ def test_the_history_tells_who_changed_what_from_where_to_where(bob: Caller, ser
     assert [len(page) for page in pages] == [3, 1]
 
 
+def test_the_picture_shows_each_step_as_it_stands(bob: Caller, served: Served) -> None:
+    place = bob.start("three")
+    served.deliver()
+
+    answer = bob.get(f"{place}/graph.svg")
+
+    assert answer.content_type == "image/svg+xml"
+    assert answer.text.startswith("<svg ")
+    [steps] = in_pages(bob, f"{place}/steps", "steps")
+    assert [step["slug"] for step in steps if f">{step['slug']}<" not in answer.text] == []
+    assert "Success" in answer.text
+
+
 def test_the_document_of_a_paused_operation_is_given_byte_by_byte(bob: Caller, served: Served) -> None:
     place = bob.start("three", value="ü")
     bob.post(f"{place}/pause")
