@@ -6,7 +6,7 @@ The names and the predicates of the objects are those of Prefect 1.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -147,11 +147,11 @@ class Pending(State):
 
 
 class Scheduled(Pending):
-    """It waits for a time, in UTC, or for anything that is not another step."""
+    """It waits for a time, or for anything that is not another step; a time without a zone is taken for UTC."""
 
     def __init__(self, message: str | None = None, result: Any = None, start_time: datetime | None = None) -> None:
         super().__init__(message, result)
-        self.start_time = start_time
+        self.start_time = start_time.replace(tzinfo=start_time.tzinfo or UTC) if start_time else None
 
     def serialize(self) -> dict[str, Any]:
         """As of any state, and `start_time` in ISO 8601."""
@@ -241,7 +241,7 @@ def _deserialized(facts: Any) -> State:
     if issubclass(kind, Scheduled):
         more["start_time"] = _moment(facts)
     if issubclass(kind, Retrying):
-        more["run_count"] = facts.get("run_count")
+        more["run_count"] = _count(facts)
     result = facts.get("result")
     return kind(message, Attributes(result) if type(result) is dict else result, **more)
 
@@ -252,3 +252,10 @@ def _moment(facts: Mapping[str, Any]) -> datetime | None:
         return datetime.fromisoformat(text) if text is not None else None
     except (TypeError, ValueError):
         raise StateMalformed(facts, "its `start_time` is no time in ISO 8601") from None
+
+
+def _count(facts: Mapping[str, Any]) -> int | None:
+    count = facts.get("run_count")
+    if count is None or (type(count) is int and count >= 0):
+        return count
+    raise StateMalformed(facts, "its `run_count` is no whole number")

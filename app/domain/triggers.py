@@ -5,6 +5,7 @@ A trigger is asked once all of them have ended, with their states by slug; it sa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -47,7 +48,7 @@ def some_successful(at_least: float) -> Trigger:
     Raises StepOptionInvalid.
     """
     given: object = at_least
-    if isinstance(given, bool) or not isinstance(given, int | float) or given <= 0:
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < math.inf:
         raise StepOptionInvalid("some_successful(at_least=)", f"is {at_least!r}: give a count, or a share below 1")
 
     def some(upstream: Upstream) -> bool:
@@ -68,7 +69,8 @@ def trigger_of(given: str | Trigger) -> Trigger:
     """The trigger that was given by name or as a function. Raises StepOptionInvalid."""
     if callable(given):
         return given
-    if given not in BY_NAME:
+    name: object = given
+    if not isinstance(name, str) or name not in BY_NAME:
         known = ", ".join((*BY_NAME, "some_successful(at_least=)"))
         raise StepOptionInvalid("trigger", f"is {given!r}: give one of {known}, or a function of the upstream states")
     return BY_NAME[given]

@@ -6,8 +6,8 @@ import inspect
 from typing import TYPE_CHECKING, Any, Final
 
 from app.domain.signals import Signal
-from app.domain.states import KINDS, Attributes, Skipped, State, TriggerFailed
-from app.domain.triggers import all_successful, name_of
+from app.domain.states import BAD, KINDS, Attributes, Skipped, State, StepState, TriggerFailed
+from app.domain.triggers import all_failed, all_successful, name_of
 from app.execution.endings import (
     Ending,
     before,
@@ -77,9 +77,17 @@ def _verdict(engine: Engine, operation_id: int, step: StepTask, policy: StepPoli
     with engine.database.glance() as tx:
         upstream = upstream_of(tx, operation_id, step.number)
     states = {one.slug: _state(one) for one in upstream}
-    if policy.skip_on_upstream_skip and any(state.is_skipped() for state in states.values()):
-        return Skipped(_SKIPPED)
-    return _judged(policy, states) if states else None
+    return _skipped(policy, states) or (_judged(policy, states) if states else None)
+
+
+def _skipped(policy: StepPolicy, states: dict[str, State]) -> State | None:
+    """Skipped where that spreads to the step. Of a failure and a skip, the default trigger goes by the failure.
+
+    For a plain step ends, as soon as one before it fails, before anybody knows whether another one will be skipped.
+    """
+    is_one = policy.skip_on_upstream_skip and any(state.is_skipped() for state in states.values())
+    is_one_bad = any(StepState(state.name) in BAD for state in states.values())
+    return Skipped(_SKIPPED) if is_one and not (is_one_bad and policy.trigger is all_successful) else None
 
 
 def _state(upstream: Upstream) -> State:
@@ -97,7 +105,8 @@ def _judged(policy: StepPolicy, states: dict[str, State]) -> State | None:
         return signal.state
     except Exception as fault:  # the author's function
         return TriggerFailed(f"Its trigger {name_of(policy.trigger)} raised {type(fault).__name__}: {words_of(fault)}")
-    bad = [f"{slug} is {state.name}" for slug, state in states.items() if not state.is_successful()]
+    is_wanted = State.is_failed if policy.trigger is all_failed else State.is_successful
+    bad = [f"{slug} is {state.name}" for slug, state in states.items() if not is_wanted(state)]
     found = ", ".join(bad[:_SHOWN]) or "all of the upstream tasks succeeded"
     return TriggerFailed(f'Trigger was "{name_of(policy.trigger)}" but {found}.')
 

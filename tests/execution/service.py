@@ -43,7 +43,15 @@ QUEUE = "operations"
 ROOT = Path(__file__).parents[2]
 FLOWS = tuple(
     f"tests.execution.{name}"
-    for name in ("flows", "failing_flows", "clause_flows", "apart_flows", "telling_flows", "handling_flows")
+    for name in (
+        "flows",
+        "failing_flows",
+        "clause_flows",
+        "apart_flows",
+        "telling_flows",
+        "handling_flows",
+        "deciding_flows",
+    )
 )
 
 
