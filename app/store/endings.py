@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -71,9 +72,9 @@ _UPSTREAM = (
 )
 _REFERENCES = select(steps.c.state).where(_OPERATION, steps.c.reference).distinct()
 _STANDINGS = select(steps.c.number, steps.c.state).where(_OPERATION)
-_TAKE_BACK = Prepared(
+_TAKE_BACK = (
     update(steps)
-    .where(_STEP, steps.c.state == bindparam("key_state"))
+    .where(_OPERATION, steps.c.state == bindparam("key_state"))
     .values(
         state=_S.PENDING,
         waiting=bindparam("waiting"),
@@ -117,17 +118,17 @@ def spread_failure(tx: Connection, operation_id: int, bad: Iterable[int], now: f
 
 
 def _below(operation_id: int, numbers: Sequence[int]) -> CTE:
-    """The plain pending steps that can be reached from these past plain pending steps alone."""
+    """The plain pending steps that can be reached from these past plain pending steps alone.
 
-    def waiting_for(upstream: Any) -> Any:
-        return (
-            select(steps.c.number)
-            .join(edges, (edges.c.operation_id == steps.c.operation_id) & (edges.c.downstream == steps.c.number))
-            .where(steps.c.operation_id == operation_id, steps.c.state == _S.PENDING, steps.c.plain, upstream)
-        )
-
-    below: CTE = waiting_for(edges.c.upstream.in_(numbers)).cte("below", recursive=True)
-    return below.union(waiting_for(edges.c.upstream == below.c.number))
+    The operation's id goes from row to row: SQLite, were it told twice, would read all its edges for each of them.
+    """
+    reached = (edges.c.operation_id == steps.c.operation_id) & (edges.c.downstream == steps.c.number)
+    from_here = select(steps.c.operation_id, steps.c.number).join(edges, reached)
+    is_open = (steps.c.state == _S.PENDING) & steps.c.plain
+    first = from_here.where(edges.c.operation_id == operation_id, edges.c.upstream.in_(numbers), is_open)
+    below: CTE = first.cte("below", recursive=True)
+    known = (edges.c.operation_id == below.c.operation_id) & (edges.c.upstream == below.c.number)
+    return below.union(from_here.where(known, is_open))
 
 
 def spoil(tx: Connection, operation_id: int, ended: Iterable[int]) -> list[StepTask]:
@@ -174,10 +175,13 @@ def standings(tx: Connection, operation_id: int) -> dict[int, StepState]:
 
 def take_back(tx: Connection, operation_id: int, rows: Iterable[TakenBack]) -> None:
     """Make steps that have ended pending again, as if they had never run."""
-    keys = [{"key_operation": operation_id, "key_number": row.number, "key_state": row.state,
-             "waiting": row.waiting, "spoiled": row.spoiled} for row in rows]  # fmt: skip
-    if keys:
-        _TAKE_BACK.change_many(tx, keys)
+    alike: defaultdict[tuple[StepState, int, int], list[int]] = defaultdict(list)
+    for row in rows:
+        alike[row.state, row.waiting, row.spoiled].append(row.number)
+    for (state, waiting, spoiled), numbers in alike.items():
+        key = {"key_operation": operation_id, "key_state": state, "waiting": waiting, "spoiled": spoiled}
+        for some in _some(numbers):
+            tx.execute(_TAKE_BACK.where(steps.c.number.in_(some)), key)
 
 
 def ready_again(tx: Connection, operation_id: int) -> list[StepTask]:
