@@ -18,7 +18,7 @@ from app.errors import (
     StepNotFound,
     WorkflowRaised,
 )
-from app.execution import starting, steering
+from app.execution import retrying, starting, steering
 from app.execution.documents import verify_document
 from app.execution.starting import Request
 from app.execution.steering import Wish
@@ -166,6 +166,16 @@ class Commands:
         """Ask an operation to be cancelled; False with it when that was asked. Raises MoveRefused, VersionPassed."""
         changed = steering.cancel(self.engine, self._wish(requester, operation_id, reason, version))
         return self.show(requester, operation_id), changed
+
+    def retry(
+        self, requester: User, operation_id: int, *, reason: str | None = None, version: int | None = None
+    ) -> View:
+        """Let a FAILED operation go on from its failed steps.
+
+        Raises MoveRefused, NothingToRetry, OperationThinned, VersionPassed.
+        """
+        retrying.retry(self.engine, self._wish(requester, operation_id, reason, version))
+        return self.show(requester, operation_id)
 
     def rebuild(self, requester: User, operation_id: int) -> View:
         """Write a paused operation's workflow.json anew from the table. Raises MoveRefused."""

@@ -21,6 +21,7 @@ for command in (
     steering.pause,
     steering.resume,
     steering.cancel,
+    steering.retry,
     steering.rebuild,
     reading.steps,
     reading.log,

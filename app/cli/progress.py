@@ -86,7 +86,8 @@ def advice(operation: Operation) -> str:
         case Completion.COMPLETED:
             return f"`flask operations show {operation.id} --result` prints its result."
         case Completion.FAILED:
-            return f"`flask operations show {operation.id}` tells more."
+            more, again = (f"`flask operations {verb} {operation.id}`" for verb in ("show", "retry"))
+            return f"{more} tells more; {again} runs again what failed."
         case Completion.CANCELLED:
             return ""
         case _:

@@ -84,6 +84,18 @@ def cancel(operation_id: int, reason: str | None, user_name: str | None) -> None
     _tell(*commands().cancel(acting(user_name), operation_id, reason=reason))
 
 
+@click.command("retry")
+@operation_argument
+@click.option("--reason", metavar="TEXT", help="Why; the history keeps it.")
+@user_option
+def retry(operation_id: int, reason: str | None, user_name: str | None) -> None:
+    """Let operation ID go on from its failed steps.
+
+    The operation must be FAILED; what ended well before them is not run again.
+    """
+    _tell(commands().retry(acting(user_name), operation_id, reason=reason), True)
+
+
 @click.command("rebuild")
 @operation_argument
 @user_option

@@ -20,6 +20,30 @@ class MoveRefused(Exception):
         super().__init__(f"Operation {operation_id} is {completion}: it cannot become {wanted}.")
 
 
+class NothingToRetry(Exception):
+    """An operation has failed without a step that has: code of its workflow ended it so."""
+
+    def __init__(self, operation_id: int, completion: str) -> None:
+        self.operation_id = operation_id
+        self.completion = completion
+        super().__init__(
+            f"Operation {operation_id} is {completion}, but no step of it has failed: a state handler of its workflow "
+            "ended it so, and there is nothing to run again."
+        )
+
+
+class OperationThinned(Exception):
+    """An operation cannot be retried, for rows of it are gone: `prune` has begun to take it away."""
+
+    def __init__(self, operation_id: int, completion: str) -> None:
+        self.operation_id = operation_id
+        self.completion = completion
+        super().__init__(
+            f"Operation {operation_id} stays {completion}: parts of it were taken away by `flask operations prune`. "
+            "Start it anew."
+        )
+
+
 class VersionPassed(Exception):
     """The operation has changed since the version that the request was made for."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app import clock
@@ -19,12 +19,14 @@ from app.store import claims
 from app.store.claims import held_claims
 from app.store.events import append_event
 from app.store.operations import lock_operation, save
+from app.store.step_queries import find_step
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from sqlalchemy import Connection
 
+    from app.execution.endings import Ending
     from app.execution.engine import Engine
     from app.store.claims import HeldClaim
 
@@ -65,7 +67,7 @@ def give_up(engine: Engine, operation_id: int, held_here: Collection[tuple[int, 
 
 
 def end_in_time(engine: Engine, held: HeldClaim, seconds: float) -> None:
-    """End a step as failed whose process was killed at its hard time limit of so many seconds."""
+    """End a step as failed whose process was killed at its hard time limit of so many seconds, unless it is retried."""
     _fail(engine, held, TimeLimitPassed(seconds), Loss("its time limit", is_counted=False))
 
 
@@ -99,7 +101,7 @@ def _queue(engine: Engine, held: HeldClaim, loss: Loss) -> None:
 
 def _fail(engine: Engine, held: HeldClaim, error: Exception, loss: Loss) -> None:
     """Take the claim over and settle the step; whoever dies in between has lost it like any other worker."""
-    now = clock.now()
+    ending, now = _ending(engine, held, error), clock.now()
     with engine.database.write() as tx:
         operation = lock_operation(tx, held.operation_id)
         step = claims.take_over(tx, held, engine.holder(), is_loss=loss.is_counted)
@@ -107,13 +109,32 @@ def _fail(engine: Engine, held: HeldClaim, error: Exception, loss: Loss) -> None
             return
         save(tx, operation, operation)
         _tell(tx, held, loss, now)
-        Announcer(tx, engine, now).loss(operation, step, str(error), is_final=True)
-    ended = Ended(step, failed(error), True, held.held_since or now, now)
+        Announcer(tx, engine, now).loss(operation, step, str(error), is_final=ending.state is StepState.FAILED)
+    ended = Ended(step, ending, True, held.held_since or now, now)
     settled = settle_surely(engine, operation.id, [ended])
     engine.publisher.publish(operation.id, settled.publish)
+    if ending.state is StepState.RETRYING:
+        engine.wake_sweeper()
     call_errbacks(engine.app, operation.id, ended)
     if is_waiting_for_drain(settled):
         drain(engine, operation.id)
+
+
+def _ending(engine: Engine, held: HeldClaim, error: Exception) -> Ending:
+    """How a step ends that could not raise this itself; one that outlived its limit is retried as if it had."""
+    with engine.database.glance() as tx:
+        found = find_step(tx, held.operation_id, held.number)
+    retries = engine.policies.of_task(found[0].task).retries if found else None
+    if found is None or retries is None or not isinstance(error, TimeLimitPassed):
+        return failed(error)
+    done = found[0].retries
+    try:
+        if not retries.wants(error, done):
+            return failed(error)
+    except Exception as fault:  # the author's function
+        return failed(fault)
+    due_at = clock.now() + retries.wait(done)
+    return replace(failed(error), state=StepState.RETRYING, due_at=due_at, again={"retries": done + 1})
 
 
 def _tell(tx: Connection, held: HeldClaim, loss: Loss, now: float) -> None:

@@ -179,8 +179,7 @@ def _release(
     if mine and not store.claim_next(tx, operation.id, mine, engine.holder(), now):
         raise ClaimLost(operation.id)
     queued = [step for step in free if step is not mine]
-    _queue(tx, engine, operation.id, queued, now)
-    publish = _one_for_each_clause([step for step in queued if not_before(step.call, now) is None])
+    publish = queue(tx, engine, operation.id, queued, now)
     if mine:
         return Settled(
             operation.completion, replace(mine, claim=mine.claim + 1, runs=mine.runs + 1), None, tuple(publish)
@@ -189,9 +188,11 @@ def _release(
     return Settled(operation.completion, None, to_ask, tuple(step for step in publish if step is not to_ask))
 
 
-def _queue(tx: Connection, engine: Engine, operation_id: int, ready: list[StepTask], now: float) -> None:
+def queue(tx: Connection, engine: Engine, operation_id: int, ready: list[StepTask], now: float) -> list[StepTask]:
+    """Queue ready steps; returns those to publish at once: of several behind one clause, the first asks for all."""
     wait = engine.republish_after
     store.release(tx, operation_id, {step.number: next_publish(step.call, now, wait) for step in ready})
+    return _one_for_each_clause([step for step in ready if not_before(step.call, now) is None])
 
 
 def _one_for_each_clause(ready: list[StepTask]) -> list[StepTask]:

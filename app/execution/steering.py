@@ -13,9 +13,9 @@ from app.execution.draining import drain, finish_cancel
 from app.execution.timing import not_before
 from app.store import steps as store
 from app.store.claims import forget_unconfirmed, unconfirmed_steps
-from app.store.events import append_event
+from app.store.events import append_event, last_asked
 from app.store.operations import Operation, find_operation, lock_operation, save
-from app.store.step_queries import is_anything_running, queued_steps
+from app.store.step_queries import is_anything_running, queued_steps, retrying_steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def pause(engine: Engine, wish: Wish, *, accept_unconfirmed: bool = False) -> bo
     `accept_unconfirmed`: whoever asks answers for it that silent workers run nothing of it any more.
     """
     with engine.database.write() as tx:
-        operation = _locked(tx, wish)
+        operation = locked(tx, wish)
         is_new = operation.completion not in (_C.REQUESTING_PAUSE, _C.PAUSED)
         if is_new:
             _move(tx, operation, _C.REQUESTING_PAUSE, wish)
@@ -80,11 +80,13 @@ def resume(engine: Engine, wish: Wish) -> bool:
 def _resume(engine: Engine, wish: Wish, verified: str | None) -> bool | None:
     """Resume an operation whose document was verified; None when that is no longer its document."""
     with engine.database.write() as tx:
-        operation = _locked(tx, wish)
+        operation = locked(tx, wish)
         if operation.completion in (_C.SCHEDULED, _C.IN_PROGRESS):
             return False
         if operation.completion is _C.PAUSED and operation.workflow_digest != verified:
             return None
+        if operation.completion is _C.PAUSED:
+            _start_clocks(tx, engine, operation.id)
         _move(tx, replace(operation, reason=None), _C.IN_PROGRESS, wish, was=operation)
         store.release_held(tx, operation.id, clock.now() + engine.republish_after)
         ready = _due_at_once(tx, operation.id, queued_steps(tx, operation.id))
@@ -92,10 +94,21 @@ def _resume(engine: Engine, wish: Wish, verified: str | None) -> bool | None:
     return True
 
 
+def _start_clocks(tx: Connection, engine: Engine, operation_id: int) -> None:
+    """Let the waits for a retry go on that had not ended when the operation became PAUSED, where they stood then."""
+    now = clock.now()
+    paused_at = last_asked(tx, operation_id, _C.PAUSED)
+    if paused_at is None or paused_at >= now:
+        return
+    waiting = retrying_steps(tx, operation_id, after=paused_at)
+    stopped = [step.number for step in waiting if not engine.policies.of_task(step.task).count_paused_time]
+    store.postpone(tx, operation_id, stopped, now - paused_at)
+
+
 def cancel(engine: Engine, wish: Wish) -> bool:
     """Ask an operation to be cancelled; False when that was asked before. Raises MoveRefused when it has ended."""
     with engine.database.write() as tx:
-        operation = _locked(tx, wish)
+        operation = locked(tx, wish)
         if operation.completion in (_C.REQUESTING_CANCEL, _C.CANCELLED):
             return False
         requested = _move(tx, operation, _C.REQUESTING_CANCEL, wish)
@@ -150,7 +163,8 @@ def _verified(engine: Engine, wish: Wish) -> str | None:
     return operation.workflow_digest
 
 
-def _locked(tx: Connection, wish: Wish) -> Operation:
+def locked(tx: Connection, wish: Wish) -> Operation:
+    """The operation, its row taken for the rest of the transaction. Raises OperationNotFound, VersionPassed."""
     operation = lock_operation(tx, wish.operation_id)
     if operation is None:
         raise OperationNotFound(wish.operation_id)

@@ -53,7 +53,10 @@ _OF_OPERATION = (
 _ASKED = (
     select(events.c.at)
     .where(
-        events.c.operation_id == bindparam("operation_id"), events.c.step.is_(None), events.c.new == bindparam("new")
+        events.c.operation_id == bindparam("operation_id"),
+        events.c.step.is_(None),
+        events.c.new == bindparam("new"),
+        events.c.old.is_distinct_from(events.c.new),  # a rebuilt document is told as PAUSED to PAUSED
     )
     .order_by(events.c.id.desc())
     .limit(1)

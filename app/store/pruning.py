@@ -72,7 +72,8 @@ def delete_old(tx: Connection, old: Old, ids: Collection[int]) -> list[int]:
 def thin_out(tx: Connection, old: Old, one: Weighed) -> bool:
     """Take away some of the rows of a large operation that has ended; False when there are none left to take.
 
-    Nothing moves an operation that has ended, so nobody misses them before it goes itself.
+    Nothing moves an operation that has ended but a retry, which is refused once its history is gone: that goes before
+    what a retry needs.
     """
     if not _locked(tx, old, [one.id]):
         return False

@@ -109,6 +109,11 @@ _RUNNING = Prepared(
 )
 _ANY_RUNNING = Prepared(select(steps.c.number).where(_OPERATION, _IS_RUNNING).limit(1))
 _QUEUED = select(*TASK_COLUMNS).where(_OPERATION, steps.c.state == _S.QUEUED).order_by(steps.c.number)
+_RETRYING = (
+    select(*TASK_COLUMNS)
+    .where(_OPERATION, steps.c.state == _S.RETRYING, steps.c.due_at > bindparam("after"))
+    .order_by(steps.c.number)
+)
 _ONE = select(*TASK_COLUMNS, steps.c.state).where(_OPERATION, steps.c.number == bindparam("number"))
 _WINDOW = Prepared(
     select(*TASK_COLUMNS, steps.c.state)
@@ -165,6 +170,12 @@ def is_anything_running(tx: Connection, operation_id: int) -> bool:
 def queued_steps(tx: Connection, operation_id: int) -> list[StepTask]:
     """The steps that are ready and published, or about to be."""
     rows: Any = tx.execute(_QUEUED, {"operation_id": operation_id})
+    return [StepTask(*row) for row in rows]
+
+
+def retrying_steps(tx: Connection, operation_id: int, *, after: float) -> list[StepTask]:
+    """The steps that wait for a retry which is due after that moment."""
+    rows: Any = tx.execute(_RETRYING, {"operation_id": operation_id, "after": after})
     return [StepTask(*row) for row in rows]
 
 

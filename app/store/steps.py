@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, case, insert, or_, update
+from sqlalchemy import Float, bindparam, case, insert, or_, update
 
 from app.domain.states import IDLE, StepState
 from app.store.prepared import Prepared
@@ -175,6 +175,11 @@ _PUBLISHED_AGAIN = (
     .values(state=_S.QUEUED, publishes=steps.c.publishes + 1, due_at=bindparam("due_at"))
     .returning(*_TASK)
 )
+_POSTPONE = Prepared(
+    update(steps)
+    .where(_STEP, steps.c.state == _S.RETRYING)
+    .values(due_at=steps.c.due_at + bindparam("seconds", type_=Float))
+)
 _UNPUBLISHED = (
     update(steps)
     .where(_STEP, steps.c.state == _S.QUEUED)
@@ -253,6 +258,13 @@ def publish_again(
     key = {"key_operation": operation_id, "key_number": number, "key_publishes": publishes}
     row = tx.execute(_PUBLISHED_AGAIN, key | {"now": now, "due_at": due_at}).first()
     return StepTask(*row) if row else None
+
+
+def postpone(tx: Connection, operation_id: int, numbers: Iterable[int], seconds: float) -> None:
+    """Let steps wait so much longer for their retry."""
+    keys = [{"key_operation": operation_id, "key_number": number, "seconds": seconds} for number in numbers]
+    if keys:
+        _POSTPONE.change_many(tx, keys)
 
 
 def mark_unpublished(tx: Connection, operation_id: int, numbers: Iterable[int], due_at: float) -> None:

@@ -19,12 +19,13 @@ from app.store.step_queries import Running, StepRow
 from app.workflows.registry import Workflow
 
 _C = Completion
-#: What can be asked of an operation that stands here, and would change it; of one that has ended, nothing.
+#: What can be asked of an operation that stands here, and would change it; of others that have ended, nothing.
 _OFFERED: Final = {
     _C.SCHEDULED: ("pause", "cancel"),
     _C.IN_PROGRESS: ("pause", "cancel"),
     _C.REQUESTING_PAUSE: ("resume", "cancel"),
     _C.PAUSED: ("resume", "cancel"),
+    _C.FAILED: ("retry",),
 }
 
 

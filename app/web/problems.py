@@ -45,6 +45,8 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     errors.CanvasRefused: Kind(422, "canvas-refused", "The workflow cannot be run with these arguments"),
     errors.IdempotencyKeyReused: Kind(422, "idempotency-key-reused", "The idempotency key belongs to another request"),
     errors.MoveRefused: Kind(409, "move-refused", "The operation cannot do that where it stands"),
+    errors.NothingToRetry: Kind(409, "nothing-to-retry", "No step of the operation has failed"),
+    errors.OperationThinned: Kind(409, "operation-thinned", "Parts of the operation were taken away"),
     errors.DocumentUnusable: Kind(409, "document-unusable", "The workflow.json is missing or altered"),
     errors.DocumentNotWritten: Kind(409, "document-not-written", "The operation has no workflow.json now"),
     errors.VersionPassed: Kind(412, "version-passed", "The operation has changed since it was read"),

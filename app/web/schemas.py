@@ -109,10 +109,12 @@ class PauseRequest(Asked):
     reason: Reason = None
 
 
-class CancelRequest(Asked):
+class CancelRequest(PauseRequest):
     """Why to cancel."""
 
-    reason: Reason = None
+
+class RetryRequest(PauseRequest):
+    """Why to retry."""
 
 
 class ResumeRequest(Asked):

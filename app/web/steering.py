@@ -1,4 +1,4 @@
-"""Steering: to pause, resume and cancel an operation."""
+"""Steering: to pause, resume, cancel and retry an operation."""
 
 from __future__ import annotations
 
@@ -21,15 +21,20 @@ from app.web.schemas import (
     PauseQuery,
     PauseRequest,
     ResumeRequest,
+    RetryRequest,
 )
 from app.web.waiting import WaitingRoom
 
-steering = api("steering", "Pause, resume, cancel.")
+steering = api("steering", "Pause, resume, cancel, retry.")
 steering.before_request(demand_token)
 
 
 def _moving(accepted: str) -> dict[Any, Any]:
-    return {200: Operation, 202: answering(accepted, Operation, "ETag"), **problems(*OF_A_BODY, 404, 409, 412)}
+    return {200: Operation, **_accepting(accepted)}
+
+
+def _accepting(accepted: str) -> dict[Any, Any]:
+    return {202: answering(accepted, Operation, "ETag"), **problems(*OF_A_BODY, 404, 409, 412)}
 
 
 def _optional_body(model: type) -> dict[str, Any]:
@@ -86,6 +91,20 @@ def cancel_operation(path: OperationPath, header: MoveHeader, body: CancelReques
     version = _version(path, header)
     view, is_new = commands().cancel(requester(), path.operation_id, reason=body.reason, version=version)
     return _answer(view, 202 if is_new else 200)
+
+
+@steering.post(
+    "/operations/<id:operation_id>/retry",
+    description="Whatever ended well keeps its result, unless it lies behind a step that runs again. "
+    "409: it is not FAILED, or no step of it has failed, or parts of it were taken away.",
+    responses=_accepting("It goes on from its failed steps"),
+    request_body=_optional_body(RetryRequest),
+)
+@reads_request
+def retry_operation(path: OperationPath, header: MoveHeader, body: RetryRequest) -> Response:
+    """Let a FAILED operation go on from its failed steps."""
+    version = _version(path, header)
+    return _answer(commands().retry(requester(), path.operation_id, reason=body.reason, version=version), 202)
 
 
 def _version(path: OperationPath, header: MoveHeader) -> int | None:

@@ -89,6 +89,23 @@ def test_an_operation_is_cancelled(terminal: Terminal) -> None:
     assert "a mistake" in terminal.says("operations", "events", started)
 
 
+def test_a_failed_operation_goes_on_from_its_failed_step(terminal: Terminal) -> None:
+    started = terminal.start("fails")
+    for _ in range(2):
+        terminal.served.deliver()
+
+    said = terminal.says("operations", "retry", started, "--reason", "it is mended")
+
+    assert said == "Operation 1 is IN PROGRESS; 1 of 3 steps, 33 %.\n"
+    assert "it is mended" in terminal.says("operations", "events", started)
+
+
+def test_an_operation_that_has_not_failed_is_not_retried(terminal: Terminal) -> None:
+    said = terminal.refuses("operations", "retry", terminal.start("three"))
+
+    assert said == "Error: Operation 1 is SCHEDULED: it cannot become retried: only a FAILED one has failed steps.\n"
+
+
 @pytest.mark.parametrize(("first", "again"), [("pause", "pause"), ("cancel", "cancel"), ("list", "resume")])
 def test_what_was_asked_before_changes_nothing_and_says_so(terminal: Terminal, first: str, again: str) -> None:
     started = terminal.start("three")

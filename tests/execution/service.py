@@ -51,6 +51,7 @@ FLOWS = tuple(
         "telling_flows",
         "handling_flows",
         "deciding_flows",
+        "retry_flows",
     )
 )
 
@@ -88,6 +89,9 @@ class Service:
 
     def cancel(self, operation_id: int) -> bool:
         return self.commands.cancel(self.ada, operation_id)[1]
+
+    def retry(self, operation_id: int, **options: Any) -> None:
+        self.commands.retry(self.ada, operation_id, **options)
 
     def show(self, operation_id: int) -> Operation:
         return self.commands.show(self.ada, operation_id).operation

@@ -108,6 +108,12 @@ def failed(service: Service) -> int:
     return operation
 
 
+def retried(service: Service) -> int:
+    operation = failed(service)
+    service.retry(operation)
+    return operation
+
+
 #: Where each of them stands.
 STANDINGS: dict[Callable[[Service], int], Completion] = {
     scheduled: Completion.SCHEDULED,
@@ -125,4 +131,5 @@ STANDINGS: dict[Callable[[Service], int], Completion] = {
     cancelled: Completion.CANCELLED,
     completed: Completion.COMPLETED,
     failed: Completion.FAILED,
+    retried: Completion.IN_PROGRESS,
 }

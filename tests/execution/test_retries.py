@@ -121,6 +121,7 @@ def test_a_pause_takes_effect_at_once_while_a_step_waits_for_its_retry(by_hand: 
         assert service.messages() == 0
 
         service.resume(operation)
+        clock.advance(60)
         sweep(service.engine)
         service.deliver_all()
         assert service.show(operation).result == "3"

@@ -50,6 +50,8 @@ AFTER: dict[Completion, dict[str, Any]] = {
     _C.COMPLETED: dict.fromkeys(["pause", "resume", "cancel", "rebuild"], REFUSED),
     _C.FAILED: dict.fromkeys(["pause", "resume", "cancel", "rebuild"], REFUSED),
 }
+for _completion, _after in AFTER.items():
+    _after["retry"] = _C.IN_PROGRESS if _completion is _C.FAILED else REFUSED
 EVERY_COMMAND = [(completion, command) for completion in _C for command in AFTER[completion]]
 
 AS_IT_IS = [
@@ -112,7 +114,9 @@ def test_a_command_that_asks_for_what_is_so_already_changes_nothing(
     assert (service.show(operation), service.moves(operation)) == before
 
 
-@pytest.mark.parametrize("command", ["pause", "resume", "cancel", "rebuild", "document", "steps", "events", "show"])
+@pytest.mark.parametrize(
+    "command", ["pause", "resume", "cancel", "retry", "rebuild", "document", "steps", "events", "show"]
+)
 def test_an_operation_that_is_not_there_is_not_found(by_hand: ByHand, command: str) -> None:
     service = by_hand()
 
@@ -169,7 +173,8 @@ def at_once(service: Service, *commands: str, operation: int) -> list[Any]:
     def make(command: str) -> Any:
         together.wait()
         try:
-            return ask(service, command, operation)[1]
+            answer = ask(service, command, operation)
+            return answer[1] if isinstance(answer, tuple) else True
         except (MoveRefused, VersionPassed, DocumentUnusable) as refused:
             return refused
         finally:

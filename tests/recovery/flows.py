@@ -86,6 +86,21 @@ def soon(ledger: str) -> Canvas:
     return plus.s(0) | again_soon.s(ledger)
 
 
+@step(max_retries=1, retry_delay=2)
+def mended_later(value: int, ledger: str) -> int:
+    """Fail the first time."""
+    write_line(ledger, str(time.time()))
+    if len(lines_of(ledger)) == 1:
+        raise ArithmeticError("not yet")
+    return value
+
+
+@workflow("mended-later")
+def mended_later_alone(ledger: str) -> Canvas:
+    """A step that fails once and is run again after two seconds."""
+    return plus.s(0) | mended_later.s(ledger)
+
+
 @step
 def swift_sum(value: int, number: int) -> int:
     return value + number

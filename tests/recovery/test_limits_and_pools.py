@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import StepState
+from app.domain.states import Completion, StepState
 from tests.execution.service import wait_for
 from tests.recovery.flows import lines_of
 from tests.recovery.mortal import is_gone
@@ -33,6 +33,21 @@ def test_a_step_that_outlives_its_hard_time_limit_fails_with_that_reason(service
     assert is_gone(int(lines_of(ledger)[0]))
     assert service.steps(operation)["overlong"].losses == 0
     assert service.states(operation)["plus-2"] is StepState.TRIGGER_FAILED
+
+
+def test_a_step_that_outlived_its_hard_time_limit_is_run_again_where_its_author_asked_for_that(
+    service: Service, employ: Employ
+) -> None:
+    employ()
+    ledger = service.path()
+
+    operation = service.start("overlong-once", ledger=ledger)
+
+    assert service.ended(operation).completion is Completion.COMPLETED
+    step = service.steps(operation)["overlong_once"]
+    assert (step.runs, step.losses) == (2, 0)
+    first, second = map(int, lines_of(ledger))
+    assert first != second
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])

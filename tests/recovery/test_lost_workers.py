@@ -47,6 +47,25 @@ def test_a_step_whose_worker_is_killed_runs_again_in_another(service: Service, e
     assert "its worker was lost" in str(told[0].why)
 
 
+def test_a_retry_that_is_waited_for_survives_its_worker_and_the_broker_s_messages(
+    service: Service, employ: Employ
+) -> None:
+    first, ledger = employ(), service.path()
+    operation = service.start("mended-later", ledger=ledger)
+    service.wait_for_step(operation, "mended_later", StepState.RETRYING)
+
+    first.kill()
+    service.queue.flushdb()
+    assert service.states(operation)["mended_later"] is StepState.RETRYING
+    employ()
+
+    assert service.ended(operation).result == "1"
+    step = service.steps(operation)["mended_later"]
+    assert (step.runs, step.losses) == (2, 0)
+    one, other = map(float, lines_of(ledger))
+    assert other - one >= 2
+
+
 def test_a_step_whose_process_is_killed_runs_again_in_the_same_worker(service: Service, employ: Employ) -> None:
     employ()
     ledger = service.path()

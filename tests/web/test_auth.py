@@ -31,6 +31,7 @@ ABOUT_ONE = [
     "POST /operations/1/pause",
     "POST /operations/1/resume",
     "POST /operations/1/cancel",
+    "POST /operations/1/retry",
 ]
 CLOSED = ["GET /metrics", "GET /workflows", "GET /operations", "POST /operations", *ABOUT_ONE]
 

@@ -90,6 +90,7 @@ BAD = [
     body("a reason that is a number", "reason", request="POST /operations/1/pause", reason=1),
     body("a reason with a NUL", "reason", request="POST /operations/1/pause", reason="a\0b"),
     body("a reason without end", "reason", request="POST /operations/1/cancel", reason="x" * 1001),
+    body("a retry for a reason without end", "reason", request="POST /operations/1/retry", reason="x" * 1001),
     body("a body of a resume", "reason", request="POST /operations/1/resume", reason="x"),
     body("a workflow without steps", slug="canvas-refused", workflow="without-steps"),
     body("a workflow that raises", slug="canvas-refused", workflow="raises", arguments={"path": "x"}),

@@ -1,4 +1,4 @@
-"""Every request to pause, resume or cancel, made of an operation wherever it may stand."""
+"""Every request to pause, resume, cancel or retry, made of an operation wherever it may stand."""
 
 from __future__ import annotations
 
@@ -59,27 +59,35 @@ ROWS = [
     (scheduled, "pause", 200, "PAUSED"),
     (scheduled, "resume", 200, "SCHEDULED"),
     (scheduled, "cancel", 202, "CANCELLED"),
+    (scheduled, "retry", 409, "SCHEDULED"),
     (in_progress, "pause", 202, "REQUESTING PAUSE"),
     (in_progress, "resume", 200, "IN PROGRESS"),
     (in_progress, "cancel", 202, "REQUESTING CANCEL"),
+    (in_progress, "retry", 409, "IN PROGRESS"),
     (requesting_pause, "pause", 200, "REQUESTING PAUSE"),
     (requesting_pause, "resume", 202, "IN PROGRESS"),
     (requesting_pause, "cancel", 202, "REQUESTING CANCEL"),
+    (requesting_pause, "retry", 409, "REQUESTING PAUSE"),
     (paused, "pause", 200, "PAUSED"),
     (paused, "resume", 202, "IN PROGRESS"),
     (paused, "cancel", 202, "CANCELLED"),
+    (paused, "retry", 409, "PAUSED"),
     (requesting_cancel, "pause", 409, "REQUESTING CANCEL"),
     (requesting_cancel, "resume", 409, "REQUESTING CANCEL"),
     (requesting_cancel, "cancel", 200, "REQUESTING CANCEL"),
+    (requesting_cancel, "retry", 409, "REQUESTING CANCEL"),
     (cancelled, "pause", 409, "CANCELLED"),
     (cancelled, "resume", 409, "CANCELLED"),
     (cancelled, "cancel", 200, "CANCELLED"),
+    (cancelled, "retry", 409, "CANCELLED"),
     (completed, "pause", 409, "COMPLETED"),
     (completed, "resume", 409, "COMPLETED"),
     (completed, "cancel", 409, "COMPLETED"),
+    (completed, "retry", 409, "COMPLETED"),
     (failed, "pause", 409, "FAILED"),
     (failed, "resume", 409, "FAILED"),
     (failed, "cancel", 409, "FAILED"),
+    (failed, "retry", 202, "IN PROGRESS"),
 ]
 
 
@@ -216,3 +224,27 @@ def test_a_paused_operation_whose_document_is_harmed_is_not_resumed(
     assert (refused.status_code, slug(refused), problem(refused)["completion"]) == (409, "document-unusable", "PAUSED")
     assert "`flask operations rebuild 1`" in problem(refused)["detail"]
     assert everything(database) == before
+
+
+def test_a_failed_operation_offers_a_retry_and_its_history_keeps_why(bob: Caller, served: Served) -> None:
+    failed(bob, served, "")
+    place = "/operations/1"
+    assert json_of(bob.get(place))["links"]["retry"] == f"{place}/retry"
+
+    answer = bob.post(f"{place}/retry", {"reason": "it is mended"})
+
+    assert answer == 202
+    assert (json_of(answer)["error"], json_of(answer)["finished_at"]) == (None, None)
+    *_, last = json_of(bob.get(f"{place}/events"))["events"]
+    assert (last["old"], last["new"], last["why"]) == ("FAILED", "IN PROGRESS", "it is mended")
+
+
+def test_a_retry_for_an_older_version_is_refused(bob: Caller, served: Served) -> None:
+    failed(bob, served, "")
+    place = "/operations/1"
+    tag = bob.get(place).headers["ETag"]
+    assert bob.post(f"{place}/retry", If_Match=tag) == 202
+    served.deliver()
+    assert bob.completion(place) == "FAILED"
+
+    assert bob.post(f"{place}/retry", If_Match=tag) == 412
