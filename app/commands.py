@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from celery import Signature
 
     from app.execution.engine import Engine
+    from app.execution.flow import Flow
     from app.store.database import Database
     from app.store.users import User
     from app.workflows.registry import Workflow, Workflows
@@ -245,9 +246,10 @@ def _drawn(row: StepRow) -> Drawn:
     return Drawn(row.number, row.slug, task, row.state, None if row.started_at is None else ended - row.started_at)
 
 
-def _canvas(recipe: Workflow, operation_id: int, arguments: dict[str, Any]) -> Signature[Any]:
+def _canvas(recipe: Workflow, operation_id: int, arguments: dict[str, Any]) -> Signature[Any] | Flow:
     try:
-        return recipe.build(operation_id, arguments)
+        built: Signature[Any] | Flow = recipe.build(operation_id, arguments)
+        return built
     except CanvasRefused:
         raise
     except Exception as fault:  # whatever the author's function raises

@@ -116,4 +116,8 @@ def _step(step: StepFacts, slugs: dict[int, str], *, is_needed: bool) -> dict[st
 def _handed(inputs: Inputs, results: dict[int, Any]) -> Any:
     if isinstance(inputs, int):
         return results.get(inputs)
+    if isinstance(inputs, dict):
+        parts = [] if inputs["first"] is None else [inputs["first"]]
+        handed = [_handed(part, results) for part in (*parts, *(part for _way, part in inputs["at"]))]
+        return handed[0] if len(handed) == 1 else handed
     return None if inputs is None else [_handed(part, results) for part in inputs]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import count
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from app.errors import ReferenceUnknown
@@ -15,8 +16,9 @@ from app.errors import ReferenceUnknown
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-#: What a step is given from its upstreams: nothing, one step's result, or an ordered list of these, at any depth.
-Inputs = int | list["Inputs"] | None
+#: What a step is given from its upstreams: nothing, one step's result, or an ordered list of these, at any depth; or
+#: `Bindings`: `first`, its first argument, and `at`, pairs of a way into its call and what is put there.
+Inputs = int | list["Inputs"] | dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +94,32 @@ def numbers_in(inputs: Inputs) -> Iterator[int]:
     """Yield every step number named in `inputs`, left to right; a step named twice comes twice."""
     if isinstance(inputs, int):
         yield inputs
+    elif isinstance(inputs, dict):
+        for part in _bound(inputs):
+            yield from numbers_in(part)
     elif inputs is not None:
         for part in inputs:
             yield from numbers_in(part)
 
 
+def _bound(inputs: dict[str, Any]) -> list[Inputs]:
+    return [inputs["first"], *(part for _way, part in inputs["at"])]
+
+
 def gather(inputs: Inputs, results: dict[int, Any]) -> Any:
-    """Put the results in the shape that `inputs` describes: one value, or nested lists of them."""
+    """Put the results in the shape that `inputs` describes: one value, or nested lists of them.
+
+    Of bindings, the value of `first` and pairs of a way and a value.
+    """
     if inputs is None:
         return None
     if isinstance(inputs, int):
         return results[inputs]
+    if isinstance(inputs, dict):
+        return {
+            "first": gather(inputs["first"], results),
+            "at": [[way, gather(part, results)] for way, part in inputs["at"]],
+        }
     return [gather(part, results) for part in inputs]
 
 
@@ -112,13 +129,23 @@ def full_signature(signature: Mapping[str, Any]) -> dict[str, Any]:
     return {**blank, **signature}
 
 
-def slugs_for(tasks: Sequence[str]) -> list[str]:
-    """Name each step by the last part of its task's name; a task used more than once is numbered: `add-1`, `add-2`."""
+def slugs_for(tasks: Sequence[str], given: Mapping[int, str] = MappingProxyType({})) -> list[str]:
+    """Name each step by the last part of its task's name; a task used more than once is numbered: `add-1`, `add-2`.
+
+    `given` are the names of those steps that have one of their own, each different, by their places.
+    """
     names = [task.rsplit(".", 1)[-1] for task in tasks]
-    uses = Counter(names)
-    taken = {name for name in names if uses[name] == 1}
+    uses = Counter(name for place, name in enumerate(names) if place not in given)
+    taken = {name for name, many in uses.items() if many == 1} - set(given.values()) | set(given.values())
     numbers = {name: count(1) for name in uses}
-    return [name if uses[name] == 1 else _next_slug(name, numbers[name], taken) for name in names]
+
+    def slug(place: int, name: str) -> str:
+        if place in given:
+            return given[place]
+        is_free = uses[name] == 1 and name not in given.values()
+        return name if is_free else _next_slug(name, numbers[name], taken)
+
+    return [slug(place, name) for place, name in enumerate(names)]
 
 
 def _next_slug(name: str, numbers: Iterator[int], taken: set[str]) -> str:

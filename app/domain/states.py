@@ -77,8 +77,8 @@ class State:
 
     @property
     def name(self) -> str:
-        """The word for it, as in the column `steps.state`; an author's own kind is called by the kind it is made of."""
-        return next((kind.__name__ for kind in type(self).__mro__ if kind.__name__ in KINDS), type(self).__name__)
+        """The word for it, as in the column `steps.state`."""
+        return type(self).__name__
 
     def is_pending(self) -> bool:
         """Whether it has yet to run, for whatever it waits."""

@@ -94,3 +94,20 @@ class ReferenceUnknown(CanvasRefused):
         self.missing = list(missing)
         names, some = ", ".join(missing), ", ".join(slugs[:20])
         super().__init__(f"reference= names {names}, but the steps are {some}: name steps or tasks of the canvas.")
+
+
+class FlowMalformed(CanvasRefused):
+    """A flow is put together in a way that cannot be run."""
+
+    def __init__(self, flow: str, why: str) -> None:
+        self.flow = flow
+        self.why = why
+        super().__init__(f"The flow {flow!r} cannot be run: {why}.")
+
+
+class FlowCyclic(CanvasRefused):
+    """Nodes of a flow wait for each other; `path` names them, and ends where it begins."""
+
+    def __init__(self, path: Sequence[str]) -> None:
+        self.path = list(path)
+        super().__init__(f"Nodes of the flow wait for each other: {' → '.join(reversed(path))}.")

@@ -105,3 +105,11 @@ class ResultMissing(Exception):
         self.operation_id = operation_id
         self.completion = completion
         super().__init__(f"Operation {operation_id} is {completion}: only a COMPLETED one has a result.")
+
+
+class Stalled(Exception):
+    """An operation that runs in this process has not ended, and nothing of it could run: the engine is at fault."""
+
+    def __init__(self, operation_id: int) -> None:
+        self.operation_id = operation_id
+        super().__init__(f"Nothing of operation {operation_id} can run, and it has not ended.")

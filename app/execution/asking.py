@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from app.domain.states import KINDS, Completion, Running, Scheduled, State
+from app.domain.states import Completion, Paused, Running, Scheduled, State
 from app.execution.endings import failed, storable
 from app.execution.finishing import End
 from app.execution.operation_states import RUNNING, end_of, subject_of
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from app.execution.finishing import EndAsked
     from app.store.operations import Operation
 
-_END: Final[Fitting] = (lambda state: state.name in KINDS and state.is_finished(), "a finished state")
+_END: Final[Fitting] = (lambda state: state.is_finished(), "a finished state")
 _BEGIN: Final[Fitting] = (
-    lambda state: state.name in KINDS and (state.is_running() or state.is_finished() or state.is_paused()),
+    lambda state: state.is_running() or state.is_finished() or type(state) is Paused,
     "Running, Paused or a finished state",
 )
 

@@ -83,6 +83,11 @@ def make_celery(settings: Settings) -> OperationsCelery:
     return app
 
 
+def engine_of(task: Any) -> Engine:
+    """The engine of the Celery app that a task belongs to."""
+    return cast("OperationsCelery", task.app).engine
+
+
 def this_engine() -> Engine:
     """The engine of the Celery app that the running task belongs to."""
     proxy: Any = current_app

@@ -17,7 +17,7 @@ from app.execution.errbacks import call_errbacks
 from app.execution.pause import ask
 from app.execution.settling import Ended
 from app.execution.settling_surely import settle_surely
-from app.execution.signatures import call_of
+from app.execution.signatures import bound_call, call_of
 from app.execution.step import is_of_the_code
 from app.execution.surely import surely
 from app.execution.timing import not_before
@@ -102,7 +102,11 @@ def call_with(
     """What to call a step's task with; upstream results are looked up in `known` first, then in the table."""
     if step.inputs is None or step.call.get("complete"):
         return call_of(step.call)
-    return call_of(step.call, upstream_value(engine, operation_id, json.loads(step.inputs), known))
+    inputs: Inputs = json.loads(step.inputs)
+    value = upstream_value(engine, operation_id, inputs, known)
+    if not isinstance(inputs, dict):
+        return call_of(step.call, value)
+    return bound_call(step.call, value, has_first=inputs["first"] is not None)
 
 
 def upstream_value(engine: Engine, operation_id: int, inputs: Inputs, known: Mapping[int, str | None]) -> Any:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from app.domain.document import CALLBACK_TASK, CLAUSE_TASK
 from app.domain.graph import Graph, Inputs, Node, PausePoint, numbers_in, slugs_for
-from app.errors import CanvasTooLarge, UnknownTasks
+from app.errors import CanvasTooLarge, FlowMalformed, UnknownTasks
+from app.execution.flow import bound, without_nodes
 from app.execution.links import Call, Fan, Point, Reader, kind_of
 from app.execution.signatures import distinct, storable, stored_options, stored_signature, tidied
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from celery import Celery
     from celery.canvas import Signature
 
+    from app.execution.flow import Flow
+    from app.execution.flow import Node as FlowNode
     from app.execution.links import Canvas, Link
 
 MAX_EDGES = 1_000_000
@@ -42,6 +45,18 @@ def compile_canvas(canvas: Signature[Any], *, pause_every: int, app: Celery) -> 
         # Celery hands back the inner list of an outermost group whose only member ends in a group.
         result = result[0]
     return Graph(compiler.nodes(app), result)
+
+
+def compile_flow(flow: Flow, *, pause_every: int, app: Celery) -> tuple[Graph, dict[FlowNode, Inputs]]:
+    """The steps of a flow, and of which of them each node's value is made.
+
+    Each node that waits has a pause point before it, unless `pause_every` is 0; with a larger one, only each so-many-th
+    on its way. Raises a kind of `CanvasRefused`.
+    """
+    compiler = _Compiler(Reader(pause_every))
+    ends = compiler.compile_flow(flow, pause_every)
+    result = ends[0].inputs if len(ends) == 1 else [end.inputs for end in ends]
+    return Graph(compiler.nodes(app), result), {node: end.inputs for node, end in compiler.ends.items()}
 
 
 class _Flow:
@@ -72,14 +87,45 @@ class _Compiler:
         self.callbacks: deque[tuple[Canvas, _Flow]] = deque()
         self.points = 0
         self.edges = 0
+        #: What the nodes of a flow hand on, and the names of those steps that were given one.
+        self.ends: dict[FlowNode, _Flow] = {}
+        self.names: dict[int, str] = {}
 
     def compile(self, canvas: Canvas) -> _Flow:
         """Lay out the canvas, then what is linked to its steps, which has no part in its result."""
         flow = self.branch(self.reader.whole(canvas), _Flow(), ())
+        self._lay_out_callbacks()
+        return flow
+
+    def _lay_out_callbacks(self) -> None:
         while self.callbacks:
             callback, behind = self.callbacks.popleft()
             self.branch(self.reader.linked(callback), behind, ())
-        return flow
+
+    def compile_flow(self, flow: Flow, pause_every: int) -> list[_Flow]:
+        """Lay out the nodes of a flow; returns what those hand on that no other waits for."""
+        depths: dict[FlowNode, int] = {}
+        for node in flow.order():
+            before = node.waits_for()
+            depths[node] = 1 + max((depths[one] for one in before), default=-1)
+            after = tuple(dict.fromkeys(number for one in before for number in self.ends[one].waits))
+            point = None
+            if after and pause_every and depths[node] % pause_every == 0:
+                self.points += 1
+                point = PausePoint(self.points)
+            first = len(self.steps)
+            links = self.reader.whole(node.canvas)
+            self.ends[node] = self.branch(links, _Flow(None, after, point), ())
+            if node.name is not None:
+                self._name(node, first)
+        self._lay_out_callbacks()
+        waited = {one for node in flow.nodes for one in node.waits_for()}
+        return [self.ends[node] for node in flow.nodes if node not in waited]
+
+    def _name(self, node: FlowNode, first: int) -> None:
+        if len(self.steps) != first + 1:
+            raise FlowMalformed(node.flow.name, f"the node {node.name!r} is a canvas: only a task call has a name")
+        self.names[first] = node.name or ""
 
     def branch(self, links: Sequence[Link], flow: _Flow, errbacks: Sequence[Canvas]) -> _Flow:
         for index, link in enumerate(links):
@@ -93,6 +139,8 @@ class _Compiler:
         return flow
 
     def call(self, call: Call, flow: _Flow, errbacks: Sequence[Canvas]) -> _Flow:
+        if self.ends:
+            call, flow = self._bound(call, flow)
         self.edges += len(flow.waits)
         if self.edges > MAX_EDGES:
             raise CanvasTooLarge("edges between steps", MAX_EDGES)
@@ -100,6 +148,17 @@ class _Compiler:
         self.steps.append((call, flow, errbacks))
         self.callbacks.extend((callback, behind) for callback in call.given.callbacks)
         return behind
+
+    def _bound(self, call: Call, flow: _Flow) -> tuple[Call, _Flow]:
+        """The call without the nodes among its arguments, and what it is given with the values of those."""
+        given = call.given
+        places = list(bound({"args": list(given.args), "kwargs": dict(given.kwargs)}))
+        if not places:
+            return call, flow
+        kept = given._replace(args=tuple(without_nodes(given.args)), kwargs=without_nodes(dict(given.kwargs)))
+        first = None if call.immutable else flow.inputs
+        inputs: Inputs = {"first": first, "at": [[way, self.ends[node].inputs] for way, node in places]}
+        return Call(call.task, kept, call.immutable), _Flow(inputs, flow.waits, flow.point)
 
     def fan(self, fan: Fan, flow: _Flow, errbacks: Sequence[Canvas]) -> _Flow:
         ends = [self.branch(branch, flow, errbacks) for branch in fan.branches if branch]
@@ -122,7 +181,7 @@ class _Compiler:
         unknown = {name for call, flow, _ in self.steps for name in _tasks_of(call, flow.point)} - app.tasks.keys()
         if unknown:
             raise UnknownTasks(sorted(unknown))
-        slugs = slugs_for([call.task for call, _, _ in self.steps])
+        slugs = slugs_for([call.task for call, _, _ in self.steps], self.names)
         numbered = enumerate(zip(slugs, self.steps, strict=True))
         return tuple(_node(number, slug, *step, app.timezone) for number, (slug, step) in numbered)
 
@@ -133,7 +192,7 @@ def _node(number: int, slug: str, call: Call, flow: _Flow, errbacks: Sequence[Ca
         options = stored_options(given.options, (*given.errbacks, *errbacks), step=slug, timezone=timezone)
     kwargs = _map_kwargs(given.kwargs) if call.task in _MAPS else given.kwargs
     signature = stored_signature(call.task, given.args, kwargs, options=options, immutable=call.immutable, step=slug)
-    if call.immutable:
+    if call.immutable and not isinstance(flow.inputs, dict):
         return Node(number, slug, signature, None, flow.waits, flow.point)
     return Node(number, slug, signature, flow.inputs, flow.after, flow.point)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from app import clock
 from app.domain.signals import Signal
 from app.domain.states import (
-    KINDS,
     Attributes,
     Cached,
     Cancelled,
@@ -97,7 +96,7 @@ def _words(ending: Ending) -> str | None:
 
 def is_an_end(state: State) -> bool:
     """Whether a step that has run, or is not to run, may be left in this state."""
-    return state.name in KINDS and (state.is_finished() or state.is_retrying() or state.is_paused())
+    return state.is_finished() or state.is_retrying() or type(state) is Paused
 
 
 def may_begin(state: State) -> bool:

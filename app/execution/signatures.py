@@ -50,6 +50,20 @@ def call_of(signature: Mapping[str, Any], *upstream: Any) -> tuple[list[Any], di
     return [*given, *signature.get("args", ())], dict(signature.get("kwargs", ()))
 
 
+def bound_call(
+    signature: Mapping[str, Any], value: Mapping[str, Any], *, has_first: bool
+) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments to call a step's task with, the values of others put into them: `value` is gathered bindings."""
+    stored = {"args": signature.get("args", []), "kwargs": signature.get("kwargs", {})}
+    call: Any = json.loads(json.dumps(stored)) if stored else stored
+    for way, part in value["at"]:
+        place = call
+        for key in way[:-1]:
+            place = place[key]
+        place[way[-1]] = part
+    return call_of({**signature, **call}, *([value["first"]] if has_first else []))
+
+
 def stored_signature(
     task: str, args: Sequence[Any], kwargs: Mapping[str, Any], *, options: Mapping[str, Any], immutable: bool, step: str
 ) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from app.execution.surely import surely
 from app.execution.tallying import STEP_SECONDS
 from app.execution.timing import is_timed, not_before
 from app.logs import in_step
+from app.processes import this_host
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -170,14 +171,15 @@ class Slice:
     def _request(self, step: StepTask) -> dict[str, Any]:
         options = step.call.get("options", {})
         message: Any = self._engine.app.current_worker_task and self._engine.app.current_worker_task.request
+        delivery = message.delivery_info if message else {}
         return {
             "id": f"{self._operation_id}-{step.slug}",
             "task": step.task,
             "retries": step.retries,
             "root_id": str(self._operation_id),
             "operation_id": self._operation_id,
-            "hostname": message.hostname,
-            "delivery_info": {**message.delivery_info, "redelivered": step.losses > 0},
+            "hostname": message.hostname if message else this_host(),
+            "delivery_info": {**delivery, "redelivered": step.losses > 0},
             "headers": options.get("headers", {}),
             "ignore_result": True,
         }

@@ -10,7 +10,8 @@ from app import clock
 from app.domain.document import CALLBACK_TASK, CLAUSE_TASK
 from app.domain.states import Completion, StepState
 from app.errors import CanvasEmpty, OptionRefused, TaskUnfit
-from app.execution.compiler import compile_canvas
+from app.execution.compiler import compile_canvas, compile_flow
+from app.execution.flow import Flow
 from app.execution.tappable import tappable
 from app.execution.timing import next_publish, not_before
 from app.store.events import append_event
@@ -43,15 +44,22 @@ class FirstStep(NamedTuple):
     call: dict[str, Any]
 
 
-def graph_of(engine: Engine, canvas: Signature[Any], operation_id: int | None, pause_every: int) -> Graph:
-    """The steps of a canvas that has been made tappable. Raises CanvasRefused."""
-    tasks = engine.app.tasks
-    clause, callback = tasks[CLAUSE_TASK].s(operation_id), tasks[CALLBACK_TASK].s(operation_id)
-    graph = compile_canvas(tappable(canvas, clause, callback, nth=pause_every), pause_every=pause_every, app=engine.app)
+def graph_of(engine: Engine, canvas: Signature[Any] | Flow, operation_id: int | None, pause_every: int) -> Graph:
+    """The steps of a canvas that has been made tappable, or of a flow. Raises CanvasRefused."""
+    graph = _compiled(engine, canvas, operation_id, pause_every)
     if not graph.nodes:
         raise CanvasEmpty
     _refuse_what_no_step_can_have(engine, graph)
     return graph
+
+
+def _compiled(engine: Engine, canvas: Signature[Any] | Flow, operation_id: int | None, pause_every: int) -> Graph:
+    if isinstance(canvas, Flow):
+        return compile_flow(canvas, pause_every=pause_every, app=engine.app)[0]
+    tasks = engine.app.tasks
+    clause, callback = tasks[CLAUSE_TASK].s(operation_id), tasks[CALLBACK_TASK].s(operation_id)
+    whole = tappable(canvas, clause, callback, nth=pause_every)
+    return compile_canvas(whole, pause_every=pause_every, app=engine.app)
 
 
 def _refuse_what_no_step_can_have(engine: Engine, graph: Graph) -> None:

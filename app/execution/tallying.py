@@ -77,6 +77,11 @@ class Tallies:
             for key, value in counted.items():
                 self._add(key, *value)
 
+    def forget(self) -> None:
+        """Drop what was counted: its table is about to go."""
+        with self._changing:
+            self._counted = {}
+
     def _add(self, key: _Key, times: int, seconds: float) -> None:
         if self._pid != os.getpid():
             self._begin()  # what was inherited is the parent's to write

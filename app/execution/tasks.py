@@ -10,7 +10,7 @@ from app.domain.document import CALLBACK_TASK, CLAUSE_TASK
 from app.domain.states import Completion
 from app.errors import OperationNotFound
 from app.execution import slices
-from app.execution.celery_app import this_engine
+from app.execution.celery_app import engine_of, this_engine
 from app.execution.documents import snapshot_of, write_document
 from app.execution.plain_message import RUN_SLICE
 from app.store.operations import completion_of
@@ -29,17 +29,17 @@ def run_slice(operation_id: int, number: int) -> None:
     slices.run_slice(this_engine(), operation_id, number)
 
 
-@shared_task(name=CLAUSE_TASK, ignore_result=True)
-def should_pause(retval: Any, operation_id: int) -> bool:  # noqa: ARG001
+@shared_task(name=CLAUSE_TASK, ignore_result=True, bind=True)
+def should_pause(self: Any, retval: Any, operation_id: int) -> bool:  # noqa: ARG001
     """Whether somebody has asked this operation to pause: the clause of the service's own pause points."""
-    with this_engine().database.glance() as tx:
+    with engine_of(self).database.glance() as tx:
         return completion_of(tx, operation_id) is Completion.REQUESTING_PAUSE
 
 
-@shared_task(name=CALLBACK_TASK, ignore_result=True)
-def save_state(retval: Any, remaining: list[dict[str, Any]], operation_id: int) -> dict[str, str]:  # noqa: ARG001
+@shared_task(name=CALLBACK_TASK, ignore_result=True, bind=True)
+def save_state(self: Any, retval: Any, remaining: list[dict[str, Any]], operation_id: int) -> dict[str, str]:  # noqa: ARG001
     """Write workflow.json for an operation that pauses; returns the columns that point to the file."""
-    engine = this_engine()
+    engine = engine_of(self)
     with engine.database.read() as tx:
         snapshot = snapshot_of(tx, operation_id)
     if snapshot is None:

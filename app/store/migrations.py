@@ -52,6 +52,12 @@ def upgrade(settings: Settings) -> None:
         database.close()
 
 
+def create_tables(database: Database) -> None:
+    """Make the tables of the present schema in a database that has none and is never upgraded."""
+    with database.write() as tx:
+        metadata.create_all(tx)
+
+
 def upgrade_database(database: Database, folder: Path = FOLDER) -> None:
     """Run what this database lacks of the migrations in `folder`; a second process that does so waits for the first.
 

@@ -13,11 +13,13 @@ from app.handlers.base import Subject
 from app.handlers.callbacks import callback_factory
 from app.notifications.base import Notification
 from app.secrets import Secret
+from app.workflows.flow import Flow
 from app.workflows.registry import Canvas, NotifyAll, Workflow, Workflows, load_workflows, workflow
 from app.workflows.step import step
 
 __all__ = [
     "Canvas",
+    "Flow",
     "Notification",
     "NotifyAll",
     "Secret",

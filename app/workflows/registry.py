@@ -22,6 +22,7 @@ from app.errors import (
     WorkflowTwice,
     WorkflowUnknown,
 )
+from app.execution.flow import Flow
 from app.execution.policies import WorkflowPolicy
 from app.notifications.base import Notification
 from app.workflows.parameters import OPERATION_ID, Parameters, parameters_of
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 #: What a workflow function returns: signatures put together by `|`, `chain`, `group` or `chord`. Each is a dict.
 Canvas = dict[str, Any]
+Built = Canvas | Flow
 
 #: The modules of the shipped workflows.
 SHIPPED = ("app.workflows.add_numbers", "app.workflows.count_by")
@@ -48,11 +50,11 @@ class Workflow:
     name: str
     pause_every: int
     summary: str
-    function: Callable[..., Canvas]
+    function: Callable[..., Built]
     parameters: Parameters
     policy: WorkflowPolicy
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Canvas:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the function itself returns."""
         return self.function(*args, **kwargs)
 
@@ -68,8 +70,8 @@ class Workflow:
         """
         return self.parameters.normalise(arguments)
 
-    def build(self, operation_id: int, arguments: Mapping[str, Any]) -> Signature[Any]:
-        """The canvas of an operation with these arguments.
+    def build(self, operation_id: int, arguments: Mapping[str, Any]) -> Any:
+        """The canvas, or the flow, of an operation with these arguments.
 
         Raises:
             ArgumentsInvalid: They do not fit; it names every bad field.
@@ -78,15 +80,15 @@ class Workflow:
         values = self.parameters.values(arguments)
         if self.parameters.takes_operation_id:
             values[OPERATION_ID] = operation_id
-        canvas: object = self.function(**values)
-        if not isinstance(canvas, Signature):
+        canvas: Any = self.function(**values)
+        if not isinstance(canvas, Signature | Flow):
             raise NotACanvas(canvas)
         return canvas
 
 
 def workflow(
     name: str, *, pause_every: int = 1, reference: Sequence[str] = (), **options: Any
-) -> Callable[[Callable[..., Canvas]], Workflow]:
+) -> Callable[[Callable[..., Built]], Workflow]:
     """Make a workflow of a function that returns a canvas; its parameters are what an operation is asked for.
 
     Give it a unique `name`, and in `pause_every` after how many links of its chain a pause is noticed: 1 for each,
@@ -107,7 +109,7 @@ def workflow(
     if options:
         raise WorkflowMalformed(name, f"it has no option {min(options)}: leave it out")
 
-    def decorate(function: Callable[..., Canvas]) -> Workflow:
+    def decorate(function: Callable[..., Built]) -> Workflow:
         return Workflow(name, pause_every, _summary(function), function, parameters_of(name, function), policy)
 
     return decorate

@@ -130,7 +130,8 @@ def judged_last(trigger: str, ends: list[str]) -> Canvas:
 @workflow("referenced", reference=["end"])
 def referenced(trigger: str, ends: list[str]) -> Canvas:
     """As `judged-last`, but those before the one with the trigger decide."""
-    return judged_last(trigger, ends)
+    canvas: Canvas = judged_last(trigger, ends)
+    return canvas
 
 
 @workflow("misreferenced", reference=["end", "nowhere"])

@@ -104,7 +104,6 @@ def test_an_operation_whose_handler_pauses_it_at_its_beginning_goes_on_when_resu
         ("change", _C.COMPLETED, "70"),
         ("ENDRUN", _C.COMPLETED, "80"),
         ("none", _C.COMPLETED, "1"),
-        ("own kind", _C.COMPLETED, "50"),
     ],
 )
 def test_an_operation_ends_as_its_handler_says(
@@ -132,7 +131,6 @@ def test_a_failed_operation_may_be_kept_as_a_success(service: Service) -> None:
         ("retry", 'handler_1 returned Retrying("once more"): it must return a finished state, or None.'),
         ("pause", 'handler_1 returned Paused("have a look"): it must return a finished state, or None.'),
         ("a word", "handler_1 returned 'Success': it must return a finished state, or None."),
-        ("no kind", "handler_1 returned Done(): it must return a finished state, or None."),
         ("no json", "Success returned a value that JSON cannot hold"),
     ],
 )

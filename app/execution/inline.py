@@ -1,0 +1,159 @@
+"""Running an operation in the calling process, with no broker and no worker: the same engine over a table in memory.
+
+Every rule is the engine's own. Only the dispatcher differs: what is published is put into a row and run from there, and
+what is due later is waited for.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from celery import Celery, current_app
+
+from app import clock
+from app.domain.states import ENDED, Completion
+from app.errors import OperationNotFound, Stalled
+from app.execution import pause, slices, starting, tasks
+from app.execution.engine import Engine
+from app.execution.notices import Notices
+from app.execution.policies import Policies, WorkflowPolicy
+from app.execution.republishing import publish_due
+from app.execution.starting import Request
+from app.execution.step import Step
+from app.execution.tallying import Tallies
+from app.execution.telling import tell
+from app.store.database import Database
+from app.store.migrations import create_tables
+from app.store.operations import Operation, completion_of, find_operation
+from app.store.step_queries import StepRow, list_steps, next_due
+from app.store.users import add_user
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from app.domain.graph import Graph
+    from app.execution.publishing import Publisher, Ready
+
+#: The tasks that a pause calls are registered with every app from here on.
+_CALLED: Final = (pause, tasks)
+#: A folder in memory, where the system has one.
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108
+#: Steps in one slice, and seconds: without a broker there is nobody to hand over to.
+_UNBOUNDED: Final = 1_000_000
+_NAME: Final = "inline"
+
+
+class Row:
+    """The dispatcher: what is ready waits in a row, in the order in which it became so."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[int, int]] = deque()
+
+    def publish(self, operation_id: int, steps: Iterable[Ready]) -> None:
+        """Let these steps run when their turn comes."""
+        self.waiting.extend((operation_id, step.number) for step in steps)
+
+    def own_options(self, _step: Ready) -> dict[str, Any]:
+        """None: queues and priorities mean nothing here, and no process may be killed."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an operation stands that was run here, and its steps."""
+
+    operation: Operation
+    steps: tuple[StepRow, ...]
+
+
+class Inline:
+    """An engine over a table of its own, in memory, that ends with the block."""
+
+    def __init__(self, folder: Path) -> None:
+        # Tasks of a script are named after the app that is current when they are: its name makes theirs the same here.
+        self.app: Celery[Any] = Celery(
+            current_app.main, broker="memory://", task_cls=Step, set_as_current=False, fixups=[]
+        )
+        self.app.conf.update(task_ignore_result=True)
+        self.app.finalize()
+        for name, task in current_app.tasks.items():
+            self.app.tasks.setdefault(name, task)  # those that an author has bound to an app of their own
+        self._row = Row()
+        self._database = Database(f"sqlite:///{folder / 'run.db'}", synchronous="NORMAL")
+        self.engine = self._engine(folder)
+        vars(self.app)["engine"] = self.engine
+        create_tables(self._database)
+
+    def _engine(self, folder: Path) -> Engine:
+        policies = Policies(self.app)
+        return Engine(
+            app=self.app,
+            database=self._database,
+            publisher=cast("Publisher", self._row),
+            workflow_store=folder,
+            slice_seconds=_UNBOUNDED,
+            slice_steps=_UNBOUNDED,
+            lease=_UNBOUNDED,
+            max_losses=_UNBOUNDED,
+            republish_after=_UNBOUNDED,
+            grace=0.0,
+            tallies=Tallies(self._database),
+            policies=policies,
+            notices=Notices((), policies, tell),
+        )
+
+    def run(self, name: str, graph: Graph, arguments: dict[str, Any], policy: WorkflowPolicy) -> Outcome:
+        """Run an operation until it rests: it has ended, or is paused.
+
+        Raises Stalled when nothing is left that could run, which no operation should come to.
+        """
+        self.engine.policies.learn({name: policy})
+        with self._database.write() as tx:
+            user = add_user(tx, _NAME, "admin", clock.now())
+        request = Request(user.id, user.name, name, arguments)
+        operation_id = starting.insert(self.engine, request, graph)
+        while not self._rests(operation_id):
+            self._next(operation_id)
+        with self._database.read() as tx:
+            operation, steps = find_operation(tx, operation_id), list_steps(tx, operation_id)
+        if operation is None:
+            raise OperationNotFound(operation_id)
+        return Outcome(operation, tuple(steps))
+
+    def _rests(self, operation_id: int) -> bool:
+        with self._database.glance() as tx:
+            return completion_of(tx, operation_id) in ENDED | {Completion.PAUSED}
+
+    def _next(self, operation_id: int) -> None:
+        if self._row.waiting:
+            slices.run_slice(self.engine, *self._row.waiting.popleft())
+            return
+        with self._database.glance() as tx:
+            due = next_due(tx)
+        if due is None:
+            raise Stalled(operation_id)
+        time.sleep(max(0.0, due - clock.now()))
+        publish_due(self.engine)
+
+    def close(self) -> None:
+        """Forget all."""
+        self.engine.tallies.forget()
+        self._database.close()
+
+
+@contextmanager
+def inline() -> Iterator[Inline]:
+    """An engine in this process alone; all that it kept is gone when the block is left."""
+    place = _MEMORY if _MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="operations-", dir=place, ignore_cleanup_errors=True) as folder:
+        engine = Inline(Path(folder))
+        try:
+            yield engine
+        finally:
+            engine.close()

@@ -1,0 +1,91 @@
+"""The flow that authors write with: the graph of the engine's, which can be run and drawn where it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.domain.graph import Inputs, gather, numbers_in
+from app.domain.picture import Drawn, draw
+from app.domain.states import KINDS, Attributes, State, StepState, Success
+from app.execution.compiler import compile_flow
+from app.execution.flow import Flow as Graph
+from app.execution.flow import Node
+from app.execution.inline import inline
+from app.execution.operation_states import operation_state
+from app.execution.policies import WorkflowPolicy
+from app.execution.values import decode
+from app.workflows.step import handlers_of, notifications_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.store.step_queries import StepRow
+
+
+class Flow(Graph):
+    """A graph of steps; see `add`, `map` and `edge`. It takes the options of a workflow for `run`."""
+
+    def __init__(self, name: str = "flow", *, reference: tuple[str, ...] = (), **options: Any) -> None:
+        super().__init__(name)
+        self.policy = WorkflowPolicy(handlers_of(options), tuple(reference), notifications_of(options))
+        if options:
+            raise TypeError(f"Flow takes no option {min(options)!r}")
+
+    def run(self, **arguments: Any) -> State:
+        """Run the flow in this process, where breakpoints work, until it has ended or is paused.
+
+        Returns its state, whose `result` maps each node to its own; `arguments` are what its handlers are shown. Raises
+        a kind of CanvasRefused.
+        """
+        with inline() as engine:
+            graph, ends = compile_flow(self, pause_every=0, app=engine.app)
+            outcome = engine.run(self.name, graph, arguments, self.policy)
+        state = operation_state(outcome.operation) or State()
+        rows = {row.number: row for row in outcome.steps}
+        state.result = Results({node: _state_of(ends[node], rows) for node in self.nodes})
+        return state
+
+    def visualize(self, state: State | None = None, *, file: str | Path | None = None) -> str:
+        """The picture of the flow as SVG, coloured by a state that `run` returned; written into `file`, if given."""
+        with inline() as engine:
+            graph, ends = compile_flow(self, pause_every=0, app=engine.app)
+        known = state.result if state is not None and isinstance(state.result, Results) else {}
+        kinds = {
+            number: StepState(known[node].name)
+            for node, inputs in ends.items()
+            for number in numbers_in(inputs)
+            if node in known
+        }
+        drawn = [Drawn(one.number, one.slug, one.task.rpartition(".")[2], kinds.get(one.number)) for one in graph.nodes]
+        picture = draw(self.name, drawn, graph.edges())
+        if file is not None:
+            Path(file).write_text(picture, encoding="utf-8")
+        return picture
+
+
+class Results(dict[Node, State]):
+    """The state of each node."""
+
+    def __repr__(self) -> str:
+        return "{" + ", ".join(f"{node!r}: {state!r}" for node, state in self.items()) + "}"
+
+
+def _state_of(inputs: Inputs, rows: Mapping[int, StepRow]) -> State:
+    """The state of a node: of a canvas that ends in several steps, the first that is no success, or all of them."""
+    states = {number: _state(rows[number]) for number in numbers_in(inputs)}
+    for state in states.values():
+        if not state.is_successful():
+            return state
+    if isinstance(inputs, int):
+        return states[inputs]
+    return Success("Task run succeeded.", gather(inputs, {number: state.result for number, state in states.items()}))
+
+
+def _state(row: StepRow) -> State:
+    facts: dict[str, Any] = decode(row.error) or {}
+    result = decode(row.result)
+    message = row.message or facts.get("message") or ("Task run succeeded." if row.state is StepState.SUCCESS else None)
+    return KINDS[row.state if row.state in KINDS else "Pending"](
+        message, Attributes(result) if type(result) is dict else result
+    )
