@@ -29,6 +29,7 @@ OTHERS: dict[str, Any] = {
     "spoil": lambda tx, id_: endings.spoil(tx, id_, [0]),
     "pass point": lambda tx, id_: store.answer_point(tx, id_, 5, pause=False),
     "bring forward": lambda tx, id_: store.mark_unpublished(tx, id_, [1], NOW),
+    "postpone": lambda tx, id_: store.postpone(tx, id_, [1], 60.0),
 }
 EVERYTHING = MOVERS | OTHERS
 #: What changes nothing.
