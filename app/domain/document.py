@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
 from app.domain.graph import Inputs, PausePoint, numbers_in
@@ -37,6 +38,32 @@ class StepFacts:
     result: Any
     error: dict[str, Any] | None
     message: str | None = None
+
+
+def in_order(steps: Sequence[StepFacts]) -> tuple[StepFacts, ...]:
+    """The steps in topological order, and by their numbers where that leaves a choice.
+
+    By number alone they are so, unless one has put others in its own place: these have larger numbers.
+    """
+    if all(up < step.number for step in steps for up in step.upstream):
+        return tuple(steps)
+    by_number = {step.number: step for step in steps}
+    waits = {step.number: len(step.upstream) for step in steps}
+    below: dict[int, list[int]] = {}
+    for step in steps:
+        for up in step.upstream:
+            below.setdefault(up, []).append(step.number)
+    ready = [number for number, many in waits.items() if not many]
+    heapify(ready)
+    order: list[StepFacts] = []
+    while ready:
+        number = heappop(ready)
+        order.append(by_number[number])
+        for down in below.get(number, ()):
+            waits[down] -= 1
+            if not waits[down]:
+                heappush(ready, down)
+    return tuple(order)
 
 
 def remaining(operation_id: int, steps: Sequence[StepFacts]) -> list[Signature]:

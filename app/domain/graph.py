@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from app.errors import ReferenceUnknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 #: What a step is given from its upstreams: nothing, one step's result, or an ordered list of these, at any depth; or
 #: `Bindings`: `first`, its first argument, and `at`, pairs of a way into its call and what is put there.
@@ -104,6 +104,16 @@ def numbers_in(inputs: Inputs) -> Iterator[int]:
 
 def _bound(inputs: dict[str, Any]) -> list[Inputs]:
     return [inputs["first"], *(part for _way, part in inputs["at"])]
+
+
+def put_in_place(inputs: Inputs, of: Callable[[int], Inputs]) -> Inputs:
+    """The same inputs with something else in the place of each number."""
+    if isinstance(inputs, int):
+        return of(inputs)
+    if isinstance(inputs, dict):
+        placed = [[way, put_in_place(part, of)] for way, part in inputs["at"]]
+        return {"first": put_in_place(inputs["first"], of), "at": placed}
+    return None if inputs is None else [put_in_place(part, of) for part in inputs]
 
 
 def gather(inputs: Inputs, results: dict[int, Any]) -> Any:

@@ -59,7 +59,7 @@ class CanvasTooDeep(CanvasRefused):
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        super().__init__(f"The canvas nests groups and chords more than {limit} deep.")
+        super().__init__(f"The canvas nests groups, chords or replacements more than {limit} deep.")
 
 
 class CanvasTooLarge(CanvasRefused):

@@ -16,14 +16,6 @@ class ClaimLost(Exception):
         super().__init__(f"A claim on a step of operation {operation_id} was lost.")
 
 
-class ReplaceRefused(Exception):
-    """A step called `self.replace`, which steps of an operation cannot do."""
-
-    def __init__(self, task: str) -> None:
-        self.task = task
-        super().__init__(f"{task} called self.replace: a step of an operation cannot replace itself with a canvas.")
-
-
 class ResultRefused(Exception):
     """A step returned a value that JSON cannot hold."""
 

@@ -9,7 +9,7 @@ import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from app.domain.document import StepFacts, compose, digest_of, encode
+from app.domain.document import StepFacts, compose, digest_of, encode, in_order
 from app.domain.document_check import LARGEST, check_document, read_document
 from app.domain.graph import PausePoint, full_signature
 from app.domain.states import StepState
@@ -45,8 +45,8 @@ def snapshot_of(tx: Connection, operation_id: int) -> Snapshot | None:
     upstream: dict[int, list[int]] = {}
     for up, down in edges_of(tx, operation_id):
         upstream.setdefault(down, []).append(up)
-    steps = (_facts(row, upstream.get(row.number, ())) for row in list_steps(tx, operation_id))
-    return Snapshot(operation, tuple(steps))
+    steps = [_facts(row, upstream.get(row.number, ())) for row in list_steps(tx, operation_id)]
+    return Snapshot(operation, in_order(steps))
 
 
 def write_document(engine: Engine, snapshot: Snapshot) -> dict[str, str]:

@@ -31,6 +31,7 @@ from app.secrets import found_in, redacted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from app.domain.graph import Graph
     from app.store.steps import StepTask
 
 STARTING: Final = "Starting task run."
@@ -48,6 +49,9 @@ class Ending:
     #: `retries`, and `args` and `kwargs` where the next run is to have others than this one.
     again: Mapping[str, Any] | None = None
     exception: BaseException | None = None
+    #: The canvas that it puts in its own place, and the graph that this is.
+    canvas: Any = None
+    graph: Graph | None = None
     #: What a signal, a handler or a trigger said of the state.
     message: str | None = None
     #: The arguments, where it failed: an error callback may ask for them.

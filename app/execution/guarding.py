@@ -32,6 +32,14 @@ class Signalled(Ignore):
         super().__init__(str(signal))
 
 
+class Replaced(Ignore):
+    """Carries a canvas past Celery's tracer that a step puts in its own place."""
+
+    def __init__(self, canvas: Any) -> None:
+        self.canvas = canvas
+        super().__init__("replaced")
+
+
 def guard(task: Any) -> None:
     """Let this task's code raise signals, and run again as its author asked; once for each task."""
     run, retries = task.run, getattr(task, "policy", _PLAIN).retries

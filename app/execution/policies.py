@@ -42,6 +42,7 @@ class WorkflowPolicy:
     handlers: tuple[StateHandler, ...] = ()
     reference: tuple[str, ...] = ()
     notify: tuple[Notification, ...] = ()
+    pause_every: int = 1
 
 
 _NO_STEPS: Final = StepPolicy()

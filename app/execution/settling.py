@@ -10,6 +10,7 @@ from app.domain.states import ENDED, FINAL, REQUESTING, Completion, StepState
 from app.errors import ClaimLost
 from app.execution.announcing import Announcer
 from app.execution.finishing import asked_to_pause, cancelled_if_idle, counted, cut_short, finished, tell
+from app.execution.growing import grow
 from app.execution.spreading import Spread, spread
 from app.execution.timing import next_publish, not_before
 from app.execution.values import encode
@@ -116,14 +117,26 @@ def _move_on(tx: Connection, engine: Engine, operation: Operation, report: _Repo
     if end and end.is_cut:
         return Settled(end.completion), cut_short(tx, counted(operation, ended, Spread()), end, now)
     found = spread(tx, operation.id, ended, now)
-    present = asked_to_pause(operation, ended)
-    settled = _release(tx, engine, present, found.ready, report.may_go_on, now)
+    present, ready = _grown(tx, engine, asked_to_pause(operation, ended), report, found.ready)
+    settled = _release(tx, engine, present, ready, report.may_go_on, now)
     after = counted(present, ended, found)
     if after.steps_left == 0:
         return settled, finished(tx, engine, after, ended, end, now)
     if settled.next is None and report.in_hand is None:
         return settled, cancelled_if_idle(tx, after, now)
     return settled, after
+
+
+def _grown(
+    tx: Connection, engine: Engine, operation: Operation, report: _Report, ready: list[StepTask]
+) -> tuple[Operation, list[StepTask]]:
+    """The operation with what its steps put in their own places, and all that is ready then."""
+    found = {step.number: step for step in ready}
+    for one in report.ended:
+        if one.ending.graph is not None:
+            operation, more = grow(tx, engine, operation, one.step, one.ending.graph)
+            found |= {step.number: step for step in more}
+    return operation, [found[number] for number in sorted(found)]
 
 
 def _record(tx: Connection, engine: Engine, operation_id: int, ended: Iterable[Ended], in_hand: InHand | None) -> None:

@@ -17,6 +17,7 @@ from app.execution.beginning import may_begin
 from app.execution.claiming import call_with, claim_surely
 from app.execution.draining import drain
 from app.execution.errbacks import call_errbacks
+from app.execution.growing import compiled
 from app.execution.late_writer import LateWriter
 from app.execution.losing import confirm, give_up
 from app.execution.pace import Pace
@@ -114,6 +115,8 @@ class Slice:
     def _run(self, step: StepTask, args: list[Any], kwargs: dict[str, Any]) -> Ending:
         started = clock.monotonic()
         ending = run_task(self._engine.app, step.task, args, kwargs, self._request(step))
+        if ending.canvas is not None:
+            ending = surely(partial(compiled, self._engine, self._operation_id, step, ending))
         took = clock.monotonic() - started
         _pace.measure(step.task, took)
         self._engine.tallies.observe(STEP_SECONDS, took, step.task)
@@ -121,7 +124,7 @@ class Slice:
 
     def _next_nearby(self, ended: Ended) -> StepTask | None:
         """The next step, if what has ended is short enough to wait for it."""
-        step, is_success = ended.step, ended.ending.state is StepState.SUCCESS
+        step, is_success = ended.step, ended.ending.state is StepState.SUCCESS and ended.ending.graph is None
         is_short = is_success and step.losses == 0 and self._is_plain(step) and _is_short(step)
         return self._batch.next_nearby(self._may_run_on) if is_short and not self._is_alone else None
 

@@ -32,6 +32,8 @@ def spread(tx: Connection, operation_id: int, ended: Iterable[Ended], now: float
     spoiled: list[int] = []
     for one in ended:
         state, number = one.ending.state, one.step.number
+        if one.ending.graph is not None:
+            continue  # what waits for it waits for those that it put in its place
         if state in GOOD:
             if one.is_awaited:
                 spoiled += _sort(tx, operation_id, store.count_down(tx, operation_id, number), found, now)

@@ -44,10 +44,17 @@ class FirstStep(NamedTuple):
     call: dict[str, Any]
 
 
-def graph_of(engine: Engine, canvas: Signature[Any] | Flow, operation_id: int | None, pause_every: int) -> Graph:
+def graph_of(
+    engine: Engine,
+    canvas: Signature[Any] | Flow,
+    operation_id: int | None,
+    pause_every: int,
+    *,
+    may_be_empty: bool = False,
+) -> Graph:
     """The steps of a canvas that has been made tappable, or of a flow. Raises CanvasRefused."""
     graph = _compiled(engine, canvas, operation_id, pause_every)
-    if not graph.nodes:
+    if not graph.nodes and not may_be_empty:
         raise CanvasEmpty
     _refuse_what_no_step_can_have(engine, graph)
     return graph
@@ -77,10 +84,10 @@ def insert(engine: Engine, request: Request, graph: Graph, operation_id: int | N
     Raises ReferenceUnknown, and the database's own integrity error when the idempotency key is taken.
     """
     now = clock.now()
-    marks = _marks(engine, graph, request.workflow)
+    marks = marks_of(engine, graph, graph.references(engine.policies.of_workflow(request.workflow).reference))
     with engine.database.write() as tx:
         new_id = insert_operation(tx, _operation_row(request, graph, operation_id, now))
-        rows = [_step_row(new_id, node, now, engine.republish_after) | marks[node.number] for node in graph.nodes]
+        rows = [_first_row(new_id, node, now, engine.republish_after) | marks[node.number] for node in graph.nodes]
         insert_steps(
             tx, rows, [{"operation_id": new_id, "upstream": up, "downstream": down} for up, down in graph.edges()]
         )
@@ -90,9 +97,8 @@ def insert(engine: Engine, request: Request, graph: Graph, operation_id: int | N
     return new_id
 
 
-def _marks(engine: Engine, graph: Graph, workflow: str) -> list[dict[str, bool]]:
+def marks_of(engine: Engine, graph: Graph, references: set[int]) -> list[dict[str, bool]]:
     """For each step, whether it may end with nobody asked or told, and whether its end decides the operation's."""
-    references = graph.references(engine.policies.of_workflow(workflow).reference)
     return [
         {"plain": engine.policies.of_task(node.task).is_plain, "reference": node.number in references}
         for node in graph.nodes
@@ -117,26 +123,34 @@ def _operation_row(request: Request, graph: Graph, operation_id: int | None, now
     return row if operation_id is None else row | {"id": operation_id}
 
 
-def _step_row(operation_id: int, node: Node, now: float, wait: float) -> dict[str, Any]:
-    waiting = len(node.upstream)
+def _first_row(operation_id: int, node: Node, now: float, wait: float) -> dict[str, Any]:
+    """The row of a step of a new operation: what waits for nothing is queued with it."""
+    row = step_row(operation_id, node)
+    return (
+        row if node.upstream else row | {"state": StepState.QUEUED, "due_at": next_publish(node.signature, now, wait)}
+    )
+
+
+def step_row(operation_id: int, node: Node) -> dict[str, Any]:
+    """The row of a step that is pending."""
     point = node.pause
     return {
         "operation_id": operation_id,
         "number": node.number,
         "slug": node.slug,
-        "state": StepState.PENDING if waiting else StepState.QUEUED,
+        "state": StepState.PENDING,
         "claim": 0,
         "losses": 0,
         "runs": 0,
         "retries": 0,
-        "waiting": waiting,
+        "waiting": len(node.upstream),
         "signature": _json(node.signature),
         "inputs": None if node.inputs is None else _json(node.inputs),
         "point": point and point.number,
         "clause": _json(point.clause) if point and point.clause else None,
         "callback": _json(point.callback) if point and point.callback else None,
         "passed": False,
-        "due_at": None if waiting else next_publish(node.signature, now, wait),
+        "due_at": None,
         "publishes": 0,
     }
 

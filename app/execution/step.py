@@ -14,9 +14,9 @@ from celery.utils.time import maybe_make_aware
 
 from app import clock
 from app.domain.states import StepState
-from app.errors import ReplaceRefused, SecretInResult, TaskMissing, UnstorableArgument
+from app.errors import SecretInResult, TaskMissing, UnstorableArgument
 from app.execution.endings import Ending, ending_of, error_ending, failed, is_an_end, storable, words_of
-from app.execution.guarding import Signalled, guard, said
+from app.execution.guarding import Replaced, Signalled, guard, said
 from app.execution.values import encode
 from app.secrets import found_in
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from celery import Celery
-
-    from app.domain.states import State
 
     AnyTask = Task[Any, Any]
     Tracer = Callable[[str, list[Any], dict[str, Any], dict[str, Any]], Any]
@@ -51,10 +49,10 @@ class Step(Task[Any, Any]):
             self.request.is_eager = False
 
     def replace(self, sig: Any) -> Any:
-        """Refuse: a step cannot put a canvas in its own place."""
+        """End here, and put a canvas in this step's place: whatever waits for it is given that one's value instead."""
         if not _is_step(self):
             return Task.replace(self, sig)
-        raise ReplaceRefused(self.name)
+        raise Replaced(sig)
 
 
 def _is_step(task: AnyTask) -> bool:
@@ -77,10 +75,10 @@ def run_task(app: Celery, name: str, args: list[Any], kwargs: dict[str, Any], re
         return replace(failed(leaving), called_with=(args, kwargs))
     if traced.info is None:
         return _success(task, traced.retval)
-    if isinstance(traced.info.retval, Signalled):
-        return _signalled(task, traced.info.retval.state, request)
     if traced.info.state == states.RETRY:
         return _retrying(app, task, traced.info.retval, (args, kwargs))
+    if isinstance(traced.info.retval, Replaced | Signalled):
+        return _said(task, traced.info.retval, request)
     return replace(_failed(task, traced.info, traced.retval), called_with=(args, kwargs))
 
 
@@ -112,7 +110,10 @@ def _success(task: AnyTask, value: Any) -> Ending:
     return Ending(StepState.SUCCESS, result=result, message=words.message if words else None)
 
 
-def _signalled(task: AnyTask, state: State, request: dict[str, Any]) -> Ending:
+def _said(task: AnyTask, said: Replaced | Signalled, request: dict[str, Any]) -> Ending:
+    if isinstance(said, Replaced):
+        return Ending(StepState.SUCCESS, encode(None), canvas=said.canvas)
+    state = said.state
     if not is_an_end(state):
         return error_ending(_NoResult(task.name, state.name), "")
     try:

@@ -105,7 +105,7 @@ def workflow(
     if pause_every < 0:
         raise WorkflowMalformed(name, f"pause_every is {pause_every}, but it counts links: give 0 or more")
 
-    policy = WorkflowPolicy(handlers_of(options), _names(reference), notifications_of(options))
+    policy = WorkflowPolicy(handlers_of(options), _names(reference), notifications_of(options), pause_every)
     if options:
         raise WorkflowMalformed(name, f"it has no option {min(options)}: leave it out")
 

@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.document import StepFacts, carried_value, compose, digest_of, encode, point_signature, remaining
+from app.domain.document import (
+    StepFacts,
+    carried_value,
+    compose,
+    digest_of,
+    encode,
+    in_order,
+    point_signature,
+    remaining,
+)
 from app.domain.graph import PausePoint
 from app.domain.states import StepState
 
@@ -34,6 +43,15 @@ def test_what_remains_is_what_has_not_ended_with_the_points_between() -> None:
     ]
 
     assert names(remaining(7, steps)) == ["add1", "pause_or_continue", "add2", "add3"]
+
+
+def test_steps_that_were_put_in_anothers_place_stand_before_what_waits_for_them() -> None:
+    """1 has put 3 and 4 in its own place."""
+    upstream = {0: (), 1: (0,), 2: (4,), 3: (), 4: (3,)}
+
+    ordered = in_order([facts(number, _S.PENDING, upstream=ups) for number, ups in upstream.items()])
+
+    assert [step.number for step in ordered] == [0, 1, 3, 4, 2]
 
 
 @pytest.mark.parametrize("state", [_S.SUCCESS, _S.FAILED, _S.TRIGGER_FAILED, _S.CANCELLED])

@@ -144,11 +144,6 @@ def retrying(kind: str, file: str = "") -> Canvas:
     return canvas
 
 
-@step(bind=True)
-def replaced(self: Task[Any, Any], value: int) -> Any:
-    return self.replace(add.s(value, 1))
-
-
 @step
 def ignored(_value: Any) -> None:
     raise Ignore("not today")
@@ -208,7 +203,6 @@ def rejected_late(_value: Any) -> None:
 
 #: Steps that end in ways that an operation cannot go on from.
 DEAD_ENDS: dict[str, Any] = {
-    "replaced": lambda: replaced.s(),
     "ignored": lambda: ignored.s(),
     "rejected": lambda: rejected.s(),
     "object": lambda: not_for_json.s("object"),

@@ -42,6 +42,58 @@ def make(file: str) -> int:
     return 1
 
 
+@step(bind=True)
+def fan_out(self: Any, many: int) -> Any:
+    """Put as many steps in its own place as it is told."""
+    return self.replace(group(add.s(number, 1) for number in range(many)))
+
+
+@step(bind=True)
+def down_to(self: Any, many: int) -> Any:
+    """Put a chain in its own place that ends in itself, until nothing is left."""
+    return many if many == 0 else self.replace(chain(add.si(many, -1), down_to.s()))
+
+
+@step(bind=True)
+def strangely(self: Any) -> Any:
+    return self.replace(42)
+
+
+@workflow("grows")
+def grows(many: int) -> Any:
+    """A step that becomes many, and one that adds up what those give."""
+    return fan_out.s(many) | sum_of_list.s()
+
+
+@workflow("grows-beside")
+def grows_beside(many: int) -> Any:
+    """The same beside others in a group."""
+    return group(give.s(100), fan_out.s(many), give.s(200)) | give.s()
+
+
+@workflow("grows-last")
+def grows_last(many: int) -> Any:
+    """The same, and its value is the operation's."""
+    return give.s(1) | fan_out.si(many)
+
+
+@workflow("grows-down")
+def grows_down(many: int) -> Any:
+    """Replacements within replacements."""
+    return down_to.s(many) | give.s()
+
+
+@workflow("grows-strangely")
+def grows_strangely() -> Any:
+    """A step that puts something in its place that cannot be run."""
+    return strangely.s() | give.s()
+
+
+@step
+def sum_of_list(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
 @workflow("graph-nested")
 def nested() -> Flow:
     """Nodes within lists and dicts, canvases as nodes, and order alone."""

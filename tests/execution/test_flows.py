@@ -78,3 +78,53 @@ def test_a_name_is_given_once() -> None:
 
     with pytest.raises(FlowMalformed, match="two of its nodes are called 'one'"):
         flow.add(give.s(2), name="one")
+
+
+@pytest.mark.parametrize("many", [0, 1, 5, 300])
+def test_a_step_that_becomes_many_gives_what_they_give(service: Service, many: int) -> None:
+    ended = service.run("grows", many=many)
+
+    assert ended.result == str(sum(range(1, many + 1)))
+    assert (ended.steps_done, ended.steps_total, ended.steps_left) == (many + 2, many + 2, 0)
+
+
+@pytest.mark.parametrize(("many", "result"), [(0, "[100,[],200]"), (2, "[100,[1,2],200]")])
+def test_a_member_of_a_group_grows_in_its_place(service: Service, many: int, result: str) -> None:
+    assert service.run("grows-beside", many=many).result == result
+
+
+@pytest.mark.parametrize(("many", "result"), [(0, "[]"), (3, "[1,2,3]")])
+def test_the_last_step_grows_and_its_value_is_the_operations(service: Service, many: int, result: str) -> None:
+    assert service.run("grows-last", many=many).result == result
+
+
+def test_replacements_lie_within_each_other(service: Service) -> None:
+    operation = service.run("grows-down", many=4)
+
+    assert operation.result == "0"
+    assert "down_to.down_to.down_to.add" in service.states(operation.id)
+
+
+def test_a_step_cannot_grow_for_ever(service: Service) -> None:
+    operation = service.run("grows-down", many=1000)
+
+    assert operation.completion is Completion.FAILED
+    assert "nests groups, chords or replacements more than 100 deep" in service.error(operation.id)["message"]
+
+
+def test_what_cannot_be_put_in_a_steps_place_is_its_failure(service: Service) -> None:
+    operation = service.run("grows-strangely")
+
+    assert service.error(operation.id)["step"] == "strangely"
+    assert "A Celery signature is expected where 42 stands" in service.error(operation.id)["message"]
+
+
+def test_a_growing_operation_is_paused_between_what_it_has_become(service: Service) -> None:
+    operation = service.start("grows-down", many=60)
+    service.pause(operation)
+    stood = service.wait_until(operation, Completion.PAUSED, Completion.COMPLETED)
+
+    if stood.completion is Completion.PAUSED:
+        service.resume(operation)
+
+    assert service.ended(operation).result == "0"

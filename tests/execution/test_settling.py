@@ -66,7 +66,6 @@ def test_the_history_tells_which_step_failed_and_why(service: Service) -> None:
 @pytest.mark.parametrize(
     ("kind", "sentence"),
     [
-        ("replaced", "called self.replace: a step of an operation cannot replace itself with a canvas."),
         ("ignored", "ended IGNORED without a result: an operation cannot go on from there."),
         ("rejected", "ended REJECTED without a result: an operation cannot go on from there."),
         (
