@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from app.domain.triggers import Trigger, all_successful
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from celery import Celery
 
@@ -66,6 +66,14 @@ class Policies:
         self.everywhere = tuple(everywhere)
         self._of_workflows.update(workflows)
         self.has_handlers = any(policy.handlers for policy in self._of_workflows.values())
+
+    def notifications(self) -> Iterator[Notification]:
+        """Yield every notification that any task or workflow asks for, and those for all."""
+        for name in sorted(self.app.tasks):
+            yield from self.of_task(name).notify
+        for policy in self._of_workflows.values():
+            yield from policy.notify
+        yield from self.everywhere
 
     def of_task(self, name: str) -> StepPolicy:
         """The policy of a task, by its registered name."""

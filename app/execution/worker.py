@@ -12,7 +12,7 @@ from celery import bootsteps, current_app, signals
 from celery.apps import worker as celery_worker
 
 from app import clock
-from app.errors import HardLimitNeedsPrefork
+from app.errors import HardLimitNeedsPrefork, SecretMissing
 from app.execution.attention import Attention
 from app.execution.bell import Bell
 from app.execution.courier import Courier
@@ -20,9 +20,13 @@ from app.execution.departure import Departure
 from app.execution.heart import Heart
 from app.execution.sweeping import Sweeper
 from app.processes import tied_to
+from app.secrets import Secret
 
 if TYPE_CHECKING:
     from app.execution.celery_app import OperationsCelery
+    from app.execution.engine import Engine
+
+_log = logging.getLogger(__name__)
 
 
 class Attendance(bootsteps.StartStopStep):
@@ -41,6 +45,8 @@ class Attendance(bootsteps.StartStopStep):
         queues = parent.app.amqp.queues.consume_from
         sweeper = Sweeper(engine, Attention(engine, queues, lambda: _is_connected(parent)))
         courier = engine.incarnation.courier = Courier(engine)
+        for sentence in missing_secrets(engine):
+            _log.warning("a notification cannot be sent: %s", sentence)
         for part in (heart, sweeper, departure, courier):
             part.start()
 
@@ -60,6 +66,18 @@ class Attendance(bootsteps.StartStopStep):
 
 def _is_connected(worker: Any) -> bool:
     return bool(worker.consumer and worker.consumer.connection)
+
+
+def missing_secrets(engine: Engine) -> list[str]:
+    """A sentence for each secret that a notification goes to and that this worker cannot find: it would not be sent."""
+    secrets = {one.to.name: one.to for one in engine.policies.notifications() if isinstance(one.to, Secret)}
+    found = []
+    for secret in secrets.values():
+        try:
+            secret.get()
+        except SecretMissing as why:
+            found.append(str(why))
+    return found
 
 
 def refuse_hard_limits(celery: Any, pool: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app.domain.states import Completion
+from app.execution.worker import missing_secrets
 from tests.execution.pausing import in_database
 from tests.execution.service import Service, make_service, wait_for
 from tests.notifications.endpoint import Endpoint, listening
@@ -110,3 +111,14 @@ def test_a_cancel_is_told_to_handlers_and_to_those_who_are_told_of_all(service: 
     wait_for(lambda: len(endpoint.delivered()) == 1 and len(told_by(file)) == 2, lambda: str(told_by(file)))
     assert texts(endpoint) == ["all: awaited Cancelled"]
     assert [new for _, _, new in told_by(file)] == ['Running("Running flow.")', 'Cancelled("Flow run is cancelled.")']
+
+
+def test_a_worker_says_as_it_starts_which_secrets_of_notifications_it_lacks(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert missing_secrets(service.engine) == []
+
+    monkeypatch.delenv("HOOK")
+
+    [sentence] = missing_secrets(service.engine)
+    assert "HOOK" in sentence
