@@ -11,7 +11,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import counting, growth, handling, listing, notifying, pausing, recovering, report, resting, throughput, web
+from bench import (
+    counting,
+    graphs,
+    growth,
+    handling,
+    listing,
+    notifying,
+    pausing,
+    recovering,
+    report,
+    resting,
+    throughput,
+    web,
+)
 from bench.bed import bed
 from bench.machine import Elsewhere, describe
 from bench.scale import FULL, QUICK
@@ -27,6 +40,7 @@ MEASURES: dict[str, Callable[[Bed], Iterator[Figure]]] = {
     "chain": throughput.chain,
     "latency": throughput.latency,
     "fan": throughput.fan,
+    "flow": graphs.flow,
     "messages": throughput.messages,
     "size": growth.size,
     "pause": pausing.pause,

@@ -6,7 +6,7 @@ import os
 import time
 from typing import Any
 
-from app.workflows import Canvas, Notification, Secret, chain, group, step, workflow
+from app.workflows import Canvas, Flow, Notification, Secret, chain, group, step, workflow
 
 
 @step
@@ -64,6 +64,32 @@ def unpausable(length: int = 5) -> Canvas:
 def fan(width: int = 10) -> Canvas:
     """One step, a group, one step."""
     return noop.s(1) | group(add.s(number) for number in range(width)) | noop.s()
+
+
+@workflow("bench-diamond")
+def diamond(width: int = 1000) -> Flow:
+    """Two steps, many that wait for both, and one that waits for all."""
+    flow = Flow()
+    first, second = flow.add(noop.s(1)), flow.add(noop.s(2))
+    middle = [flow.add(add.s(first, second)) for _ in range(width)]
+    flow.add(noop.s(middle))
+    return flow
+
+
+@workflow("bench-branches")
+def branches(length: int = 10, seconds: float = 0.1, others: int = 20) -> Flow:
+    """One slow line, and quick ones of the same length beside it."""
+    flow = Flow()
+    ends = [_line(flow, length, nap, seconds), *(_line(flow, length, nap, seconds / 50) for _ in range(others))]
+    flow.add(noop.s(ends))
+    return flow
+
+
+def _line(flow: Flow, length: int, task: Any, seconds: float) -> Any:
+    last: Any = 1
+    for _ in range(length):
+        last = flow.add(task.s(last, seconds))
+    return last
 
 
 @workflow("bench-naps")

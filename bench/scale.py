@@ -26,6 +26,7 @@ class Scale:
     few_rows: int = 1_000
     pages: int = 200
     repeats: int = 100
+    width: int = 1000
     notifications: int = 10_000
 
 
@@ -45,5 +46,6 @@ QUICK: Final = Scale(
     many_rows=5_000,
     pages=20,
     repeats=2,
+    width=40,
     notifications=300,
 )
