@@ -104,6 +104,12 @@ class Settings(BaseModel):
         (), description="hosts parted by commas, each as it stands in the URL, such as example.com,10.0.0.7:8443"
     )
     workflow_store: Path = Field(default_factory=lambda known: known["data_dir"] / "operations", description="a folder")
+    results: str = Field(
+        default_factory=lambda known: str(known["data_dir"] / "results"),
+        pattern=r"^([a-zA-Z][a-zA-Z0-9+.-]*://[^\s@]+|[^\s@:][^@:]*)$",
+        description="a folder, or a URL such as s3://bucket/prefix or gs://bucket/prefix",
+    )
+    checkpointing: bool = Field(True, description="true or false")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "INFO", description="DEBUG, INFO, WARNING or ERROR"
     )

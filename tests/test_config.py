@@ -142,4 +142,5 @@ def test_the_table_in_the_docs_names_each_setting_with_its_default() -> None:
     assert list(rows) == [name.upper() for name in Settings.model_fields]
     for name, field in Settings.model_fields.items():
         if field.default_factory is None and field.default:
-            assert rows[name.upper()] == f"`{field.default}`"
+            shown = str(field.default).lower() if field.default is True else field.default
+            assert rows[name.upper()] == f"`{shown}`"

@@ -66,7 +66,7 @@ STEP_MOVES: Final = MappingProxyType(
         (_S.QUEUED, _S.PAUSED): "A pause takes effect before a worker has claimed it, or its own clause asks for one.",
         (_S.QUEUED, _S.CANCELLED): "Its operation is cancelled.",
         (_S.RUNNING, _S.SUCCESS): "Its code returned, or its code or a handler said so.",
-        (_S.RUNNING, _S.CACHED): "A handler found its result elsewhere.",
+        (_S.RUNNING, _S.CACHED): "Its target was there already, or a handler found its result elsewhere.",
         (_S.RUNNING, _S.SKIPPED): "Its code or a handler said so, or a step upstream was skipped.",
         (_S.RUNNING, _S.FAILED): "Its code raised, it outlived its time limit, or its worker was lost too often.",
         (_S.RUNNING, _S.TRIGGER_FAILED): "Its trigger did not let it run.",

@@ -89,6 +89,15 @@ from app.errors.requests import (
     BodyMalformed,
     RequestInvalid,
 )
+from app.errors.results import (
+    ResultUnfit,
+    ResultUnreadable,
+    ResultUnwritable,
+    StorePackageMissing,
+    StoreUnknown,
+    TargetMalformed,
+    TargetOutside,
+)
 from app.errors.secrets import (
     SecretInResult,
     SecretMissing,
@@ -171,6 +180,9 @@ __all__ = [
     "RestoreNeedsPgRestore",
     "ResultMissing",
     "ResultRefused",
+    "ResultUnfit",
+    "ResultUnreadable",
+    "ResultUnwritable",
     "RowTooLong",
     "RowTooShort",
     "RowUnusable",
@@ -182,6 +194,10 @@ __all__ = [
     "StateMalformed",
     "StepNotFound",
     "StepOptionInvalid",
+    "StorePackageMissing",
+    "StoreUnknown",
+    "TargetMalformed",
+    "TargetOutside",
     "TaskMissing",
     "TaskUnfit",
     "TasksUnregistered",

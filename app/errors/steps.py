@@ -17,11 +17,12 @@ class ClaimLost(Exception):
 
 
 class ResultRefused(Exception):
-    """A step returned a value that JSON cannot hold."""
+    """A step returned a value that JSON cannot hold; `at` is where in it, such as `["rows"][3]`."""
 
-    def __init__(self, task: str, why: str) -> None:
+    def __init__(self, task: str, why: str, at: str = "") -> None:
         self.task = task
-        super().__init__(f"{task} returned a value that JSON cannot hold: {why}.")
+        self.at = at
+        super().__init__(f"{task} returned a value that JSON cannot hold: {why}{at and f', at {at}'}.")
 
 
 class TaskMissing(Exception):

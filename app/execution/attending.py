@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from app.domain.signals import Signal
 from app.domain.states import BAD, KINDS, Attributes, Skipped, State, StepState, TriggerFailed
 from app.domain.triggers import all_failed, all_successful, name_of
+from app.errors import ClaimLost
+from app.execution.checkpoints import look
 from app.execution.endings import (
     Ending,
     before,
@@ -50,11 +52,17 @@ def attend(engine: Engine, operation_id: int, step: StepTask, call: Arguments, r
         if verdict is not None:
             kept = kept_state(policy.handlers, subject, before(step), verdict, _END)
             return ending_of(kept, step.task, step.retries)
+        point, found = look(engine, operation_id, step, call)
+        if found:
+            return _kept(policy, subject, before(step), found, step)
         running = kept_state(policy.handlers, subject, before(step), starting(), _BEGIN)
         if not running.is_running():
             return ending_of(running, step.task, step.retries)
-        ending = run()
-        return _kept(policy, subject, running, ending, step)
+        ending = _kept(policy, subject, running, run(), step)
+        unkept = point and point.keep(engine, operation_id, step, ending)
+        return _kept(policy, subject, running, unkept, step) if unkept else ending
+    except ClaimLost:
+        raise
     except BaseException as fault:  # a handler may raise anything: then the step has failed with that
         if not is_of_the_code(fault):
             raise

@@ -14,6 +14,7 @@ from app.execution.publishing import Publisher
 from app.execution.step import Step
 from app.execution.tallying import Tallies
 from app.execution.telling import tell
+from app.results.stores import store_at
 from app.store.database import Database
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def make_celery(settings: Settings) -> OperationsCelery:
         grace=settings.grace,
         tallies=Tallies(database),
         policies=policies,
+        results=store_at(settings.results),
+        checkpointing=settings.checkpointing,
         notices=Notices(settings.webhook_hosts, policies, tell),
     )
     app.set_default()

@@ -25,7 +25,7 @@ from app.domain.states import (
     TriggerFailed,
 )
 from app.errors import ResultRefused, SecretInResult
-from app.execution.values import decode, encode
+from app.execution.values import decode, encode, fault_in
 from app.secrets import found_in, redacted
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def storable(name: str, value: Any) -> str:
     try:
         text = encode(value)
     except Exception as why:  # a value may bring code of its own that makes JSON of it
-        raise ResultRefused(name, words_of(why)) from None
+        raise ResultRefused(name, words_of(why), redacted(fault_in(value))) from None
     if secret := found_in(text):
         raise SecretInResult(name, "result", secret)
     return text

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from app.execution.publishing import Publisher
     from app.execution.recovery import Recovery
     from app.execution.tallying import Tallies
+    from app.results.base import Result
     from app.store.database import Database
 
 #: Beats of the heart, and looks at the hearts of others, in one lease; and the seconds between two at the most.
@@ -53,6 +54,10 @@ class Engine:
     tallies: Tallies
     policies: Policies
     notices: Notices
+    #: Where results are kept that are not in the table, unless a step or workflow says otherwise.
+    results: Result
+    #: Whether targets are read and written.
+    checkpointing: bool = True
     incarnation: Incarnation = field(default_factory=lambda: Incarnation())
     leaving: Leaving = field(default_factory=Leaving)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from celery import Celery, current_app
 
 from app import clock
+from app.config import read_settings
 from app.domain.states import ENDED, Completion
 from app.errors import OperationNotFound, Stalled
 from app.execution import pause, slices, starting, tasks
@@ -28,6 +29,7 @@ from app.execution.starting import Request
 from app.execution.step import Step
 from app.execution.tallying import Tallies
 from app.execution.telling import tell
+from app.results.stores import store_at
 from app.store.database import Database
 from app.store.migrations import create_tables
 from app.store.operations import Operation, completion_of, find_operation
@@ -92,6 +94,7 @@ class Inline:
 
     def _engine(self, folder: Path) -> Engine:
         policies = Policies(self.app)
+        settings, _ = read_settings()
         return Engine(
             app=self.app,
             database=self._database,
@@ -106,6 +109,8 @@ class Inline:
             tallies=Tallies(self._database),
             policies=policies,
             notices=Notices((), policies, tell),
+            results=store_at(settings.results),
+            checkpointing=settings.checkpointing,
         )
 
     def run(self, name: str, graph: Graph, arguments: dict[str, Any], policy: WorkflowPolicy) -> Outcome:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from app.domain.retries import Retries
     from app.handlers.base import StateHandler
     from app.notifications.base import Notification
+    from app.results.base import Result
+    from app.results.targets import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,16 @@ class StepPolicy:
     retries: Retries | None = None
     count_paused_time: bool = False
     notify: tuple[Notification, ...] = ()
+    target: Target | None = None
+    serializer: str = "json"
+    #: The store of its targets; by default that of its workflow.
+    result: Result | None = None
 
     @property
     def is_plain(self) -> bool:
         """Whether a step of it may end, when one before it fails, without anybody asking or telling."""
         is_asked = self.trigger is not all_successful or not self.skip_on_upstream_skip
-        return not (is_asked or self.handlers or self.notify)
+        return not (is_asked or self.handlers or self.notify or self.target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,8 @@ class WorkflowPolicy:
     reference: tuple[str, ...] = ()
     notify: tuple[Notification, ...] = ()
     pause_every: int = 1
+    #: The store of the targets of its steps; by default that of the setting RESULTS.
+    result: Result | None = None
 
 
 _NO_STEPS: Final = StepPolicy()

@@ -21,6 +21,23 @@ def decode(text: str | None) -> Any:
     return None if text is None else json.loads(text)
 
 
+def fault_in(value: Any) -> str:
+    """Where in a value that `encode` refuses the refused part stands, such as `["rows"][3]`; nothing for the whole."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for key, part in parts:
+        try:
+            encode(part)
+        except RecursionError:
+            return ""
+        except Exception:  # a value may bring code of its own that makes JSON of it
+            return f"[{_quoted(key)}]{fault_in(part)}"
+    return ""
+
+
+def _quoted(key: Any) -> str:
+    return str(json.dumps(key)) if isinstance(key, str) else repr(key)
+
+
 def _refuse_not_a_number(value: Any) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{value} is not a number")

@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _LOCK: Final = "supervisor.lock"
 
 
-def write_atomically(path: Path, content: bytes, *, new_folders: int = 0) -> None:
+def write_atomically(
+    path: Path, content: bytes, *, new_folders: int = 0, guard: Callable[[], None] = lambda: None
+) -> None:
     """Write a file, for its owner alone, so that a reader, or a power cut, meets all of it or none.
 
     Folders that are missing are made; so many of them survive a power cut as `new_folders` says, counted from the
-    file upwards. Raises OSError when the disk does not take it, and then leaves no trace.
+    file upwards. `guard` is called right before the file can be seen. Raises OSError when the disk does not take it,
+    and whatever the guard raises; then it leaves no trace.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")  # 0600 from the start
@@ -28,6 +31,7 @@ def write_atomically(path: Path, content: bytes, *, new_folders: int = 0) -> Non
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        guard()
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

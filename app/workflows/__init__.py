@@ -12,6 +12,9 @@ from app.domain.states import State
 from app.handlers.base import Subject
 from app.handlers.callbacks import callback_factory
 from app.notifications.base import Notification
+from app.results.gcs import GCSResult
+from app.results.local import LocalResult
+from app.results.s3 import S3Result
 from app.secrets import Secret
 from app.workflows.flow import Flow
 from app.workflows.registry import Canvas, NotifyAll, Workflow, Workflows, load_workflows, workflow
@@ -20,8 +23,11 @@ from app.workflows.step import step
 __all__ = [
     "Canvas",
     "Flow",
+    "GCSResult",
+    "LocalResult",
     "Notification",
     "NotifyAll",
+    "S3Result",
     "Secret",
     "State",
     "Subject",

@@ -15,7 +15,7 @@ from app.execution.inline import inline
 from app.execution.operation_states import operation_state
 from app.execution.policies import WorkflowPolicy
 from app.execution.values import decode
-from app.workflows.step import handlers_of, notifications_of
+from app.workflows.step import handlers_of, notifications_of, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,9 @@ class Flow(Graph):
 
     def __init__(self, name: str = "flow", *, reference: tuple[str, ...] = (), **options: Any) -> None:
         super().__init__(name)
-        self.policy = WorkflowPolicy(handlers_of(options), tuple(reference), notifications_of(options))
+        self.policy = WorkflowPolicy(
+            handlers_of(options), tuple(reference), notifications_of(options), result=result_of(options)
+        )
         if options:
             raise TypeError(f"Flow takes no option {min(options)!r}")
 

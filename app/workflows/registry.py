@@ -26,7 +26,7 @@ from app.execution.flow import Flow
 from app.execution.policies import WorkflowPolicy
 from app.notifications.base import Notification
 from app.workflows.parameters import OPERATION_ID, Parameters, parameters_of
-from app.workflows.step import handlers_of, notifications_of
+from app.workflows.step import handlers_of, notifications_of, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -94,7 +94,7 @@ def workflow(
     Give it a unique `name`, and in `pause_every` after how many links of its chain a pause is noticed: 1 for each,
     0 for none but the pause points that the canvas holds already. `reference` names the steps whose ends decide how
     an operation ends, by slug or task: by default those that no other waits for. The other options are
-    `state_handlers`, `on_failure`, `on_success` and `notify`.
+    `state_handlers`, `on_failure`, `on_success`, `notify` and `result`.
 
     Raises:
         WorkflowMalformed: The name, `pause_every` or a parameter of the function cannot be used.
@@ -105,7 +105,9 @@ def workflow(
     if pause_every < 0:
         raise WorkflowMalformed(name, f"pause_every is {pause_every}, but it counts links: give 0 or more")
 
-    policy = WorkflowPolicy(handlers_of(options), _names(reference), notifications_of(options), pause_every)
+    policy = WorkflowPolicy(
+        handlers_of(options), _names(reference), notifications_of(options), pause_every, result_of(options)
+    )
     if options:
         raise WorkflowMalformed(name, f"it has no option {min(options)}: leave it out")
 

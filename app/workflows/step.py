@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
 
 from celery import Task, shared_task
@@ -14,6 +16,10 @@ from app.execution.step import Step
 from app.handlers.base import checked_handlers
 from app.handlers.callbacks import on_failure, on_success
 from app.notifications.base import Notification
+from app.results.base import Result
+from app.results.serializers import SERIALIZERS
+from app.results.stores import store_at
+from app.results.targets import Target, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,10 +44,18 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
     Beside Celery's options of a task it takes `state_handlers`, `on_failure`, `on_success`, `notify`, `trigger`,
     `skip_on_upstream_skip`, `max_retries` with `retry_delay`, `retry_backoff`, `retry_jitter`, `retry_max_delay` and
-    `retry_on`, and `count_paused_time` (`docs/steps.md`). Raises StepOptionInvalid.
+    `retry_on`, `count_paused_time`, `target`, `result` and `serializer`
+    (`docs/steps.md`, `docs/targets.md`). Raises StepOptionInvalid.
     """
     policy = _policy(options)
-    decorate: Callable[..., Any] = shared_task(**options | {"base": _base(options), "policy": policy})
+    is_bound = bool(options.get("bind"))
+    make: Callable[..., Any] = shared_task(**options | {"base": _base(options), "policy": policy})
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        if policy.target is not None:
+            _check(policy.target, function, is_bound=is_bound)
+        return make(function)
+
     return decorate if function is None else decorate(function)
 
 
@@ -62,6 +76,28 @@ def notifications_of(options: dict[str, Any]) -> tuple[Notification, ...]:
     return tuple(notify)
 
 
+def result_of(options: dict[str, Any]) -> Result | None:
+    """Take the store of results out of the options of a step or workflow. Raises StepOptionInvalid."""
+    result = options.pop("result", None)
+    if result is not None and not (isinstance(result, Result | Path | str) and result != ""):
+        raise StepOptionInvalid(
+            "result", f"is {result!r}: give a folder, a URL such as s3://bucket/prefix, or a Result"
+        )
+    return None if result is None else store_at(result)
+
+
+def _check(target: Target, function: Callable[..., Any], *, is_bound: bool) -> None:
+    parameters = list(inspect.signature(function).parameters.values())[is_bound:]
+    names = [one.name for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    target.check(names, is_open=any(one.kind is one.VAR_KEYWORD for one in parameters))
+
+
+def _serializer(name: object) -> str:
+    if not isinstance(name, str) or name not in SERIALIZERS:
+        raise StepOptionInvalid("serializer", f"is {name!r}: give one of {', '.join(SERIALIZERS)}")
+    return name
+
+
 def _policy(options: dict[str, Any]) -> StepPolicy:
     return StepPolicy(
         handlers=handlers_of(options),
@@ -70,6 +106,9 @@ def _policy(options: dict[str, Any]) -> StepPolicy:
         retries=_retries(options),
         count_paused_time=bool(options.pop("count_paused_time", False)),
         notify=notifications_of(options),
+        target=target_of(options.pop("target", None)),
+        serializer=_serializer(options.pop("serializer", "json")),
+        result=result_of(options),
     )
 
 

@@ -1,0 +1,66 @@
+"""Results in a folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from app.errors import TargetOutside
+from app.results.base import Result, at_any_time, inside
+from app.store.files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_READING: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class LocalResult(Result):
+    """Keeps results as files under a folder, which is made when the first is written; readable by their owner alone."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self._folder = Path(folder).expanduser().absolute()
+
+    @property
+    def location(self) -> str:
+        """The folder."""
+        return str(self._folder)
+
+    def exists(self, path: str) -> bool:
+        """Whether something lies there."""
+        return os.path.lexists(self._file(path))
+
+    def read(self, path: str) -> bytes:
+        """What lies there, if that is a file: a pipe in its place would keep its reader waiting."""
+        descriptor = os.open(self._file(path), _READING)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "It is not a file")
+            with open(descriptor, "rb", closefd=False) as file:
+                return file.read()
+        finally:
+            os.close(descriptor)
+
+    def write(self, path: str, content: bytes, *, guard: Callable[[], None] = at_any_time) -> None:
+        """Put the content there: a temporary file beside it, fsync, the guard, rename."""
+        file = self._file(path)
+        new = sum(1 for folder in file.parents if not folder.exists())
+        write_atomically(file, content, new_folders=new, guard=guard)
+
+    def remove_all(self, folder: str) -> bool:
+        """Remove the folder."""
+        try:
+            shutil.rmtree(self._file(folder))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _file(self, path: str) -> Path:
+        file = self._folder / inside(path)
+        if not file.resolve().is_relative_to(self._folder.resolve()):  # by a symbolic link
+            raise TargetOutside(path, "leads out of its store")
+        return file

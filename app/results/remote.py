@@ -1,0 +1,82 @@
+"""Results in an object store, or wherever else fsspec reaches by a URL."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from app.errors import StorePackageMissing, StoreUnknown, TargetOutside
+from app.results.base import Result, at_any_time, inside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+#: The extra of fsspec that brings what a scheme needs, where it is not called as the scheme is.
+_EXTRAS: Final = {"gcs": "gs", "s3a": "s3"}
+#: A listing that fsspec remembers would tell of objects that are gone, and not of those that others have put.
+_FRESH: Final = {"use_listings_cache": False}
+
+
+class RemoteResult(Result):
+    """Keeps results under a URL. An object store shows an object whole, once all of it has arrived, or not at all."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._scheme = url.partition("://")[0]
+
+    @property
+    def location(self) -> str:
+        """The URL."""
+        return self._url
+
+    def exists(self, path: str) -> bool:
+        """Whether an object lies there."""
+        with _reaching():
+            return bool(self._store().exists(self._object(path)))
+
+    def read(self, path: str) -> bytes:
+        """What lies there."""
+        with _reaching():
+            content: bytes = self._store().cat_file(self._object(path))
+        return content
+
+    def write(self, path: str, content: bytes, *, guard: Callable[[], None] = at_any_time) -> None:
+        """Put the object in one request, or in parts that become one object at the end."""
+        store, target = self._store(), self._object(path)
+        guard()
+        with _reaching():
+            store.pipe_file(target, content)
+
+    def remove_all(self, folder: str) -> bool:
+        """Remove all objects whose path begins so."""
+        store, target = self._store(), self._object(folder)
+        with _reaching():
+            found = store.find(target)
+            if found:
+                store.rm(found)
+        return bool(found)
+
+    def _object(self, path: str) -> str:
+        return f"{self._url.partition('://')[2]}/{inside(path)}"
+
+    def _store(self) -> Any:
+        """The file system, one for each process and set of options: fsspec keeps them."""
+        import fsspec  # takes a third of a second, and most services keep their results in a folder
+
+        try:
+            return fsspec.filesystem(self._scheme, **_FRESH)
+        except ImportError:
+            raise StorePackageMissing(self._scheme, _EXTRAS.get(self._scheme, self._scheme)) from None
+        except ValueError:
+            raise StoreUnknown(self._url) from None
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    """Every file system's client has errors of its own for what is an OSError to those who ask here."""
+    try:
+        yield
+    except (OSError, StoreUnknown, StorePackageMissing, TargetOutside):
+        raise
+    except Exception as why:
+        raise OSError(f"{type(why).__name__}: {why}") from why
