@@ -26,6 +26,7 @@ class CarefulConsumer(Consumer):
     """Celery's consumer behind a look at what a message is made of."""
 
     app: Any
+    task_consumer: Any
     connection_errors: tuple[type[BaseException], ...]
 
     def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], None]:
@@ -44,7 +45,11 @@ class CarefulConsumer(Consumer):
 
     def on_close(self) -> None:
         """Forget all deliveries that were not given to the pool; whoever leaves has them handed back."""
-        self.app.engine.leaving.forgotten |= set(state.reserved_requests) - set(state.active_requests)
+        leaving = self.app.engine.leaving
+        if leaving.is_set:
+            _receive_what_was_popped(self.task_consumer)
+        leaving.forgotten |= set(state.reserved_requests) - set(state.active_requests)
+        leaving.is_deaf.set()
         super().on_close()
 
     def ensure_connected(self, conn: Any) -> Any:
@@ -53,6 +58,16 @@ class CarefulConsumer(Consumer):
         conn.ensure_connection = partial(conn.ensure_connection, **waits)
         _forbid_dumps(conn.transport)
         return super().ensure_connected(conn)
+
+
+def _receive_what_was_popped(consumer: Any) -> None:
+    """Take the message that Redis may have given up already: kombu asks for one ahead, and reads the answer late."""
+    channel: Any = getattr(consumer, "channel", None)
+    if getattr(channel, "_in_poll", None):
+        try:
+            channel._brpop_read()
+        except Exception as why:  # there was none, or the broker is gone
+            _log.debug("nothing was on its way: %s", type(why).__name__)
 
 
 def _forbid_dumps(transport: Any) -> None:

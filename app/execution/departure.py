@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from app.execution.engine import Engine
 
-#: Seconds after which deliveries that came in while the worker closed its ears are handed back too.
-_LATECOMERS: Final = 0.3
+#: Seconds that the worker has to close its ears; kombu waits up to one for what it has asked Redis for.
+_LATECOMERS: Final = 2.0
 
 _log: Final = logging.getLogger(__name__)
 
@@ -61,9 +61,9 @@ class Departure:
         self._told.wait()
         ends_at = clock.monotonic() + self._engine.grace
         self._hand_back_deliveries(self._unstarted)
-        if not self._is_over.wait(min(_LATECOMERS, self._engine.grace)):
-            # One that was in the consumer's hands when the signal came was forgotten before it could be looked for.
-            self._hand_back_deliveries((_unstarted() | self._engine.leaving.forgotten) - self._unstarted)
+        # One that was on its way when the signal came is in the consumer's hands alone until that takes no more.
+        self._engine.leaving.is_deaf.wait(min(_LATECOMERS, self._engine.grace))
+        self._hand_back_deliveries((_unstarted() | self._engine.leaving.forgotten) - self._unstarted)
         if not self._is_over.wait(max(0.0, ends_at - clock.monotonic())):
             self._leave_at_once()
         self._engine.database.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import threading
 from typing import Any
 
 
@@ -13,6 +14,8 @@ class Leaving:
         self._byte = mmap.mmap(-1, 1)
         #: The deliveries that the worker's consumer was about to forget; they are its main process's alone.
         self.forgotten: set[Any] = set()
+        #: Set once that consumer takes no more.
+        self.is_deaf = threading.Event()
 
     @property
     def is_set(self) -> bool:
