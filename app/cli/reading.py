@@ -15,6 +15,7 @@ from app.cli.progress import count, failure, far, holder, lasted
 from app.cli.watching import watch
 from app.domain.states import Completion
 from app.errors import ResultMissing
+from app.results.references import unescaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -240,4 +241,4 @@ def _ending(operation: Operation) -> Iterator[tuple[str, str]]:
 def _whole_result(operation: Operation) -> str:
     if operation.completion is not Completion.COMPLETED:
         raise ResultMissing(operation.id, operation.completion)
-    return json.dumps(json.loads(operation.result or "null"), ensure_ascii=False, indent=2)
+    return json.dumps(json.loads(unescaped(operation.result or "null")), ensure_ascii=False, indent=2)

@@ -90,6 +90,7 @@ from app.errors.requests import (
     RequestInvalid,
 )
 from app.errors.results import (
+    ResultFault,
     ResultUnfit,
     ResultUnreadable,
     ResultUnwritable,
@@ -178,6 +179,7 @@ __all__ = [
     "ReferencesBroken",
     "RequestInvalid",
     "RestoreNeedsPgRestore",
+    "ResultFault",
     "ResultMissing",
     "ResultRefused",
     "ResultUnfit",

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 
-class TargetOutside(Exception):
+class ResultFault(Exception):
+    """A result cannot be kept outside the table, or not be read there; each kind says why."""
+
+
+class TargetOutside(ResultFault):
     """A target, once its fields were filled in, names no place inside its store."""
 
     def __init__(self, target: str, why: str) -> None:
@@ -11,7 +15,7 @@ class TargetOutside(Exception):
         super().__init__(f"The target {target!r} is refused: it {why}.")
 
 
-class TargetMalformed(Exception):
+class TargetMalformed(ResultFault):
     """A target's fields could not be filled in from the facts of the step and its arguments."""
 
     def __init__(self, template: str, why: str) -> None:
@@ -19,7 +23,7 @@ class TargetMalformed(Exception):
         super().__init__(f"The target {template!r} cannot be filled in: {why}.")
 
 
-class ResultUnreadable(Exception):
+class ResultUnreadable(ResultFault):
     """A result that should lie in a store cannot be read there, or is not what its serializer writes."""
 
     def __init__(self, place: str, why: str) -> None:
@@ -27,7 +31,7 @@ class ResultUnreadable(Exception):
         super().__init__(f"The result at {place} cannot be read: {why}.")
 
 
-class ResultUnwritable(Exception):
+class ResultUnwritable(ResultFault):
     """A result could not be written into its store."""
 
     def __init__(self, place: str, why: str) -> None:
@@ -35,7 +39,7 @@ class ResultUnwritable(Exception):
         super().__init__(f"The result could not be written to {place}: {why}.")
 
 
-class ResultUnfit(Exception):
+class ResultUnfit(ResultFault):
     """A value is not of the kind that the serializer of its step can hold."""
 
     def __init__(self, serializer: str, why: str) -> None:
@@ -43,7 +47,7 @@ class ResultUnfit(Exception):
         super().__init__(f"The serializer {serializer!r} cannot hold the result: {why}.")
 
 
-class StoreUnknown(Exception):
+class StoreUnknown(ResultFault):
     """No store of results is known by the scheme of this URL."""
 
     def __init__(self, url: str) -> None:
@@ -54,7 +58,7 @@ class StoreUnknown(Exception):
         )
 
 
-class StorePackageMissing(Exception):
+class StorePackageMissing(ResultFault):
     """A store of results needs a package that is not installed."""
 
     def __init__(self, scheme: str, extra: str) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from app.domain.states import Completion, Paused, Running, Scheduled, State
+from app.errors import ResultFault
 from app.execution.endings import failed, storable
 from app.execution.finishing import End
-from app.execution.operation_states import RUNNING, end_of, subject_of
+from app.execution.loading import load_outcome, small
+from app.execution.operation_states import RUNNING, end_of, operation_state, subject_of
 from app.execution.step import is_of_the_code
-from app.execution.values import encode
+from app.execution.values import decode, encode
 from app.handlers.base import Fitting, kept_state
 
 if TYPE_CHECKING:
@@ -26,13 +28,25 @@ _BEGIN: Final[Fitting] = (
 
 def kept_end(engine: Engine, asked: EndAsked) -> End:
     """How the operation ends, its state handlers having been asked."""
-    operation, proposed = asked.operation, asked.proposed
+    operation = asked.operation
+    try:
+        proposed, same = _proposed(operation), _proposed(operation)
+    except ResultFault as fault:
+        return End(Completion.FAILED, failed(fault).error)
     if proposed is None:
         return End(operation.completion, operation.error, operation.result)
     kept = _kept(engine, operation, Running(RUNNING), proposed, _END)
-    if kept is proposed and kept == asked.proposed:  # a handler may change what it is shown
+    if kept is proposed and kept == same:  # a handler may change what it is shown
         return End(operation.completion, operation.error, operation.result)
-    return kept if isinstance(kept, End) else _end(kept)
+    return kept if isinstance(kept, End) else _end(engine, operation, kept)
+
+
+def _proposed(operation: Operation) -> State | None:
+    """The state that an operation would end in, its result loaded. Raises a kind of ResultFault."""
+    proposed = operation_state(operation)
+    if operation.completion is Completion.COMPLETED and proposed is not None and operation.result is not None:
+        proposed.result = load_outcome(operation.result, decode(operation.outcome))
+    return proposed
 
 
 def beginning(engine: Engine, operation: Operation) -> End | State:
@@ -40,7 +54,7 @@ def beginning(engine: Engine, operation: Operation) -> End | State:
     kept = _kept(engine, operation, Scheduled(), Running(RUNNING), _BEGIN)
     if isinstance(kept, End) or not kept.is_finished():
         return kept
-    return _end(kept, is_cut=True)
+    return _end(engine, operation, kept, is_cut=True)
 
 
 def _kept(engine: Engine, operation: Operation, old: State, proposed: State, fitting: Fitting) -> State | End:
@@ -53,11 +67,12 @@ def _kept(engine: Engine, operation: Operation, old: State, proposed: State, fit
         return End(Completion.FAILED, failed(fault).error, is_cut=old.is_scheduled())
 
 
-def _end(state: State, *, is_cut: bool = False) -> End:
+def _end(engine: Engine, operation: Operation, state: State, *, is_cut: bool = False) -> End:
     completion = end_of(state)
     try:
-        result = storable(state.name, state.result) if completion is Completion.COMPLETED else None
-    except Exception as why:  # what it carries is no value of JSON's
+        text = storable(state.name, state.result) if completion is Completion.COMPLETED else None
+        result = text and small(engine, operation.id, "result", text)
+    except Exception as why:  # what it carries is no value of JSON's, or cannot be kept
         return End(Completion.FAILED, failed(why).error, is_cut=is_cut)
     error = None
     if completion is Completion.FAILED:

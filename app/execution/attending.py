@@ -21,6 +21,7 @@ from app.execution.endings import (
     state_of,
     words_of,
 )
+from app.execution.loading import load
 from app.execution.step import is_of_the_code
 from app.execution.values import decode
 from app.handlers.base import Fitting, Subject, kept_state
@@ -54,13 +55,14 @@ def attend(engine: Engine, operation_id: int, step: StepTask, call: Arguments, r
             return ending_of(kept, step.task, step.retries)
         point, found = look(engine, operation_id, step, call)
         if found:
-            return _kept(policy, subject, before(step), found, step)
+            ending = _kept(policy, subject, before(step), found, step)
+            return point.by_reference(ending) if point and ending.result == found.result else ending
         running = kept_state(policy.handlers, subject, before(step), starting(), _BEGIN)
         if not running.is_running():
             return ending_of(running, step.task, step.retries)
         ending = _kept(policy, subject, running, run(), step)
-        unkept = point and point.keep(engine, operation_id, step, ending)
-        return _kept(policy, subject, running, unkept, step) if unkept else ending
+        end = point.keep(engine, operation_id, step, ending) if point else ending
+        return end if end.state is ending.state else _kept(policy, subject, running, end, step)
     except ClaimLost:
         raise
     except BaseException as fault:  # a handler may raise anything: then the step has failed with that
@@ -100,7 +102,7 @@ def _skipped(policy: StepPolicy, states: dict[str, State]) -> State | None:
 
 def _state(upstream: Upstream) -> State:
     facts: dict[str, Any] = decode(upstream.error) or {}
-    result = decode(upstream.result)
+    result = load(upstream.result)
     message = upstream.message or facts.get("message")
     return KINDS[upstream.state](message, Attributes(result) if type(result) is dict else result)
 

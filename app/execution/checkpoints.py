@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 from app.domain.states import StepState
 from app.errors import ClaimLost, ResultUnreadable, ResultUnwritable, SecretInResult, TargetMalformed, TargetOutside
 from app.execution.endings import Ending, failed
+from app.execution.loading import told
 from app.execution.surely import surely
+from app.results.local import LocalResult
+from app.results.references import Reference, escaped, unescaped
+from app.results.remote import RemoteResult
 from app.results.serializers import SERIALIZERS
 from app.secrets import found_in
 from app.store.operations import find_operation
@@ -20,7 +24,6 @@ from app.store.step_queries import find_step
 if TYPE_CHECKING:
     from app.execution.engine import Engine
     from app.results.base import Result
-    from app.results.serializers import Serializer
     from app.store.operations import Operation
     from app.store.steps import StepTask
 
@@ -35,33 +38,42 @@ class Checkpoint:
 
     store: Result
     path: str
-    serializer: Serializer
+    serializer: str
+    #: Characters of a result in the table at the most.
+    large: int
 
     def found(self) -> Ending | None:
         """How the step ends because its result lies there; failed where that cannot be read, None without any."""
         try:
             text = self._read()
         except Exception as why:  # a store may raise anything
-            return failed(_told(ResultUnreadable, self.place, why))
+            return failed(told(ResultUnreadable, self.place, why))
         if text is None:
             return None
-        return Ending(StepState.CACHED, text, message=f"Its result was read from {self.place}.")
+        return Ending(StepState.CACHED, escaped(text), message=f"Its result was read from {self.place}.")
 
-    def keep(self, engine: Engine, operation_id: int, step: StepTask, ending: Ending) -> Ending | None:
-        """Put the result of a success there, unless that is None; returns how the step ends if that cannot be done.
+    def keep(self, engine: Engine, operation_id: int, step: StepTask, ending: Ending) -> Ending:
+        """Put the result of a success there, unless that is None; returns how the step ends: as failed if it cannot be.
 
         Raises ClaimLost when the step is not in this worker's hands any more: then nothing was put there.
         """
         if ending.state is not StepState.SUCCESS or ending.result in _NOTHING:
-            return None
+            return ending
         guard = partial(surely, partial(_see_held, engine, operation_id, step))
         try:
-            self.store.write(self.path, self.serializer.dump(ending.result or ""), guard=guard)
+            self.store.write(self.path, SERIALIZERS[self.serializer].dump(unescaped(ending.result or "")), guard=guard)
         except ClaimLost:
             raise
         except Exception as why:  # a store may raise anything
-            return failed(_told(ResultUnwritable, self.place, why))
-        return None
+            return failed(told(ResultUnwritable, self.place, why))
+        return self.by_reference(ending)
+
+    def by_reference(self, ending: Ending) -> Ending:
+        """The ending of a step whose result lies here; a large one is read from here by all who need it."""
+        is_found_again = isinstance(self.store, LocalResult | RemoteResult)
+        if ending.result is None or len(ending.result) <= self.large or not is_found_again:
+            return ending
+        return replace(ending, result=Reference(self.store.location, self.path, self.serializer).text)
 
     @property
     def place(self) -> str:
@@ -75,7 +87,7 @@ class Checkpoint:
             content = self.store.read(self.path)
         except FileNotFoundError:  # somebody has just removed it
             return None
-        return self.serializer.load(content)
+        return SERIALIZERS[self.serializer].load(content)
 
 
 def look(engine: Engine, operation_id: int, step: StepTask, call: Arguments) -> tuple[Checkpoint | None, Ending | None]:
@@ -107,7 +119,7 @@ def checkpoint_of(engine: Engine, operation_id: int, step: StepTask, call: Argum
     if secret := found_in(path):
         raise SecretInResult(step.task, "target", secret)
     store = policy.result or engine.policies.of_workflow(operation.workflow).result or engine.results
-    return Checkpoint(store, path, SERIALIZERS[policy.serializer])
+    return Checkpoint(store, path, policy.serializer, engine.large)
 
 
 def arguments_of(engine: Engine, task: str, call: Arguments) -> dict[str, Any]:
@@ -135,11 +147,3 @@ def _see_held(engine: Engine, operation_id: int, step: StepTask) -> None:
         present = find_step(tx, operation_id, step.number)
     if present is None or (present[0].claim, present[1]) != (step.claim, StepState.RUNNING):
         raise ClaimLost(operation_id)
-
-
-def _told(kind: type[ResultUnreadable | ResultUnwritable], place: str, why: Exception) -> Exception:
-    """The error as people are told of it; those of the service say themselves what is wrong."""
-    if type(why).__module__.startswith("app.errors"):
-        return why
-    strerror = why.strerror if isinstance(why, OSError) else None
-    return kind(place, strerror or str(why) or type(why).__name__)

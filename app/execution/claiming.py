@@ -6,6 +6,7 @@ import json
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app import clock
@@ -14,6 +15,7 @@ from app.domain.states import CLAIMABLE, Completion, StepState
 from app.execution.announcing import Announcer
 from app.execution.endings import failed
 from app.execution.errbacks import call_errbacks
+from app.execution.loading import load
 from app.execution.pause import ask
 from app.execution.settling import Ended
 from app.execution.settling_surely import settle_surely
@@ -21,7 +23,6 @@ from app.execution.signatures import bound_call, call_of
 from app.execution.step import is_of_the_code
 from app.execution.surely import surely
 from app.execution.timing import not_before
-from app.execution.values import decode
 from app.store import steps as store
 from app.store.events import append_event
 from app.store.operations import Operation, lock_operation, save
@@ -110,13 +111,13 @@ def call_with(
 
 
 def upstream_value(engine: Engine, operation_id: int, inputs: Inputs, known: Mapping[int, str | None]) -> Any:
-    """The results that `inputs` names, in its shape."""
+    """The results that `inputs` names, in its shape. Raises a kind of ResultFault for one that cannot be loaded."""
     numbers = set(numbers_in(inputs))
     found = {number: known[number] for number in numbers & known.keys()}
     if missing := numbers - found.keys():
         with engine.database.glance() as tx:
             found |= results_of(tx, operation_id, missing)
-    return gather(inputs, {number: decode(result) for number, result in found.items()})
+    return gather(inputs, {number: load(result) for number, result in found.items()})
 
 
 def begin(tx: Connection, engine: Engine, operation: Operation, now: float) -> None:
@@ -136,8 +137,8 @@ def _claim_past_clause(engine: Engine, operation_id: int, number: int) -> StepTa
     if found is None or found[1] is not StepState.QUEUED or not found[0].clause or found[0].passed:
         return None
     step = found[0]
-    retval = upstream_value(engine, operation_id, json.loads(step.inputs), {}) if step.inputs else None
     try:
+        retval = surely(partial(_handed, engine, operation_id, step))
         pause = ask(json.loads(step.clause or "null"), retval, engine.app)
     except BaseException as fault:  # the author's code may raise anything, and raises it again when it is asked again
         if not is_of_the_code(fault):
@@ -146,6 +147,10 @@ def _claim_past_clause(engine: Engine, operation_id: int, number: int) -> StepTa
         return None
     _answer(engine, operation_id, step, pause=pause)
     return None if pause else claim(engine, operation_id, number)
+
+
+def _handed(engine: Engine, operation_id: int, step: StepTask) -> Any:
+    return upstream_value(engine, operation_id, json.loads(step.inputs), {}) if step.inputs else None
 
 
 def _answer(engine: Engine, operation_id: int, step: StepTask, *, pause: bool) -> None:

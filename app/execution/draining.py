@@ -5,7 +5,6 @@ The pause is written in three moves: read, under no lock; write workflow.json, u
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -14,10 +13,12 @@ from celery import signature
 
 from app import clock
 from app.domain.document import CALLBACK_TASK, carried_value, remaining
-from app.domain.states import REQUESTING, Completion, StepState
+from app.domain.graph import numbers_in
+from app.domain.states import FINAL, REQUESTING, Completion, StepState
 from app.execution.announcing import Announcer
 from app.execution.documents import Snapshot, snapshot_of
 from app.execution.finishing import cancelled
+from app.execution.loading import compact, load
 from app.execution.tallying import PAUSE_SECONDS
 from app.execution.values import decode
 from app.store import steps as store
@@ -73,18 +74,25 @@ def finish_cancel(tx: Connection, operation: Operation, engine: Engine) -> Opera
 
 def _finish_pause(engine: Engine, snapshot: Snapshot) -> None:
     operation = snapshot.operation
-    carried = json.dumps(carried_value(snapshot.steps))
-    retval = decode(carried)
+    carried = compact(carried_value(snapshot.steps))
     rest = remaining(operation.id, snapshot.steps)
     try:
-        stored = engine.app.tasks[CALLBACK_TASK].s(operation.id)(retval, rest)
+        stored = engine.app.tasks[CALLBACK_TASK].s(operation.id)(decode(carried), rest)
         for callback in _own_callbacks(snapshot):
-            signature(callback, app=engine.app)(retval, rest)
+            signature(callback, app=engine.app)(_loaded(snapshot), rest)
     except Exception as why:  # a full disk, or an author's callback: the pause is tried again by the next sweep
         _log.exception("operation %s cannot pause yet", operation.id)
         _note(engine, operation, why)
         return
     _write_paused(engine, operation, stored, carried)
+
+
+def _loaded(snapshot: Snapshot) -> Any:
+    """The carried value itself, where only a reference to it is in the table."""
+    needed = {number for step in snapshot.steps if step.state not in FINAL for number in numbers_in(step.inputs)}
+    return carried_value(
+        [replace(one, result=load(compact(one.result))) if one.number in needed else one for one in snapshot.steps]
+    )
 
 
 def _own_callbacks(snapshot: Snapshot) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ from app.domain.states import (
 )
 from app.errors import ResultRefused, SecretInResult
 from app.execution.values import decode, encode, fault_in
+from app.results.references import escaped, unescaped
 from app.secrets import found_in, redacted
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def starting() -> Running:
 
 def state_of(ending: Ending, step: StepTask) -> State:
     """The state that an ending stands for."""
-    result = decode(ending.result)
+    result = shown(ending.result)
     if ending.state is StepState.SUCCESS:
         return Success(ending.message or SUCCEEDED, result)
     if ending.state is StepState.RETRYING:
@@ -153,7 +154,12 @@ def storable(name: str, value: Any) -> str:
         raise ResultRefused(name, words_of(why), redacted(fault_in(value))) from None
     if secret := found_in(text):
         raise SecretInResult(name, "result", secret)
-    return text
+    return escaped(text)
+
+
+def shown(text: str | None) -> Any:
+    """The value of a result, as far as the table has it: of one that lies in a store, the reference."""
+    return decode(text and unescaped(text))
 
 
 def words_of(error: object) -> str:

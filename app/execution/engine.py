@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from app import clock
 from app.execution.leaving import Leaving
 from app.processes import start_of, this_process
+from app.results.references import LARGE
 from app.store.steps import Holder
 from app.store.workers import register_worker
 
@@ -58,6 +59,8 @@ class Engine:
     results: Result
     #: Whether targets are read and written.
     checkpointing: bool = True
+    #: Characters of a result in the table at the most.
+    large: int = LARGE
     incarnation: Incarnation = field(default_factory=lambda: Incarnation())
     leaving: Leaving = field(default_factory=Leaving)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app.domain.graph import Inputs, gather, numbers_in
 from app.domain.states import BAD, CLAIMABLE, FINAL, GOOD, Completion, StepState
-from app.execution.operation_states import operation_state
+from app.execution.loading import compact
 from app.execution.values import decode, encode
 from app.store import steps as store
 from app.store.endings import reference_states
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.domain.states import State
     from app.execution.engine import Engine
     from app.execution.settling import Ended
     from app.execution.spreading import Spread
@@ -47,11 +47,6 @@ class EndAsked(Exception):
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
         super().__init__(operation.id)
-
-    @property
-    def proposed(self) -> State | None:
-        """The state that it would end in."""
-        return operation_state(self.operation)
 
 
 def asked_to_pause(operation: Operation, ended: Sequence[Ended]) -> Operation:
@@ -115,7 +110,8 @@ def _outcome(tx: Connection, operation: Operation, ended: Sequence[Ended]) -> st
         return known[outcome]
     missing = set(numbers_in(outcome)) - known.keys()
     results = known | results_of(tx, operation.id, missing)
-    return encode(gather(outcome, {number: decode(result) for number, result in results.items()}))
+    # As they stand in the table: what a reference stands for is not loaded within a transaction.
+    return compact(gather(outcome, {number: json.loads(result or "null") for number, result in results.items()}))
 
 
 def cancelled_if_idle(tx: Connection, operation: Operation, now: float) -> Operation:

@@ -6,6 +6,7 @@ what is due later is waited for.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from collections import deque
@@ -111,6 +112,7 @@ class Inline:
             notices=Notices((), policies, tell),
             results=store_at(settings.results),
             checkpointing=settings.checkpointing,
+            large=sys.maxsize,  # the table is in memory, and gone with it
         )
 
     def run(self, name: str, graph: Graph, arguments: dict[str, Any], policy: WorkflowPolicy) -> Outcome:

@@ -17,6 +17,7 @@ from app.domain.states import (
     Success,
 )
 from app.handlers.base import Subject
+from app.results.references import unescaped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +41,7 @@ def operation_state(operation: Operation) -> State | None:
     """The state of an operation as it stands; None where people's code is told of none: something is requested."""
     completion = operation.completion
     if completion is Completion.COMPLETED:
-        return Success(_SUCCEEDED, None if operation.result is None else json.loads(operation.result))
+        return Success(_SUCCEEDED, None if operation.result is None else json.loads(unescaped(operation.result)))
     if completion is Completion.FAILED:
         return Failed(_FAILED, Attributes(json.loads(operation.error or "{}")))
     if completion is Completion.PAUSED:

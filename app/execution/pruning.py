@@ -10,9 +10,11 @@ import shutil
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from app import clock
+from app.results.references import folder_of
 from app.store.pruning import (
     ROWS,
     Old,
@@ -28,7 +30,6 @@ from app.store.pruning import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
 
     from sqlalchemy import Connection
 
@@ -107,6 +108,17 @@ def _take(engine: Engine, old: Old, batch: list[Weighed], pruned: Pruned) -> Non
             pruned.operations[one.completion] += 1
             pruned.steps += one.steps
     _remove_folders((engine.workflow_store / str(one) for one in gone), pruned)
+    for operation_id in gone:
+        _remove_results(engine, operation_id, pruned)
+
+
+def _remove_results(engine: Engine, operation_id: int, pruned: Pruned) -> None:
+    """Remove what the service itself has put into the store; what authors named stays."""
+    folder = folder_of(operation_id)
+    try:
+        engine.results.remove_all(folder)
+    except Exception as why:  # a store may raise anything
+        pruned.stuck[Path(engine.results.place(folder))] = str(why)
 
 
 def _alone(engine: Engine, work: Callable[[Connection], T]) -> T:

@@ -10,15 +10,17 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from app import clock
 from app.domain.states import Completion, StepState
-from app.errors import ClaimLost
+from app.errors import ClaimLost, ResultFault
 from app.execution.attending import attend
 from app.execution.batch import Batch
 from app.execution.beginning import may_begin
 from app.execution.claiming import call_with, claim_surely
 from app.execution.draining import drain
+from app.execution.endings import failed
 from app.execution.errbacks import call_errbacks
 from app.execution.growing import compiled
 from app.execution.late_writer import LateWriter
+from app.execution.loading import kept_small
 from app.execution.losing import confirm, give_up
 from app.execution.pace import Pace
 from app.execution.republishing import publish_again
@@ -92,6 +94,7 @@ class Slice:
                 in_step(self._operation_id, going.slug),
             ):
                 ending = self._execute(going)
+                ending = kept_small(self._engine, self._operation_id, going.slug, ending)
             ended = self._batch.finish(ending)
             going = self._next_nearby(ended)
             is_claimed = going is None
@@ -101,8 +104,11 @@ class Slice:
         known = self._batch.known_results()
         if known:
             _late_writer.arm(self._batch)
-        args, kwargs = surely(partial(call_with, self._engine, self._operation_id, step, known))
         self._steps += 1
+        try:
+            args, kwargs = surely(partial(call_with, self._engine, self._operation_id, step, known))
+        except ResultFault as why:
+            return failed(why)
         if self._is_plain(step):
             return self._run(step, args, kwargs)
         run = partial(self._run, step, args, kwargs)

@@ -21,8 +21,13 @@ def decode(text: str | None) -> Any:
     return None if text is None else json.loads(text)
 
 
-def fault_in(value: Any) -> str:
-    """Where in a value that `encode` refuses the refused part stands, such as `["rows"][3]`; nothing for the whole."""
+def fault_in(value: Any, within: tuple[int, ...] = ()) -> str:
+    """Where in a value that `encode` refuses the refused part stands, such as `["rows"][3]`; nothing for the whole.
+
+    Of one that holds itself that is where it is met again; `within` are the ids of what it stands in.
+    """
+    if id(value) in within:
+        return ""
     parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
     for key, part in parts:
         try:
@@ -30,7 +35,7 @@ def fault_in(value: Any) -> str:
         except RecursionError:
             return ""
         except Exception:  # a value may bring code of its own that makes JSON of it
-            return f"[{_quoted(key)}]{fault_in(part)}"
+            return f"[{_quoted(key)}]{fault_in(part, (*within, id(value)))}"
     return ""
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import TYPE_CHECKING, Any, Final
 
-from app.errors import StepOptionInvalid, TargetMalformed
+from app.errors import StepOptionInvalid, TargetMalformed, TargetOutside
 from app.results.base import inside
+from app.results.references import OWN
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -43,6 +44,8 @@ class Target:
             raise TargetMalformed(self.template, f"there is no field {{{missing.args[0]}}}") from None
         except Exception as why:  # a value may bring code of its own that tells how it is written
             raise TargetMalformed(self.template, str(why) or type(why).__name__) from None
+        if path.partition("/")[0] == OWN:
+            raise TargetOutside(path, "is where the service keeps results of its own")
         return inside(path)
 
 

@@ -13,6 +13,7 @@ from pydantic_core import from_json, to_json
 
 from app.commands import View
 from app.domain.states import Completion
+from app.results.references import unescaped
 from app.store.events import Event
 from app.store.operations import Operation
 from app.store.step_queries import Running, StepRow
@@ -33,7 +34,7 @@ def operation(view: View, root: str) -> str:
     """An operation, whole; `root` is where the service is mounted."""
     one = view.operation
     said = _summary(one, root) | {"in_flight": [_running(step) for step in view.in_flight]}
-    return _object(said, arguments=one.arguments, result=one.result, error=one.error)
+    return _object(said, arguments=one.arguments, result=_result(one.result), error=one.error)
 
 
 def operation_summary(one: Operation, root: str) -> str:
@@ -69,7 +70,7 @@ def step(row: StepRow) -> str:
         "started_at": _time(row.started_at),
         "finished_at": _time(row.finished_at),
     }
-    return _object(said, result=row.result, error=row.error)
+    return _object(said, result=_result(row.result), error=row.error)
 
 
 def event(one: Event) -> str:
@@ -132,6 +133,11 @@ def _object(said: dict[str, Any], **written: str | None) -> str:
     """A JSON object of values, and of those that are written as JSON already."""
     rest = "".join(f',"{name}":{text or "null"}' for name, text in written.items())
     return f"{_json(said)[:-1]}{rest}}}"
+
+
+def _result(text: str | None) -> str | None:
+    """A result as people are shown it: of one that lies in a store, the reference."""
+    return text and unescaped(text)
 
 
 def _json(value: Any) -> str:

@@ -9,6 +9,7 @@ from app.domain.graph import Inputs, gather, numbers_in
 from app.domain.picture import Drawn, draw
 from app.domain.states import KINDS, Attributes, State, StepState, Success
 from app.execution.compiler import compile_flow
+from app.execution.endings import shown
 from app.execution.flow import Flow as Graph
 from app.execution.flow import Node
 from app.execution.inline import inline
@@ -86,7 +87,7 @@ def _state_of(inputs: Inputs, rows: Mapping[int, StepRow]) -> State:
 
 def _state(row: StepRow) -> State:
     facts: dict[str, Any] = decode(row.error) or {}
-    result = decode(row.result)
+    result = shown(row.result)
     message = row.message or facts.get("message") or ("Task run succeeded." if row.state is StepState.SUCCESS else None)
     return KINDS[row.state if row.state in KINDS else "Pending"](
         message, Attributes(result) if type(result) is dict else result

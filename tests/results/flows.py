@@ -186,6 +186,11 @@ def lengths(texts: list[str]) -> list[int]:
 
 
 @step
+def tell_all(value: list[str]) -> list[str]:
+    return value
+
+
+@step
 def pretend(path: str) -> dict[str, Any]:
     """A value that looks as a reference does."""
     return {"__result__": {"store": str(Path(path).parent), "path": Path(path).name, "serializer": "text"}}
@@ -207,6 +212,31 @@ def large_last(count: int) -> Canvas:
 def large_group(count: int) -> Canvas:
     """A step that takes large results."""
     return chain(group(letters.si(count), letters.si(2, "a")), lengths.s())
+
+
+def measure(obj: Subject, old: State, new: State) -> State | None:
+    """Leave a line with the lengths of what the state carries, and double it where that is asked for."""
+    if not new.is_successful():
+        return None
+    write_line(obj.arguments["ledger"], str([len(part) for part in new.result]))
+    return states.Success("doubled", new.result * 2) if obj.arguments["double"] else None
+
+
+@step(state_handlers=[measure])
+def told_letters(count: int, ledger: str, double: bool) -> list[str]:
+    return ["z" * count]
+
+
+@workflow("large-told", state_handlers=[measure])
+def large_told(count: int, ledger: str, double: bool) -> Canvas:
+    """Large results that handlers are told of."""
+    return chain(told_letters.s(count, ledger, double), tell_all.s())
+
+
+@workflow("large-group-told", state_handlers=[measure])
+def large_group_told(count: int, ledger: str, double: bool) -> Canvas:
+    """A group of large results that a handler is told of."""
+    return group(letters.si(count), letters.si(3, "b"))
 
 
 @workflow("large-target")

@@ -98,3 +98,9 @@ def test_the_part_that_json_cannot_hold_is_found(value: Any, at: str) -> None:
     with pytest.raises((TypeError, ValueError)):
         encode(value)
     assert fault_in(value) == at
+
+
+def test_a_value_that_holds_itself_is_found_where_it_is_met_again() -> None:
+    rows: list[Any] = [1]
+    rows.append({"again": rows})
+    assert fault_in({"rows": rows}) == '["rows"][1]["again"]'

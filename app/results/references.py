@@ -1,0 +1,55 @@
+"""References to results that lie in a store, in the place of the results themselves.
+
+A result in the table is JSON text. That of a reference begins as no result of a step does: one that would begin so is
+written inside an object of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Final
+
+#: Characters of JSON that a result in the table has at the most; what is larger goes to a store.
+LARGE: Final = 64 * 1024
+#: Where the service keeps, within the store of the setting RESULTS, what it has put there by itself.
+OWN: Final = ".operations"
+
+_KEY: Final = "__result__"
+_MARKED: Final = f'{{"{_KEY}":'
+_REFERENCE: Final = f'{_MARKED}{{"store":'
+_VALUE, _END = f'{_MARKED}{{"value":', "}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Where a result lies: the location of its store, the path there, and how to read it."""
+
+    store: str
+    path: str
+    serializer: str
+
+    @property
+    def text(self) -> str:
+        """The reference as it stands in the place of a result."""
+        return json.dumps({_KEY: asdict(self)}, separators=(",", ":"))
+
+
+def reference_in(text: str) -> Reference | None:
+    """The reference that stands in the place of a result; None where the result itself stands there."""
+    return Reference(**json.loads(text)[_KEY]) if text.startswith(_REFERENCE) else None
+
+
+def escaped(text: str) -> str:
+    """The JSON of a value as the table has it: one that could be taken for a reference is put into an object."""
+    return f"{_VALUE}{text}{_END}" if text.startswith(_MARKED) else text
+
+
+def unescaped(text: str) -> str:
+    """The JSON of the value that the table has; a reference stays one."""
+    return text[len(_VALUE) : -len(_END)] if text.startswith(_VALUE) else text
+
+
+def folder_of(operation_id: int) -> str:
+    """Where the service keeps what it has put into a store by itself for an operation."""
+    return f"{OWN}/{operation_id}"
