@@ -111,6 +111,9 @@ CREATE TABLE steps (
     spoiled INTEGER DEFAULT 0 NOT NULL,  -- how many of its upstreams have ended without success
     plain BOOLEAN DEFAULT 1 NOT NULL,    -- no trigger, handler or notification of its own: may end unclaimed
     reference BOOLEAN DEFAULT 0 NOT NULL, -- whether its end decides how its operation ends
+    cursor TEXT,                         -- JSON: the place that its code has kept; none once it has ended well
+    done BIGINT,                         -- how much of it its code said to be done at that place
+    total BIGINT,                        -- of how much
     CONSTRAINT steps_pkey PRIMARY KEY (operation_id, number),
     CONSTRAINT steps_state_check CHECK (state IN ('Pending', 'Queued', 'Running', 'Retrying', 'Paused', 'Success', 'Cached', 'Skipped', 'Failed', 'TriggerFailed', 'Cancelled')),
     CONSTRAINT steps_operation_id_fkey FOREIGN KEY(operation_id) REFERENCES operations (id) ON DELETE CASCADE,

@@ -143,14 +143,16 @@ class Commands:
         *,
         reason: str | None = None,
         version: int | None = None,
+        now: bool = False,
         accept_unconfirmed: bool = False,
     ) -> tuple[View, bool]:
         """Ask an operation to pause; False with it when that was asked before. Raises MoveRefused, VersionPassed.
 
-        With `accept_unconfirmed` a silent worker that is not proven gone is waited for no longer; the history tells.
+        With `now` the steps that run are stopped, and run again from their cursor when it is resumed. With
+        `accept_unconfirmed` a silent worker that is not proven gone is waited for no longer; the history tells.
         """
         wish = self._wish(requester, operation_id, reason, version)
-        changed = steering.pause(self.engine, wish, accept_unconfirmed=accept_unconfirmed)
+        changed = steering.pause(self.engine, wish, now=now, accept_unconfirmed=accept_unconfirmed)
         return self.show(requester, operation_id), changed
 
     def resume(self, requester: User, operation_id: int, *, version: int | None = None) -> tuple[View, bool]:

@@ -44,6 +44,7 @@ MEASURES: dict[str, Callable[[Bed], Iterator[Figure]]] = {
     "messages": throughput.messages,
     "size": growth.size,
     "pause": pausing.pause,
+    "inside": pausing.inside,
     "recover": recovering.recover,
     "rest": resting.rest,
     "http": web.http,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from typing import Any, Final
 
-from app.workflows import Canvas, Flow, Notification, Secret, chain, group, step, workflow
+from app.workflows import Canvas, Flow, Notification, Secret, chain, cursor, group, step, workflow
+
+#: Seconds of work between two places of a long step.
+PIECE: Final = 0.01
 
 
 @step
@@ -40,6 +43,24 @@ def nap(value: int, seconds: float) -> int:
     time.sleep(seconds)
     _note("end")
     return value
+
+
+@step
+def long(value: int, seconds: float) -> int:
+    """Work for so long in pieces of a hundredth of a second, and tell the journal where it begins and what is done."""
+    begun, pieces = cursor.place or 0, round(seconds / PIECE)
+    _note(f"from-{begun}")
+    for piece in range(begun, pieces):
+        time.sleep(PIECE)
+        _note(f"piece-{piece}")
+        cursor.keep(piece + 1, done=piece + 1, total=pieces)
+    return value
+
+
+@workflow("bench-long")
+def long_step(seconds: float = 3600.0) -> Canvas:
+    """One step of an hour, in the middle."""
+    return chain(noop.s(1), long.s(seconds), noop.s())
 
 
 @workflow("bench-chain")

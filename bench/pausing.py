@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from app.domain.states import Completion
 from bench.figure import Figure, Spread, at_most, percentile
+from bench.flows import PIECE
 from bench.http import Caller
 from bench.programs import until
 
@@ -102,6 +103,38 @@ def pause(bed: Bed) -> Iterator[Figure]:
         yield from (replace(one, target=None) for one in _figures(f"by command, {_MANY_STEPS:,} steps", long))
         service.start_web()
         yield from _figures("over HTTP", _turns(service, many, ByHttp))
+
+
+def inside(bed: Bed) -> Iterator[Figure]:
+    """Pause a step of an hour at its cursor, and without waiting for that, each at a random moment, and resume it."""
+    with bed.service() as service:
+        service.start_worker()
+        for how, now in (("at its cursor", False), ("that is due now", True)):
+            turns = [_inside(service, now=now) for _ in range(max(1, bed.scale.pauses // 3))]
+            what = f"pause {how}, inside a step of an hour"
+            paused, again = ([one[place] for one in turns] for place in (0, 1))
+            yield Figure(f"{what}: call to PAUSED", "ms", Spread.of(paused), at_most(1500), note=f"of {len(turns)}")
+            yield Figure(f"{what}: work that is done again", "ms", Spread.of(again), at_most(1000))
+
+
+def _inside(service: Service, *, now: bool) -> tuple[float, float]:
+    """Milliseconds from the call to PAUSED, and of the work that the resumed step does again."""
+    service.journal.unlink(missing_ok=True)
+    operation_id = service.start_many(1, "bench-long")[0]
+    until(lambda: _times(service.journal, "piece"), "the step is at work")
+    time.sleep(random.uniform(1, 3))
+    called = time.monotonic()
+    service.commands.pause(service.user, operation_id, now=now)
+    steering = ByCommand(service, operation_id)
+    until(steering.is_paused, "the operation is PAUSED", pause=0.0005)
+    paused = time.monotonic() - called
+    done = len(_times(service.journal, "piece"))
+    steering.resume()
+    until(lambda: len(_times(service.journal, "from")) == 2, "the step goes on")
+    place = int(service.journal.read_text().split("from-")[2].split()[0])
+    service.commands.cancel(service.user, operation_id)
+    service.await_all([operation_id], Completion.CANCELLED)
+    return 1000 * paused, 1000 * (done - place) * PIECE
 
 
 def _figures(how: str, turns: list[Turn]) -> Iterator[Figure]:

@@ -10,6 +10,8 @@ from app.cli.printing import duration
 from app.domain.states import Completion
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from app.commands import View
     from app.store.operations import Operation
     from app.store.step_queries import Running
@@ -50,9 +52,22 @@ def running(view: View) -> str:
     """The steps that run and for how long, or why none does."""
     if not view.in_flight:
         return "waits for a worker" if view.operation.completion is Completion.SCHEDULED else ""
-    named = [f"{step.slug} ({duration(clock.now() - step.started_at)})" for step in view.in_flight[:_NAMED]]
+    named = [f"{step.slug} ({', '.join(_at(step))})" for step in view.in_flight[:_NAMED]]
     others = len(view.in_flight) - len(named)
     return f"running: {', '.join(named)}" + (f" and {others} more" if others else "")
+
+
+def _at(step: Running) -> Iterator[str]:
+    yield duration(clock.now() - step.started_at)
+    if told := within(step.done, step.total):
+        yield told
+
+
+def within(done: int | None, total: int | None) -> str:
+    """How far a step is by its own account; empty where its code tells nothing."""
+    if done is None:
+        return ""
+    return f"{done:,}" if total is None else f"{done:,} of {total:,}"
 
 
 def holder(step: Running) -> str:
@@ -62,7 +77,8 @@ def holder(step: Running) -> str:
     since = duration(clock.now() - step.started_at)
     if not step.is_confirmed:
         return f"{step.slug}{where}{process}, perhaps: its worker has been silent, and lost for {since}"
-    return f"{step.slug}{where}{process}, for {since}"
+    told = within(step.done, step.total)
+    return f"{step.slug}{where}{process}, for {since}" + (f", {told}" if told else "")
 
 
 def lasted(operation: Operation) -> float | None:

@@ -11,7 +11,7 @@ import click
 from app import clock
 from app.cli.people import acting, commands, look_at, names, operation_argument, user_option
 from app.cli.printing import Column, duration, hint, moment, say, table
-from app.cli.progress import count, failure, far, holder, lasted
+from app.cli.progress import count, failure, far, holder, lasted, within
 from app.cli.watching import watch
 from app.domain.states import Completion
 from app.errors import ResultMissing
@@ -39,6 +39,7 @@ _STEPS: Final = (
     Column("number", keep=1, right=True),
     Column("step", cut=True),
     Column("state"),
+    Column("done", keep=6, right=True),
     Column("runs", keep=2, right=True),
     Column("started", keep=3),
     Column("took", keep=4, right=True),
@@ -205,7 +206,8 @@ def _step_row(one: StepRow) -> tuple[object, ...]:
     took = None if one.started_at is None else (one.finished_at or clock.now()) - one.started_at
     error = json.loads(one.error) if one.error else {}
     fault = ": ".join(error[part] for part in ("type", "message") if error.get(part))
-    return one.number, one.slug, one.state, one.runs, moment(one.started_at), duration(took), fault or one.message or ""
+    told = one.number, one.slug, one.state, within(one.done, one.total), one.runs
+    return *told, moment(one.started_at), duration(took), fault or one.message or ""
 
 
 def _facts(view: View) -> Iterator[tuple[str, str]]:

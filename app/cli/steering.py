@@ -43,17 +43,24 @@ def start(workflow: str, pairs: tuple[str, ...], text: str | None, is_watched: b
 @operation_argument
 @click.option("--reason", metavar="TEXT", help="Why; the history keeps it.")
 @click.option("--wait", "seconds", metavar="SECONDS", type=click.FloatRange(min=0), help="Wait so long for PAUSED.")
+@click.option("--now", is_flag=True, help="Stop the steps that run: they run again when it is resumed.")
 @click.option("--accept-unconfirmed", is_flag=True, help="Wait no longer for workers that fell silent.")
 @user_option
 def pause(
-    operation_id: int, reason: str | None, seconds: float | None, accept_unconfirmed: bool, user_name: str | None
+    operation_id: int,
+    reason: str | None,
+    seconds: float | None,
+    now: bool,
+    accept_unconfirmed: bool,
+    user_name: str | None,
 ) -> None:
     """Pause operation ID.
 
-    It is PAUSED once the steps that run have ended. With --wait the exit status is 1 if that takes longer.
+    It is PAUSED once the steps that run have ended, or have stopped at their cursor.
+    With --wait the exit status is 1 if that takes longer.
     """
     user = acting(user_name)
-    view, is_new = commands().pause(user, operation_id, reason=reason, accept_unconfirmed=accept_unconfirmed)
+    view, is_new = commands().pause(user, operation_id, reason=reason, now=now, accept_unconfirmed=accept_unconfirmed)
     if seconds is not None:
         view = until_rest(look_at(user, operation_id), seconds)
     if seconds is not None and view.operation.completion is not Completion.PAUSED:

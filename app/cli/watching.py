@@ -92,12 +92,12 @@ class _Lines:
     """A line for each move of the operation, and now and then one for how far it is."""
 
     def __init__(self) -> None:
-        self._told: tuple[Completion, int] | None = None
+        self._told: tuple[Completion, int, list[int | None]] | None = None
         self._next = 0.0
 
     def show(self, view: View) -> None:
         operation = view.operation
-        now = (operation.completion, operation.steps_done)
+        now = (operation.completion, operation.steps_done, [step.done for step in view.in_flight])
         has_moved = self._told is None or self._told[0] is not operation.completion
         if now != self._told and (has_moved or clock.monotonic() >= self._next):
             self._told, self._next = now, clock.monotonic() + _LINE_EVERY

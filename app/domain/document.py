@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +25,15 @@ Signature = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Cursor:
+    """The place that an unfinished step has kept, and how much of how much was done there."""
+
+    place: Any
+    done: int | None
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class StepFacts:
     """What the document tells of a step; `result` is its value, `error` the facts of its failure."""
 
@@ -38,6 +47,7 @@ class StepFacts:
     result: Any
     error: dict[str, Any] | None
     message: str | None = None
+    cursor: Cursor | None = None
 
 
 def in_order(steps: Sequence[StepFacts]) -> tuple[StepFacts, ...]:
@@ -132,12 +142,13 @@ def digest_of(content: bytes) -> str:
 def _step(step: StepFacts, slugs: dict[int, str], *, is_needed: bool) -> dict[str, Any]:
     message = step.message or (step.error.get("message") if step.error else None)
     state = {"type": str(step.state), "message": message, "result": step.result if is_needed else None}
-    return {
+    told = {
         "task": {"slug": step.slug, "name": step.signature["task"]},
         "state": state,
         "upstream": [slugs[number] for number in step.upstream],
         "signature": step.signature,
     }
+    return told | {"cursor": asdict(step.cursor)} if step.cursor else told
 
 
 def _handed(inputs: Inputs, results: dict[int, Any]) -> Any:

@@ -49,11 +49,18 @@ class _State(_Strict):
     result: Any
 
 
+class _Cursor(_Strict):
+    place: Any
+    done: int | None = Field(ge=0)
+    total: int | None = Field(ge=0)
+
+
 class _Step(_Strict):
     task: _Task
     state: _State
     upstream: list[str]
     signature: _Signature
+    cursor: _Cursor | None = None
 
 
 class _Document(_Strict):

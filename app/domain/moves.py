@@ -72,8 +72,14 @@ STEP_MOVES: Final = MappingProxyType(
         (_S.RUNNING, _S.TRIGGER_FAILED): "Its trigger did not let it run.",
         (_S.RUNNING, _S.CANCELLED): "A handler said so, or its operation was ended by one.",
         (_S.RUNNING, _S.RETRYING): "It is to be run again later.",
-        (_S.RUNNING, _S.PAUSED): "Its code, or a handler, asked that its operation pauses: it is held, to run again.",
-        (_S.RUNNING, _S.QUEUED): "Its worker was lost, or handed it back on leaving.",
+        (
+            _S.RUNNING,
+            _S.PAUSED,
+        ): "It or a handler asked for a pause, or it stopped at its cursor for one: it is held.",
+        (
+            _S.RUNNING,
+            _S.QUEUED,
+        ): "Its worker was lost, or handed it back on leaving, or a pause that is due now stopped it.",
         (_S.RETRYING, _S.QUEUED): "Its waiting time is over.",
         (_S.RETRYING, _S.CANCELLED): "Its operation is cancelled.",
         (_S.PAUSED, _S.QUEUED): "Its operation is resumed, or the pause is withdrawn.",

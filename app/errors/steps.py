@@ -95,3 +95,33 @@ class StepOptionInvalid(Exception):
         self.option = option
         self.why = why
         super().__init__(f"{option} {why}.")
+
+
+class PlaceRefused(Exception):
+    """A step's code gave `cursor.keep` something that cannot be kept."""
+
+    def __init__(self, what: str, why: str) -> None:
+        self.what = what
+        self.why = why
+        super().__init__(f"cursor.keep was given {what} that {why}.")
+
+
+class PlaceOfAnother(Exception):
+    """The place that a step has kept is no count of rows, which `cursor.over` goes on behind."""
+
+    def __init__(self, place: object) -> None:
+        self.place = place
+        super().__init__(
+            f"cursor.over found {str(place)[:80]!r} kept: it goes on behind a number of rows. "
+            "Keep places by cursor.keep or by cursor.over, not by both in one step."
+        )
+
+
+class OverTwice(Exception):
+    """A step's code has gone through two things by `cursor.over`, but keeps one place."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "cursor.over was called twice in one step, which has one place to keep: make two steps of it, "
+            "or go over itertools.chain(first, second)."
+        )

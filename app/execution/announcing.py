@@ -32,7 +32,7 @@ class Announcer:
         """What people asked to be told of how these steps ended."""
         is_any = False
         for one in ended:
-            if self.engine.policies.of_task(one.step.task).notify:
+            if one.ending.state is not StepState.QUEUED and self.engine.policies.of_task(one.step.task).notify:
                 old = Pending() if one.ending.state is StepState.TRIGGER_FAILED else Running()
                 is_any |= self._step(operation, one.step, old, state_of(one.ending, one.step))
         return is_any

@@ -72,7 +72,7 @@ def attend(engine: Engine, operation_id: int, step: StepTask, call: Arguments, r
 
 
 def _kept(policy: StepPolicy, subject: Subject, running: State, ending: Ending, step: StepTask) -> Ending:
-    if not policy.handlers:
+    if not policy.handlers or ending.state is StepState.QUEUED:  # one that stopped at its cursor has not changed yet
         return ending
     proposed = state_of(ending, step)
     kept = kept_state(policy.handlers, subject, running, proposed, _END)

@@ -15,12 +15,14 @@ from app.errors import ClaimLost
 from app.execution.neighbourhood import Neighbourhood
 from app.execution.settling import Ended, InHand, Settled
 from app.execution.settling_surely import settle_surely
+from app.store.cursors import keep_place
 from app.store.operations import completion_of
 
 if TYPE_CHECKING:
     from app.execution.endings import Ending
     from app.execution.engine import Engine
     from app.execution.settling import MayGoOn
+    from app.store.cursors import Kept
     from app.store.steps import StepTask
 
 
@@ -76,6 +78,19 @@ class Batch:
                 return None
             self._near.take(step)
             return step
+
+    def keep(self, kept: Kept) -> None:
+        """Keep the place of the step in hand, which the table is told of first. Raises ClaimLost."""
+        if self._hand and not self._hand.is_claimed:
+            self.write_late()
+        with self._mutex:
+            hand = self._hand
+            if hand is None or self._is_lost:
+                raise ClaimLost(self._operation_id)
+            with self._engine.database.write() as tx:
+                self._is_lost = not keep_place(tx, self._operation_id, hand.step.number, hand.step.claim, kept)
+            if self._is_lost:
+                raise ClaimLost(self._operation_id)
 
     def known_results(self) -> dict[int, str | None]:
         """The results that are not in the table yet, by step number."""

@@ -9,7 +9,7 @@ import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from app.domain.document import StepFacts, compose, digest_of, encode, in_order
+from app.domain.document import Cursor, StepFacts, compose, digest_of, encode, in_order
 from app.domain.document_check import LARGEST, check_document, read_document
 from app.domain.graph import PausePoint, full_signature
 from app.domain.states import StepState
@@ -108,6 +108,7 @@ def _facts(row: StepRow, upstream: Iterable[int]) -> StepFacts:
         result=_loads(row.result),
         error=_loads(row.error),
         message=row.message,
+        cursor=None if row.cursor is None else Cursor(_loads(row.cursor), row.done, row.total),
     )
 
 

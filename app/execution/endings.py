@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 STARTING: Final = "Starting task run."
 SUCCEEDED: Final = "Task run succeeded."
+STOPPED: Final = "It stopped at its cursor, to go on from there."
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,11 @@ def words_of(error: object) -> str:
         return redacted(str(error))
     except Exception:
         return "its message cannot be read"
+
+
+def stopped() -> Ending:
+    """How a run ends that stopped at its cursor: it is queued again, or held where its operation is to pause."""
+    return Ending(StepState.QUEUED, message=STOPPED)
 
 
 def failed(error: BaseException) -> Ending:

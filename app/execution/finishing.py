@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app.domain.graph import Inputs, gather, numbers_in
-from app.domain.states import BAD, CLAIMABLE, FINAL, GOOD, Completion, StepState
+from app.domain.states import BAD, CLAIMABLE, FINAL, GOOD, REQUESTING, Completion, StepState
 from app.execution.loading import compact
 from app.execution.values import decode, encode
 from app.store import steps as store
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from app.execution.endings import Ending
     from app.execution.engine import Engine
     from app.execution.settling import Ended
     from app.execution.spreading import Spread
@@ -56,6 +57,22 @@ def asked_to_pause(operation: Operation, ended: Sequence[Ended]) -> Operation:
         return operation
     begun = operation.started_at or asking.started_at
     return replace(operation, completion=_C.REQUESTING_PAUSE, reason=asking.ending.message, started_at=begun)
+
+
+def placed(operation: Operation, ended: Sequence[Ended], due_at: float) -> Sequence[Ended]:
+    """The ends; a step that stopped at its cursor is held where it was asked to, and else published again, surely then.
+
+    A pause may have been withdrawn since the step saw it, so this is for the transaction to say.
+    """
+    return [replace(one, ending=_placed(operation, one, due_at)) for one in ended]
+
+
+def _placed(operation: Operation, one: Ended, due_at: float) -> Ending:
+    if one.ending.state is not _S.QUEUED:
+        return one.ending
+    if operation.completion in REQUESTING:
+        return replace(one.ending, state=_S.PAUSED)
+    return replace(one.ending, due_at=due_at)
 
 
 def counted(operation: Operation, ended: Sequence[Ended], found: Spread) -> Operation:

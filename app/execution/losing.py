@@ -33,11 +33,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Why a claim is taken away; `is_gone` tells that its holder was seen to run no more."""
+    """Why a claim is taken away, and by whom; `is_gone` tells that its holder was seen to run no more."""
 
     why: str
     is_gone: bool = True
     is_counted: bool = True
+    who: str = "worker"
 
 
 def lose(engine: Engine, held: HeldClaim, *, is_gone: bool, why: str) -> None:
@@ -51,6 +52,11 @@ def lose(engine: Engine, held: HeldClaim, *, is_gone: bool, why: str) -> None:
 def hand_back(engine: Engine, held: HeldClaim, why: str) -> None:
     """Take a claim from a holder that has ended in good order; that counts as no loss."""
     _queue(engine, held, Loss(why, is_counted=False))
+
+
+def take_from(engine: Engine, held: HeldClaim, who: str, why: str) -> None:
+    """Take a claim from a holder that runs, because a person says so: it counts as no loss."""
+    _queue(engine, held, Loss(why, is_gone=False, is_counted=False, who=who))
 
 
 def give_up(engine: Engine, operation_id: int, held_here: Collection[tuple[int, int]], fault: Exception) -> None:
@@ -90,7 +96,7 @@ def _queue(engine: Engine, held: HeldClaim, loss: Loss) -> None:
         save(tx, operation, operation)
         _tell(tx, held, loss, now)
         append_event(
-            tx, operation.id, at=now, who="worker", step=step.slug, old=StepState.RUNNING, new=StepState.QUEUED,
+            tx, operation.id, at=now, who=loss.who, step=step.slug, old=StepState.RUNNING, new=StepState.QUEUED,
             why=loss.why,
         )  # fmt: skip
         Announcer(tx, engine, now).loss(operation, step, loss.why, is_final=False)

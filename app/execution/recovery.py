@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app import clock
+from app.execution.holders import is_here, is_own_process, killed, machine_and_boot
 from app.execution.leases import Leases
 from app.execution.losing import confirm, end_in_time, hand_back, lose
 from app.execution.tallying import LOSSES
@@ -22,7 +23,6 @@ from app.store.workers import beating_workers, lose_worker
 if TYPE_CHECKING:
     from app.execution.engine import Engine
     from app.store.claims import HeldClaim
-    from app.store.workers import Beating
 
 _log: Final = logging.getLogger(__name__)
 
@@ -68,9 +68,9 @@ class Recovery:
         with self._engine.database.glance() as tx:
             workers = beating_workers(tx)
         for one in workers:
-            is_dead = _is_here(one) and is_gone(one.pid, one.start_time)
+            is_dead = is_here(one) and is_gone(one.pid, one.start_time)
             is_silent = self._is_silent(one.id, one.heartbeat)
-            if is_silent and _is_here(one):  # it is of no use as it is: whoever keeps it starts it anew
+            if is_silent and is_here(one):  # it is of no use as it is: whoever keeps it starts it anew
                 kill(one.pid, one.start_time)
             if is_dead or is_silent:
                 with self._engine.database.write() as tx:
@@ -85,7 +85,7 @@ class Recovery:
         if self._is_silent(held.worker_id, held.heartbeat):
             return _Verdict(f"its worker was lost ({where} was silent)", self._is_proven_gone(held))
         if self._is_stopped(held):
-            return _Verdict(f"its worker was lost ({where} was stopped)", _killed(held))
+            return _Verdict(f"its worker was lost ({where} was stopped)", killed(held))
         return None
 
     def _take_away(self, held: HeldClaim, verdict: _Verdict) -> None:
@@ -105,17 +105,17 @@ class Recovery:
         return self._leases.has_stood_still(worker_id, heartbeat)
 
     def _is_stopped(self, held: HeldClaim) -> bool:
-        if not _is_here(held) or held.process is None or held.process == os.getpid():
+        if not is_here(held) or held.process is None or held.process == os.getpid():
             return False
         mark = "stopped" if is_stopped(held.process) else object()
         return self._leases.has_stood_still((held.process, held.process_start), mark)
 
     def _is_gone(self, held: HeldClaim) -> bool:
         """Whether the holder is gone by itself: its process, or the machine as it was."""
-        if not _is_here(held):
+        if not is_here(held):
             return self._was_rebooted(held)
         if held.pid is not None and held.start_time is not None and is_gone(held.pid, held.start_time):
-            return _killed(held)  # its worker is dead: a process of its pool that still runs has nobody any more
+            return killed(held)  # its worker is dead: a process of its pool that still runs has nobody any more
         return _is_process_gone(held) and self._may_say_why(held)
 
     def _may_say_why(self, held: HeldClaim) -> bool:
@@ -129,39 +129,24 @@ class Recovery:
 
     def _is_proven_gone(self, held: HeldClaim) -> bool:
         """Whether the holder runs no more, killed if need be; its own process cannot be, and ends by itself."""
-        if not _is_here(held) or held.process == os.getpid():
+        if not is_here(held) or held.process == os.getpid():
             return self._was_rebooted(held)
         if held.pid is not None and held.start_time is not None and self._is_silent(held.worker_id, held.heartbeat):
             kill(held.pid, held.start_time)
-        return _killed(held)
+        elif is_own_process(held):  # a worker without a pool of processes, which lets go by itself
+            return _is_process_gone(held)
+        return killed(held)
 
     def _was_rebooted(self, held: HeldClaim) -> bool:
         """Whether the machine of the holder has been started anew since.
 
         An SQLite file is used from one machine, so any other boot was before this one; else the machines are compared.
         """
-        (machine, boot), (here, boot_here) = _machine_and_boot(held.boot_id), _machine_and_boot(this_boot())
+        (machine, boot), (here, boot_here) = machine_and_boot(held.boot_id), machine_and_boot(this_boot())
         if not boot or not boot_here or boot == boot_here:
             return False
         return self._engine.database.is_sqlite or (held.host == this_host() and bool(machine) and machine == here)
 
 
-def _machine_and_boot(boot_id: str | None) -> tuple[str, str]:
-    """Both, or an empty text for what is not known; the first workers were entered with the boot alone."""
-    parts = (boot_id or "").split("/")
-    return (parts[0], parts[1]) if len(parts) > 1 else ("", parts[0])
-
-
-def _is_here(one: HeldClaim | Beating) -> bool:
-    return one.host == this_host() and one.boot_id in (this_boot(), _machine_and_boot(this_boot())[1])
-
-
 def _is_process_gone(held: HeldClaim) -> bool:
     return held.process is not None and held.process_start is not None and is_gone(held.process, held.process_start)
-
-
-def _killed(held: HeldClaim) -> bool:
-    """Kill the process that holds a claim; True once it is gone."""
-    if held.process is None or held.process_start is None:  # claimed before processes were known by their start
-        return held.pid is not None and held.start_time is not None and is_gone(held.pid, held.start_time)
-    return kill(held.process, held.process_start)

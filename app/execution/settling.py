@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from app import clock
-from app.domain.states import ENDED, FINAL, REQUESTING, Completion, StepState
+from app.domain.states import ENDED, FINAL, GOOD, REQUESTING, Completion, StepState
 from app.errors import ClaimLost
 from app.execution.announcing import Announcer
-from app.execution.finishing import asked_to_pause, cancelled_if_idle, counted, cut_short, finished, tell
+from app.execution.finishing import asked_to_pause, cancelled_if_idle, counted, cut_short, finished, placed, tell
 from app.execution.growing import grow
 from app.execution.spreading import Spread, spread
 from app.execution.timing import next_publish, not_before
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from app.store.steps import StepTask
 
     MayGoOn = Callable[[Completion, StepTask], bool]
+
+
+#: A step that has ended so keeps no cursor.
+_WELL: Final = GOOD | {StepState.SKIPPED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,7 @@ def _write(engine: Engine, operation_id: int, report: _Report) -> tuple[Settled,
         operation = lock_operation(tx, operation_id)
         if operation is None:
             raise ClaimLost(operation_id)
+        report = replace(report, ended=placed(operation, report.ended, report.now + engine.republish_after))
         _record(tx, engine, operation_id, report.ended, report.in_hand)
         settled, after = _move_on(tx, engine, operation, report)
         if not save(tx, operation, after):
@@ -119,6 +124,8 @@ def _move_on(tx: Connection, engine: Engine, operation: Operation, report: _Repo
     found = spread(tx, operation.id, ended, now)
     present, ready = _grown(tx, engine, asked_to_pause(operation, ended), report, found.ready)
     settled = _release(tx, engine, present, ready, report.may_go_on, now)
+    stopped = [one.step for one in ended if one.ending.state is StepState.QUEUED]
+    settled = replace(settled, publish=(*stopped, *settled.publish))
     after = counted(present, ended, found)
     if after.steps_left == 0:
         return settled, finished(tx, engine, after, ended, end, now)
@@ -163,6 +170,7 @@ def _row(operation_id: int, one: Ended) -> dict[str, Any]:
         "result": ending.result,
         "error": ending.error,
         "message": ending.message,
+        "is_well": ending.state in _WELL,
         "due_at": ending.due_at,
         "started_at": one.started_at,
         "finished_at": one.finished_at if ending.state in FINAL else None,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from app.domain.states import StepState
 from app.execution.asking import kept_end
 from app.execution.finishing import EndAsked
 from app.execution.settling import Settled, settle
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from app.execution.engine import Engine
     from app.execution.settling import Ended, InHand
     from app.store.steps import StepTask
+
+#: Where a step may stand that has stopped at its cursor.
+_STOPPED: Final = (StepState.QUEUED, StepState.PAUSED, StepState.CANCELLED)
 
 
 def settle_surely(
@@ -58,7 +62,8 @@ def _written(engine: Engine, operation_id: int, ended: Sequence[Ended], in_hand:
 def _is_recorded(tx: Connection, operation_id: int, one: Ended) -> bool:
     found = find_step(tx, operation_id, one.step.number)
     claim = one.step.claim if one.claimed else one.step.claim + 1
-    return found is not None and (found[0].claim, found[1]) == (claim, one.ending.state)
+    ends = _STOPPED if one.ending.state is StepState.QUEUED else (one.ending.state,)
+    return found is not None and found[0].claim == claim and found[1] in ends
 
 
 def _gone_on_with(tx: Connection, engine: Engine, operation_id: int, in_hand: InHand | None) -> StepTask | None:

@@ -15,6 +15,7 @@ from app.execution.attending import attend
 from app.execution.batch import Batch
 from app.execution.beginning import may_begin
 from app.execution.claiming import call_with, claim_surely
+from app.execution.cursors import Keeper, keeper
 from app.execution.draining import drain
 from app.execution.endings import failed
 from app.execution.errbacks import call_errbacks
@@ -120,10 +121,16 @@ class Slice:
 
     def _run(self, step: StepTask, args: list[Any], kwargs: dict[str, Any]) -> Ending:
         started = clock.monotonic()
-        ending = run_task(self._engine.app, step.task, args, kwargs, self._request(step))
+        mine = keeper.set(Keeper(self._engine, self._operation_id, self._batch, step))
+        try:
+            ending = run_task(self._engine.app, step.task, args, kwargs, self._request(step))
+        finally:
+            keeper.reset(mine)
         if ending.canvas is not None:
             ending = surely(partial(compiled, self._engine, self._operation_id, step, ending))
         took = clock.monotonic() - started
+        if ending.state is StepState.QUEUED:  # a part of a run is no measure of it
+            return ending
         _pace.measure(step.task, took)
         self._engine.tallies.observe(STEP_SECONDS, took, step.task)
         return ending

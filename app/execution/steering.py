@@ -10,6 +10,7 @@ from app.domain.states import ENDED, REQUESTING, Completion, StepState
 from app.errors import MoveRefused, OperationNotFound, VersionPassed
 from app.execution.documents import snapshot_of, verify_document, write_document
 from app.execution.draining import drain, finish_cancel
+from app.execution.stopping import stop_now
 from app.execution.timing import not_before
 from app.store import steps as store
 from app.store.claims import forget_unconfirmed, unconfirmed_steps
@@ -39,10 +40,11 @@ class Wish:
     version: int | None = None
 
 
-def pause(engine: Engine, wish: Wish, *, accept_unconfirmed: bool = False) -> bool:
+def pause(engine: Engine, wish: Wish, *, now: bool = False, accept_unconfirmed: bool = False) -> bool:
     """Ask an operation to pause; False when that was asked before. Raises MoveRefused when it has ended or will.
 
-    `accept_unconfirmed`: whoever asks answers for it that silent workers run nothing of it any more.
+    `now`: what runs of it is stopped, to run again. `accept_unconfirmed`: whoever asks answers for it that silent
+    workers run nothing of it any more.
     """
     with engine.database.write() as tx:
         operation = locked(tx, wish)
@@ -50,9 +52,10 @@ def pause(engine: Engine, wish: Wish, *, accept_unconfirmed: bool = False) -> bo
         if is_new:
             _move(tx, operation, _C.REQUESTING_PAUSE, wish)
         is_accepted = accept_unconfirmed and _accept(tx, wish)
+    is_stopped = now and operation.completion is not _C.PAUSED and stop_now(engine, wish.operation_id, wish.who)
     if is_new or is_accepted:
         drain(engine, wish.operation_id)
-    return is_new or is_accepted
+    return is_new or is_accepted or is_stopped
 
 
 def _accept(tx: Connection, wish: Wish) -> bool:

@@ -15,7 +15,8 @@ from celery.utils.time import maybe_make_aware
 from app import clock
 from app.domain.states import StepState
 from app.errors import SecretInResult, TaskMissing, UnstorableArgument
-from app.execution.endings import Ending, ending_of, error_ending, failed, is_an_end, storable, words_of
+from app.execution.cursors import StoppedAtCursor
+from app.execution.endings import Ending, ending_of, error_ending, failed, is_an_end, stopped, storable, words_of
 from app.execution.guarding import Replaced, Signalled, guard, said
 from app.execution.values import encode
 from app.secrets import found_in
@@ -77,7 +78,7 @@ def run_task(app: Celery, name: str, args: list[Any], kwargs: dict[str, Any], re
         return _success(task, traced.retval)
     if traced.info.state == states.RETRY:
         return _retrying(app, task, traced.info.retval, (args, kwargs))
-    if isinstance(traced.info.retval, Replaced | Signalled):
+    if isinstance(traced.info.retval, Replaced | Signalled | StoppedAtCursor):
         return _said(task, traced.info.retval, request)
     return replace(_failed(task, traced.info, traced.retval), called_with=(args, kwargs))
 
@@ -110,9 +111,11 @@ def _success(task: AnyTask, value: Any) -> Ending:
     return Ending(StepState.SUCCESS, result=result, message=words.message if words else None)
 
 
-def _said(task: AnyTask, said: Replaced | Signalled, request: dict[str, Any]) -> Ending:
+def _said(task: AnyTask, said: Replaced | Signalled | StoppedAtCursor, request: dict[str, Any]) -> Ending:
     if isinstance(said, Replaced):
         return Ending(StepState.SUCCESS, encode(None), canvas=said.canvas)
+    if isinstance(said, StoppedAtCursor):
+        return stopped()
     state = said.state
     if not is_an_end(state):
         return error_ending(_NoResult(task.name, state.name), "")

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Integer, bindparam, case, func, null, select, update
 
 from app.domain.states import StepState
 from app.store.prepared import Prepared
@@ -16,7 +16,7 @@ from app.store.tables import edges, steps
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from sqlalchemy import CTE, Connection
+    from sqlalchemy import CTE, Case, Connection
 
 _S = StepState
 
@@ -40,6 +40,11 @@ class Upstream:
     message: str | None
     error: str | None
     result: str | None
+
+
+def _unless_before(name: str) -> Case[Any]:
+    """A column of the cursor: where a step before runs again too, the place may lie in what is no more."""
+    return case((bindparam("waiting", type_=Integer) > 0, null()), else_=steps.c[name])
 
 
 #: Step numbers that one statement names at the most.
@@ -89,6 +94,9 @@ _TAKE_BACK = (
         due_at=None,
         started_at=None,
         finished_at=None,
+        cursor=_unless_before("cursor"),
+        done=_unless_before("done"),
+        total=_unless_before("total"),
     )
 )
 _READY_AGAIN = (
@@ -174,7 +182,7 @@ def standings(tx: Connection, operation_id: int) -> dict[int, StepState]:
 
 
 def take_back(tx: Connection, operation_id: int, rows: Iterable[TakenBack]) -> None:
-    """Make steps that have ended pending again, as if they had never run."""
+    """Make steps that have ended pending again, as if they had not run; one that waits for nothing keeps its cursor."""
     alike: defaultdict[tuple[StepState, int, int], list[int]] = defaultdict(list)
     for row in rows:
         alike[row.state, row.waiting, row.spoiled].append(row.number)

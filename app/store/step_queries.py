@@ -24,7 +24,7 @@ _S = StepState
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """A step as people are shown it; `result` and `error` are JSON, times are seconds since the epoch."""
+    """A step as people are shown it; `result`, `error` and `cursor` are JSON, times are seconds since the epoch."""
 
     number: int
     slug: str
@@ -42,6 +42,9 @@ class StepRow:
     started_at: float | None
     finished_at: float | None
     message: str | None = None
+    cursor: str | None = None
+    done: int | None = None
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class Running:
     host: str | None
     process: int | None
     is_confirmed: bool = True
+    done: int | None = None
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +103,22 @@ _SHOWN = (
     steps.c.started_at,
     steps.c.finished_at,
     steps.c.message,
+    steps.c.cursor,
+    steps.c.done,
+    steps.c.total,
 )
 _LIST = select(*_SHOWN).where(_OPERATION, steps.c.number > bindparam("after")).order_by(steps.c.number)
 _LIST_SOME = _LIST.limit(bindparam("limit"))
 _RUNNING = Prepared(
-    select(steps.c.number, steps.c.slug, steps.c.started_at, workers.c.host, steps.c.process)
+    select(
+        steps.c.number,
+        steps.c.slug,
+        steps.c.started_at,
+        workers.c.host,
+        steps.c.process,
+        steps.c.done,
+        steps.c.total,
+    )
     .outerjoin(workers, workers.c.id == steps.c.worker_id)
     .where(_OPERATION, _IS_RUNNING)
     .order_by(steps.c.number)
@@ -159,7 +175,11 @@ def list_steps(tx: Connection, operation_id: int, *, after: int = -1, limit: int
 
 def running_steps(tx: Connection, operation_id: int) -> list[Running]:
     """The steps that run now."""
-    return [Running(*row) for row in _RUNNING.all(tx, {"operation_id": operation_id})]
+    rows = _RUNNING.all(tx, {"operation_id": operation_id})
+    return [
+        Running(number, slug, at, host, process, done=done, total=total)
+        for number, slug, at, host, process, done, total in rows
+    ]
 
 
 def is_anything_running(tx: Connection, operation_id: int) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Float, bindparam, case, insert, or_, update
+from sqlalchemy import Boolean, Float, bindparam, case, insert, null, or_, update
 
 from app.domain.states import IDLE, StepState
 from app.store.prepared import Prepared
@@ -19,7 +19,7 @@ from app.store.tables import edges, steps
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Case, Connection
 
 _S = StepState
 
@@ -40,6 +40,7 @@ _TASK = (
     steps.c.passed,
     steps.c.spoiled,
     steps.c.plain,
+    steps.c.cursor,
 )
 TASK_COLUMNS = _TASK
 
@@ -49,7 +50,7 @@ class StepTask:
     """A step as a worker needs it; `claim` is the number it is claimed under, or was last.
 
     `spoiled` counts its upstreams that ended without success; a `plain` one asks for nothing but success before it, and
-    nobody is told how it ends.
+    nobody is told how it ends. `cursor` is the place that an earlier run of it has kept, as JSON.
     """
 
     number: int
@@ -67,6 +68,7 @@ class StepTask:
     passed: bool
     spoiled: int = 0
     plain: bool = True
+    cursor: str | None = None
 
     @cached_property
     def call(self) -> dict[str, Any]:
@@ -87,6 +89,11 @@ class Holder:
     worker_id: int | None
     process: int
     process_start: int | None = None
+
+
+def _unless_well(name: str) -> Case[Any]:
+    """A column of the cursor, which a step keeps until it has ended well."""
+    return case((bindparam("is_well", type_=Boolean), null()), else_=steps.c[name])
 
 
 _OPERATION = steps.c.operation_id == bindparam("key_operation")
@@ -142,6 +149,9 @@ _RECORD = Prepared(
         due_at=bindparam("due_at"),
         started_at=bindparam("started_at"),
         finished_at=bindparam("finished_at"),
+        cursor=_unless_well("cursor"),
+        done=_unless_well("done"),
+        total=_unless_well("total"),
         worker_id=None,
         process=None,
         process_start=None,

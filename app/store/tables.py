@@ -145,6 +145,9 @@ steps: Final = Table(
     Column("spoiled", Integer, nullable=False, server_default=text("0")),
     Column("plain", Boolean, nullable=False, server_default=true()),
     Column("reference", Boolean, nullable=False, server_default=false()),
+    Column("cursor", Text),
+    Column("done", BigInteger),
+    Column("total", BigInteger),
     PrimaryKeyConstraint("operation_id", "number"),
 )
 Index(

@@ -16,10 +16,10 @@ from app.web.history import history
 from app.web.metrics import make_metrics, metrics
 from app.web.operations import operations
 from app.web.pages import pages
+from app.web.problem_schemas import Problem
 from app.web.problems import register_problems
 from app.web.readiness import Readiness
 from app.web.reading import LARGEST_BODY
-from app.web.schemas import Problem
 from app.web.steering import steering
 from app.web.waiting import WaitingRoom
 from app.web.workflows import workflows

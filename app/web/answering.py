@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from flask import Response, current_app, request
 
+from app.commands import View
 from app.errors import VersionPassed
 from app.store.operations import Operation
 
@@ -22,16 +23,17 @@ def answer(text: str | bytes, status: int = 200, headers: Mapping[str, str] | No
     return current_app.response_class(text, status, headers, content_type="application/json")
 
 
-def tagged(operation: Operation, text: str, status: int = 200) -> Response:
-    """What is told of an operation, with its version as entity tag."""
-    return answer(text, status, {"ETag": _tag(operation)})
+def tagged(view: View, text: str, status: int = 200) -> Response:
+    """What is told of an operation, with its version as entity tag, and how far its steps are that tell so."""
+    return answer(text, status, {"ETag": f'"{_tag(view)}"'})
 
 
-def unless_known(operation: Operation, tags: str | None, make_text: Callable[[], str]) -> Response:
+def unless_known(view: View, tags: str | None, make_text: Callable[[], str]) -> Response:
     """What is told of an operation, or 304 where the tags of If-None-Match say that the caller has it already."""
-    if tags is not None and (tags == _tag(operation) or request.if_none_match.contains_weak(str(operation.version))):
-        return current_app.response_class(status=304, headers={"ETag": _tag(operation)})
-    return tagged(operation, make_text())
+    tag = _tag(view)
+    if tags is not None and (tags == f'"{tag}"' or request.if_none_match.contains_weak(tag)):
+        return current_app.response_class(status=304, headers={"ETag": f'"{tag}"'})
+    return tagged(view, make_text())
 
 
 def expected_version(operation: Operation, tags: str | None) -> int | None:
@@ -42,7 +44,8 @@ def expected_version(operation: Operation, tags: str | None) -> int | None:
     """
     if tags is None:
         return None
-    if not request.if_match.contains(str(operation.version)):
+    versions = {tag.partition(".")[0] for tag in request.if_match.as_set()}
+    if not request.if_match.star_tag and str(operation.version) not in versions:
         raise VersionPassed(operation.id, operation.version)
     return operation.version
 
@@ -76,5 +79,7 @@ _CAREFUL: Final = (
 )
 
 
-def _tag(operation: Operation) -> str:
-    return f'"{operation.version}"'
+def _tag(view: View) -> str:
+    """The version; a step that keeps its place changes what is told of the operation, and not the operation."""
+    told = [step.done for step in view.in_flight if step.done is not None]
+    return f"{view.operation.version}.{sum(told)}" if told else str(view.operation.version)

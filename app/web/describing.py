@@ -8,8 +8,8 @@ from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.info import Info
 from flask_openapi.models.security_scheme import SecurityScheme
 
+from app.web.problem_schemas import Problem
 from app.web.problems import MEDIA_TYPE
-from app.web.schemas import Problem
 
 INFO: Final = Info(
     title="Pausable operations",

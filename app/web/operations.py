@@ -68,7 +68,7 @@ def list_operations(query: OperationsQuery) -> Response:
 def show_operation(path: OperationPath, header: ReadHeader) -> Response:
     """Show an operation: where it stands, how far it is, its result or its error."""
     view = commands().show(requester(), path.operation_id)
-    return unless_known(view.operation, header.if_none_match, lambda: operation(view, request.script_root))
+    return unless_known(view, header.if_none_match, lambda: operation(view, request.script_root))
 
 
 @operations.get("/operations/<id:operation_id>/status", responses={200: OperationStatus, 304: _KNOWN, **problems(404)})
@@ -76,4 +76,4 @@ def show_operation(path: OperationPath, header: ReadHeader) -> Response:
 def show_status(path: OperationPath, header: ReadHeader) -> Response:
     """Tell briefly where an operation stands: the one to ask again and again."""
     view = commands().show(requester(), path.operation_id)
-    return unless_known(view.operation, header.if_none_match, lambda: operation_status(view))
+    return unless_known(view, header.if_none_match, lambda: operation_status(view))

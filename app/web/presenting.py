@@ -65,6 +65,8 @@ def step(row: StepRow) -> str:
         "pause_point": row.point,
         "runs": row.runs,
         "losses": row.losses,
+        "done": row.done,
+        "total": row.total,
         "message": row.message,
         "due_at": _time(row.due_at),
         "started_at": _time(row.started_at),
@@ -119,7 +121,7 @@ def _progress(one: Operation) -> dict[str, float]:
 
 def _running(one: Running) -> dict[str, Any]:
     where = {"host": one.host, "process": one.process, "confirmed": one.is_confirmed}
-    return {"step": one.slug, "started_at": _time(one.started_at), **where}
+    return {"step": one.slug, "started_at": _time(one.started_at), "done": one.done, "total": one.total, **where}
 
 
 def _time(seconds: float | None) -> str | None:

@@ -10,6 +10,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from app.domain.states import Completion, StepState
+from app.web.problem_schemas import Check
 
 #: The largest key of the database.
 _LARGEST: Final = 2**63 - 1
@@ -103,18 +104,20 @@ class StartRequest(Asked):
     )
 
 
-class PauseRequest(Asked):
-    """Why to pause."""
+class CancelRequest(Asked):
+    """Why to cancel."""
 
     reason: Reason = None
 
 
-class CancelRequest(PauseRequest):
-    """Why to cancel."""
-
-
-class RetryRequest(PauseRequest):
+class RetryRequest(CancelRequest):
     """Why to retry."""
+
+
+class PauseRequest(CancelRequest):
+    """Why to pause, and how soon."""
+
+    now: bool = Field(False, strict=True, description="Stop the steps that run: they run again when it is resumed.")
 
 
 class ResumeRequest(Asked):
@@ -136,6 +139,8 @@ class InFlight(BaseModel):
     started_at: datetime
     host: str | None
     process: int | None
+    done: int | None = Field(description="How much of it is done, where its code says so: see `cursor.keep`.")
+    total: int | None = Field(description="Of how much.")
     confirmed: bool = Field(description="False: its worker fell silent, and nobody knows whether its code still runs.")
 
 
@@ -208,6 +213,8 @@ class Step(BaseModel):
     pause_point: int | None = Field(description="The number of the pause point that it waits behind, if any.")
     runs: int
     losses: int
+    done: int | None = Field(description="How much of it was done at the place that it kept last; null in the end.")
+    total: int | None = Field(description="Of how much.")
     message: str | None = Field(description="What a signal, a state handler or a trigger said of its state.")
     result: Any
     error: StepError | None
@@ -263,38 +270,8 @@ class Health(BaseModel):
     status: str
 
 
-class Check(BaseModel):
-    """How one part stands."""
-
-    ok: bool
-    detail: str
-
-
 class Readiness(BaseModel):
     """How each part stands that the service needs."""
 
     status: str
     checks: dict[str, Check]
-
-
-class FieldFault(BaseModel):
-    """What is wrong with one field of a request."""
-
-    place: str = Field(alias="in", description="body, query, header or path")
-    field: str
-    message: str
-
-
-class Problem(BaseModel):
-    """What went wrong: RFC 9457."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    completion: Completion | None = Field(None, description="With 409: where the operation stands.")
-    operation_id: int | None = Field(None, description="Which operation it is about.")
-    version: int | None = Field(None, description="With 412: the version that the operation is at.")
-    near: list[str] = Field([], description="With an unknown workflow: names that look like it.")
-    errors: list[FieldFault] = Field([], description="With 422: every field that is wrong.")
-    checks: dict[str, Check] = Field({}, description="With 503: how each part stands.")

@@ -58,6 +58,7 @@ def pause_operation(path: OperationPath, query: PauseQuery, header: MoveHeader, 
         path.operation_id,
         reason=body.reason,
         version=version,
+        now=body.now,
         accept_unconfirmed=query.accept is not None,
     )
     if query.wait and _is_pausing(view):
@@ -125,4 +126,4 @@ def _is_pausing(view: View) -> bool:
 
 
 def _answer(view: View, status: int) -> Response:
-    return tagged(view.operation, operation(view, request.script_root), status)
+    return tagged(view, operation(view, request.script_root), status)

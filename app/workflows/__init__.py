@@ -16,6 +16,7 @@ from app.results.gcs import GCSResult
 from app.results.local import LocalResult
 from app.results.s3 import S3Result
 from app.secrets import Secret
+from app.workflows.cursor import cursor
 from app.workflows.flow import Flow
 from app.workflows.registry import Canvas, NotifyAll, Workflow, Workflows, load_workflows, workflow
 from app.workflows.step import step
@@ -36,6 +37,7 @@ __all__ = [
     "callback_factory",
     "chain",
     "chord",
+    "cursor",
     "group",
     "load_workflows",
     "signals",

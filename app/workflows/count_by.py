@@ -1,31 +1,37 @@
-"""A real workflow: count the rows of a CSV file by some of its columns, one byte range a step."""
+"""A real workflow: count the rows of a CSV file by some of its columns, one byte range a step, in turn or at a time."""
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from celery import chain, current_app
+from celery import chain, current_app, group
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from app.errors import ColumnMissing, ColumnRepeated, InputEmpty, RowTooShort
-from app.workflows.csv_ranges import Records
+from app.errors import ColumnMissing, ColumnRepeated, InputChanged, InputEmpty, RowTooShort, RowUnusable
+from app.workflows.csv_ranges import Records, line_from
+from app.workflows.cursor import cursor
 from app.workflows.inputs import Edition, InputPath, edition, reading
 from app.workflows.registry import workflow
 from app.workflows.step import step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from io import BufferedReader
 
     from app.workflows.registry import Canvas
 
     Key = tuple[str, ...]
+
+
+#: Bytes that are counted between two places that a step may keep: some tenths of a second.
+PIECE: Final = 4 * 1024 * 1024
 
 
 def _countable(by: list[str]) -> list[str]:
@@ -43,6 +49,10 @@ Columns = Annotated[
     AfterValidator(_countable),
 ]
 Chunks = Annotated[int, Field(ge=1, le=10_000, description="How many steps share the file, each a pause point.")]
+Parallel = Annotated[
+    int,
+    Field(ge=1, le=64, description="How many steps count at a time; if more than 1, each counts one part of the file."),
+]
 Top = Annotated[int | None, Field(ge=1, description="Return only so many of the largest counts.")]
 
 
@@ -96,6 +106,45 @@ class Tally:
             raise RowTooShort(path, records.row) from fault
         self.offset, self.row = records.offset, records.row
 
+    def count_on(self, file: BufferedReader, path: str, until: int, keep: Callable[[int], None]) -> None:
+        """Count as `count` does, piece by piece, each followed by `keep`."""
+        while self.offset < until:
+            self.count(file, path, min(until, self.offset + PIECE))
+            keep(until)
+
+    def add(self, other: Tally, rows: int) -> None:
+        """Take over what another has counted, which began where this one stands, of so many rows."""
+        self.counts.update(other.counts)
+        self.offset, self.row = other.offset, self.row + rows
+
+
+@dataclass
+class Part:
+    """What is counted of one part of a file, from the byte `begun` on; its rows are numbered from the header on."""
+
+    begun: int
+    tally: Tally
+
+    @classmethod
+    def begin(cls, file: BufferedReader, head: Tally, number: int, parts: int) -> Part:
+        """Nothing counted yet; `head` is a tally that stands behind the header."""
+        head.offset = max(head.offset, line_from(file, head.edition.size * (number - 1) // parts))
+        return cls(head.offset, head)
+
+    @classmethod
+    def carried(cls, value: Mapping[str, Any]) -> Part:
+        """The part that `carry` made a value of."""
+        return cls(value["begun"], Tally.carried(value["tally"]))
+
+    def carry(self) -> dict[str, Any]:
+        """The part as a value."""
+        return {"begun": self.begun, "tally": self.tally.carry()}
+
+    def keep(self, until: int) -> None:
+        """Keep what is counted so far."""
+        offset = self.tally.offset
+        cursor.keep(self.carry(), done=offset - self.begun, total=max(until, offset) - self.begun)
+
 
 def _place(path: str, header: list[str], column: str) -> int:
     if column not in header:
@@ -125,6 +174,49 @@ def count_range(so_far: dict[str, Any] | None, path: str, by: list[str], number:
 
 
 @step
+def count_part(path: str, by: list[str], number: int, parts: int) -> dict[str, Any] | None:
+    """Count the rows of one byte range, `number` of `parts`, as if a record began with its first line.
+
+    Without those before it nobody can tell whether one does; so what cannot be counted then is None, and no error.
+
+    Raises:
+        InputUnusable: The file cannot be read, has no such columns, or changes while it is read.
+    """
+    kept = cursor.place
+    expected = Edition(*kept["tally"]["edition"]) if kept else None
+    with reading(Path(current_app.conf.input_dir), path, expected) as file:
+        begun = Tally.begin(file, path, by) if not kept else None
+        try:
+            part = Part.begin(file, begun, number, parts) if begun else Part.carried(kept)
+            part.tally.count_on(file, path, part.tally.edition.size * number // parts, part.keep)
+        except (RowUnusable, csv.Error):
+            return None
+    return part.carry()
+
+
+@step
+def merge_parts(parts: list[dict[str, Any] | None], path: str, by: list[str]) -> dict[str, Any]:
+    """The counts of all parts together; one that did not begin where the one before it ends is counted anew.
+
+    Raises:
+        InputUnusable: The file cannot be read, or is not what it was when its parts were counted.
+    """
+    kept = cursor.place
+    with reading(Path(current_app.conf.input_dir), path) as file:
+        head = Tally.begin(file, path, by)
+        whole = Tally.carried(kept) if kept else Tally.begin(file, path, by)
+        for number, value in enumerate(parts, 1):
+            part = Part.carried(value) if value else None
+            if whole.edition != head.edition or (part and part.tally.edition != head.edition):
+                raise InputChanged(path)
+            until = head.edition.size * number // len(parts)
+            if part and part.begun == whole.offset:
+                whole.add(part.tally, part.tally.row - head.row)
+            whole.count_on(file, path, until, lambda _until: cursor.keep(whole.carry()))
+    return whole.carry()
+
+
+@step
 def rank(so_far: dict[str, Any], by: list[str], top: int | None) -> dict[str, Any]:
     """The counts, largest first, equal ones in the order of their keys."""
     counts = Tally.carried(so_far).counts
@@ -134,8 +226,11 @@ def rank(so_far: dict[str, Any], by: list[str], top: int | None) -> dict[str, An
 
 
 @workflow("count-by")
-def count_by(path: InputPath, by: Columns, chunks: Chunks = 100, top: Top = None) -> Canvas:
+def count_by(path: InputPath, by: Columns, chunks: Chunks = 100, top: Top = None, parallel: Parallel = 1) -> Canvas:
     """Count the rows of a CSV file by the columns named."""
+    if parallel > 1:
+        parts = group(count_part.s(path, by, number, parallel) for number in range(1, parallel + 1))
+        return chain(parts, merge_parts.s(path, by), rank.s(by, top))
     first = count_range.s(None, path, by, 1, chunks)
     others = [count_range.s(path, by, number, chunks) for number in range(2, chunks + 1)]
     return chain(first, *others, rank.s(by, top))

@@ -120,6 +120,18 @@ def read_lines(file: BufferedReader, size: int) -> bytes:
     return block
 
 
+def line_from(file: BufferedReader, offset: int) -> int:
+    """The byte at or behind `offset` at which the first line begins; a record does too, unless it lies inside quotes.
+
+    Raises:
+        csv.Error: The line before it is too long.
+    """
+    if offset == 0:
+        return 0
+    file.seek(offset - 1)
+    return offset - 1 + len(read_lines(file, 1))
+
+
 def _before_the_last(file: BufferedReader, block: bytes) -> bytes:
     end = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
     if not end:

@@ -135,7 +135,7 @@ def test_the_picture_is_written_into_a_file(terminal: Terminal, tmp_path: Path) 
 def test_workflows_are_listed_with_their_parameters(terminal: Terminal) -> None:
     listed = terminal.says("operations", "workflows")
 
-    assert "count-by       path by [chunks] [top]  Count the rows of a CSV file by the columns named." in listed
+    assert "count-by       path by [chunks] [top] [parallel]  Count the rows of a CSV file by the columns" in listed
 
 
 def test_the_log_of_a_step_is_printed_so_that_nothing_in_it_steers_the_terminal(terminal: Terminal) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from app.store.cursors import Kept, keep_place
+
 if TYPE_CHECKING:
     from tests.cli.terminal import Terminal
 
@@ -139,3 +141,24 @@ def test_a_pause_that_cannot_be_written_down_says_why_without_a_traceback(termin
     assert "Operation 1 is REQUESTING PAUSE; 0 of 3 steps, 0 %; reason: " in said.stdout
     assert "workflow.json could not be written" in said.stdout
     assert said.stderr == "`flask operations watch 1` follows it.\n"
+
+
+def test_a_pause_that_is_due_now_stops_what_runs(terminal: Terminal) -> None:
+    started = terminal.start("three")
+    terminal.served.claim(started)
+
+    said = terminal.run("operations", "pause", started, "--now", "--reason", "fire")
+
+    assert "Operation 1 is REQUESTING PAUSE" in said.stdout
+    assert "the pause was to take effect at once" in terminal.says("operations", "events", started)
+
+
+def test_a_step_that_keeps_its_place_tells_how_far_it_is(terminal: Terminal) -> None:
+    started = terminal.start("three")
+    terminal.served.claim(started)
+    with terminal.served.commands.engine.database.write() as tx:
+        assert keep_place(tx, int(started), 0, 1, Kept("1200", 1200, 5000))
+
+    assert "1,200 of 5,000" in terminal.says("operations", "steps", started)
+    assert "1,200 of 5,000" in terminal.says("operations", "show", started)
+    assert "1,200 of 5,000)" in terminal.run("operations", "pause", started).stdout

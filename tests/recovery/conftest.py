@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
     Employ = Callable[..., Mortal]
 
-FLOWS = ("tests.recovery.flows", "tests.recovery.limited_flows", "tests.recovery.handler_flows")
+FLOWS = (
+    "tests.recovery.flows",
+    "tests.recovery.limited_flows",
+    "tests.recovery.handler_flows",
+    "tests.recovery.long_flows",
+)
 
 #: Seconds after which a silent worker counts as lost here.
 LEASE = 1.5

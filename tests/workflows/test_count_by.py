@@ -18,7 +18,7 @@ from app.workflows.count_by import count_by
 from tests.workflows.conftest import run
 
 ROOT = Path(__file__).parents[2]
-PEOPLE_BY = {"path": "people.csv", "by": ["company", "gender"]}
+PEOPLE_BY: dict[str, Any] = {"path": "people.csv", "by": ["company", "gender"]}
 
 
 def count_naively(place: Path, *by: str) -> Counter[tuple[str, ...]]:

@@ -1,0 +1,100 @@
+"""The place of the step that runs here: kept in the table now and then, and where it stops when it is asked to."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from celery.exceptions import Ignore
+
+from app import clock
+from app.domain.states import CLAIMABLE
+from app.errors import ClaimLost, PlaceRefused, SecretInResult
+from app.execution.endings import words_of
+from app.execution.surely import surely
+from app.execution.values import decode, encode
+from app.secrets import found_in
+from app.store.cursors import Kept
+from app.store.operations import completion_of
+
+if TYPE_CHECKING:
+    from app.execution.batch import Batch
+    from app.execution.engine import Engine
+    from app.store.steps import StepTask
+
+#: Seconds between two places that are written, at the least.
+EVERY: Final = 1.0
+#: Seconds between two looks whether the operation is to pause or to be cancelled.
+_LOOK: Final = 0.1
+_LARGEST: Final = 2**63 - 1
+
+#: The keeper of the step whose code runs here; None outside an operation.
+keeper: ContextVar[Keeper | None] = ContextVar("keeper", default=None)
+
+
+class StoppedAtCursor(Ignore):
+    """Ends the code of a step at its cursor; Celery's tracer counts it neither as a success nor as a failure."""
+
+
+class Keeper:
+    """Keeps the place of one run of a step; `place` is the last that its code reached, at first an earlier run's."""
+
+    def __init__(self, engine: Engine, operation_id: int, batch: Batch, step: StepTask) -> None:
+        self.place: Any = decode(step.cursor)
+        self.is_over = False
+        self._engine = engine
+        self._operation_id = operation_id
+        self._batch = batch
+        self._task = step.task
+        self._kept_at = float("-inf")
+        self._looked_at = clock.monotonic()
+
+    def keep(self, place: Any, done: int | None, total: int | None, every: float = EVERY) -> None:
+        """Reach a place; it is written if that is `every` seconds ago, or if the code is to stop here.
+
+        Raises StoppedAtCursor, PlaceRefused, SecretInResult.
+        """
+        self.place = place
+        now = clock.monotonic()
+        is_asked = self._is_asked_to_stop(now)
+        if is_asked or now - self._kept_at >= max(every, EVERY):
+            self._write(self._kept(place, done, total))
+            self._kept_at = clock.monotonic()
+        if is_asked:
+            raise StoppedAtCursor
+
+    def _is_asked_to_stop(self, now: float) -> bool:
+        if self._engine.leaving.is_set:
+            return True
+        if now - self._looked_at < _LOOK:
+            return False
+        if surely(self._completion) not in CLAIMABLE:
+            return True
+        self._looked_at = now
+        return False
+
+    def _completion(self) -> str | None:
+        with self._engine.database.glance() as tx:
+            return completion_of(tx, self._operation_id)
+
+    def _write(self, kept: Kept) -> None:
+        try:
+            surely(partial(self._batch.keep, kept))
+        except ClaimLost:  # another worker has taken over: the batch, which knows it, records nothing of this one
+            raise StoppedAtCursor from None
+
+    def _kept(self, place: Any, done: int | None, total: int | None) -> Kept:
+        try:
+            text = encode(place)
+        except Exception as why:  # a value may bring code of its own that makes JSON of it
+            raise PlaceRefused("a place", f"JSON cannot hold ({words_of(why)})") from None
+        if secret := found_in(text):
+            raise SecretInResult(self._task, "cursor", secret)
+        return Kept(text, _count("done", done), _count("total", total))
+
+
+def _count(name: str, count: object) -> int | None:
+    if count is None or (type(count) is int and 0 <= count <= _LARGEST):
+        return count
+    raise PlaceRefused(f"{name}={str(count)[:80]}", "is no whole number from 0 on")
