@@ -59,16 +59,23 @@ class RemoteResult(Result):
     def _object(self, path: str) -> str:
         return f"{self._url.partition('://')[2]}/{inside(path)}"
 
-    def _store(self) -> Any:
-        """The file system, one for each process and set of options: fsspec keeps them."""
+    def check(self) -> None:
+        """See that there is such a store here; nothing is asked of it. Raises StoreUnknown, StorePackageMissing."""
         import fsspec  # takes a third of a second, and most services keep their results in a folder
 
         try:
-            return fsspec.filesystem(self._scheme, **_FRESH)
+            fsspec.get_filesystem_class(self._scheme)
         except ImportError:
             raise StorePackageMissing(self._scheme, _EXTRAS.get(self._scheme, self._scheme)) from None
         except ValueError:
             raise StoreUnknown(self._url) from None
+
+    def _store(self) -> Any:
+        """The file system, one for each process and set of options: fsspec keeps them."""
+        import fsspec
+
+        self.check()
+        return fsspec.filesystem(self._scheme, **_FRESH)
 
 
 @contextmanager

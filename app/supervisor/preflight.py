@@ -13,7 +13,9 @@ import kombu
 import psycopg
 
 from app.config import masked
-from app.errors import BrokerProgramMissing, ModuleUnusable, WorkflowTwice
+from app.errors import BrokerProgramMissing, ModuleUnusable, StorePackageMissing, StoreUnknown, WorkflowTwice
+from app.results.remote import RemoteResult
+from app.results.stores import store_at
 from app.supervisor.embedded_broker import find_server
 from app.workflows import load_workflows
 
@@ -49,6 +51,17 @@ def _input_dir(settings: Settings) -> Iterator[str]:
 def _workflow_store(settings: Settings) -> Iterator[str]:
     if not settings.workflow_store.is_relative_to(settings.data_dir):
         yield from _folder("WORKFLOW_STORE", settings.workflow_store)
+
+
+def _results(settings: Settings) -> Iterator[str]:
+    store = store_at(settings.results)
+    if isinstance(store, RemoteResult):
+        try:
+            store.check()
+        except (StoreUnknown, StorePackageMissing) as fault:
+            yield f"RESULTS cannot be used: {fault}"
+    elif not Path(store.location).is_relative_to(settings.data_dir.absolute()):
+        yield from _folder("RESULTS", Path(store.location))
 
 
 def _folder(variable: str, folder: Path) -> Iterator[str]:
@@ -147,6 +160,7 @@ _CHECKS: dict[str, Callable[[Settings], Iterable[str]]] = {
     "DATA_DIR": _data_dir,
     "INPUT_DIR": _input_dir,
     "WORKFLOW_STORE": _workflow_store,
+    "RESULTS": _results,
     "PORT": _port,
     "WORKFLOWS": _workflows,
     "DATABASE_URL": _database_url,

@@ -124,3 +124,14 @@ def test_all_faults_are_named_at_once_but_those_of_settings_named_already(faults
         found = faults(("PORT",), port=port, input_dir=a_file, workflows=("no_such_package",))
 
     assert [sentence.split()[0] for sentence in found] == ["INPUT_DIR", "WORKFLOWS"]
+
+
+def test_a_store_of_results_that_there_is_not_is_named(faults: Any) -> None:
+    [fault] = faults(results="warp://core/7")
+    assert fault.startswith("RESULTS cannot be used: There is no store of results for 'warp://core/7': give a folder")
+    assert faults(results="s3://bucket/prefix") == []
+
+
+def test_a_folder_for_results_that_cannot_be_written_to_is_named(faults: Any, a_file: Path) -> None:
+    [fault] = faults(results=str(a_file))
+    assert fault.startswith(f"RESULTS {a_file} cannot be written to (")
