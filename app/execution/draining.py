@@ -24,7 +24,7 @@ from app.execution.values import decode
 from app.store import steps as store
 from app.store.claims import is_any_unconfirmed
 from app.store.events import append_event, last_asked
-from app.store.operations import Operation, lock_operation, save
+from app.store.operations import Operation, completion_of, lock_operation, save
 from app.store.step_queries import is_anything_running
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ _log = logging.getLogger(__name__)
 
 def drain(engine: Engine, operation_id: int) -> None:
     """End the pause or cancel that is requested, unless something of the operation runs; safe to call at any time."""
+    with engine.database.glance() as tx:
+        if completion_of(tx, operation_id) not in REQUESTING:
+            return  # nearly always: all the steps need not be read for that
     with engine.database.read() as tx:
         snapshot = snapshot_of(tx, operation_id)
         if snapshot is None or snapshot.operation.completion not in REQUESTING or is_anything_running(tx, operation_id):
