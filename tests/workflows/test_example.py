@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGE = (Path(__file__).parents[2] / "docs" / "workflows.md").read_text(encoding="utf-8")
-EXAMPLE, PARAMETERS, TESTS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+EXAMPLE, PARAMETERS, TESTS, *_ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from app.execution.policies import StepPolicy, WorkflowPolicy
 
 PAGE = (Path(__file__).parents[2] / "docs" / "steps.md").read_text(encoding="utf-8")
+_numbers = count()
 SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
 def run(snippet: str) -> dict[str, Any]:
-    module = ModuleType("snippet")
+    module = ModuleType(f"snippet{next(_numbers)}")  # the app of another test may live on, and keeps its tasks
     exec(snippet, module.__dict__)  # noqa: S102
     return module.__dict__
 
