@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from app.domain.picture.parts import Box, Drawn
 
 #: Pixels: of a box, between columns and rows, around all, and what a letter takes.
-_WIDTH, _HEIGHT, _GAP, _ROW, _EDGE, _LETTER = 176, 44, 56, 60, 24, 7.2
+_WIDTH, _HEIGHT, _GAP, _ROW, _EDGE, _LETTER = 196, 44, 52, 60, 24, 8.0
 #: Pixels below the boxes for the words for the marks.
 _LEGEND: Final = 34
 

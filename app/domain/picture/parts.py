@@ -44,11 +44,7 @@ class Box:
             return first.slug
         names = list(dict.fromkeys(step.task for step in self.steps))
         name = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
-        return (
-            f"{many} \N{MULTIPLICATION SIGN} {name}"
-            if self.fold == "beside"
-            else f"… {many} \N{MULTIPLICATION SIGN} {name} …"
-        )
+        return f"{many} \N{MULTIPLICATION SIGN} {name}"
 
     @property
     def state(self) -> str:
