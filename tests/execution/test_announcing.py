@@ -116,9 +116,9 @@ def test_a_cancel_is_told_to_handlers_and_to_those_who_are_told_of_all(service: 
 def test_a_worker_says_as_it_starts_which_secrets_of_notifications_it_lacks(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert missing_secrets(service.engine) == []
+    before = missing_secrets(service.engine)  # other tests of this process may have tasks of their own
 
     monkeypatch.delenv("HOOK")
 
-    [sentence] = missing_secrets(service.engine)
+    [sentence] = set(missing_secrets(service.engine)) - set(before)
     assert "HOOK" in sentence

@@ -31,7 +31,7 @@ LEASE = 1.5
 @pytest.fixture
 def service(broker_url: str, tmp_path: Path) -> Iterator[Service]:
     """A service without workers."""
-    service = make_service(tmp_path, in_database(broker_url, 7), lease=LEASE, flows=FLOWS)
+    service = make_service(tmp_path, in_database(broker_url, 8), lease=LEASE, flows=FLOWS)
     service.queue.flushdb()
     with service.at_work():
         yield service

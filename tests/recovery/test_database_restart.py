@@ -32,7 +32,7 @@ def server() -> Iterator[PostgreSQL]:
 @pytest.fixture
 def service(server: PostgreSQL, broker_url: str, tmp_path: Path) -> Iterator[Service]:
     """A service on that server, with two workers."""
-    broker = in_database(broker_url, 7)
+    broker = in_database(broker_url, 8)
     service = make_service(
         tmp_path, broker, database_url=server.create("service"), flows=(*FLOWS, "tests.recovery.flows")
     )

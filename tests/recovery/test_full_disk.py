@@ -36,7 +36,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 @contextmanager
 def working(broker_url: str, folder: Path, **settings: object) -> Iterator[Service]:
-    broker = in_database(broker_url, 7)
+    broker = in_database(broker_url, 8)
     service = make_service(folder, broker, lease=1.5, flows=("tests.recovery.flows",), **settings)
     service.queue.flushdb()
     with service.at_work(), ExitStack() as workers:

@@ -114,7 +114,7 @@ def go_on(service: Service) -> dict[int, str | None]:
 
 
 def made(folder: Path, broker_url: str) -> Service:
-    service = make_service(folder, in_database(broker_url, 7), lease=1.5, flows=("tests.recovery.flows",))
+    service = make_service(folder, in_database(broker_url, 8), lease=1.5, flows=("tests.recovery.flows",))
     service.queue.flushdb()
     return service
 
