@@ -146,13 +146,14 @@ def slugs_for(tasks: Sequence[str], given: Mapping[int, str] = MappingProxyType(
     """
     names = [task.rsplit(".", 1)[-1] for task in tasks]
     uses = Counter(name for place, name in enumerate(names) if place not in given)
-    taken = {name for name, many in uses.items() if many == 1} - set(given.values()) | set(given.values())
+    own = set(given.values())
+    taken = {name for name, many in uses.items() if many == 1} | own
     numbers = {name: count(1) for name in uses}
 
     def slug(place: int, name: str) -> str:
         if place in given:
             return given[place]
-        is_free = uses[name] == 1 and name not in given.values()
+        is_free = uses[name] == 1 and name not in own
         return name if is_free else _next_slug(name, numbers[name], taken)
 
     return [slug(place, name) for place, name in enumerate(names)]

@@ -46,10 +46,10 @@ class CarefulConsumer(Consumer):
     def on_close(self) -> None:
         """Forget all deliveries that were not given to the pool; whoever leaves has them handed back."""
         leaving = self.app.engine.leaving
-        if leaving.is_set:
+        if leaving.is_set:  # else a connection was lost, and the consumer begins anew
             _receive_what_was_popped(self.task_consumer)
-        leaving.forgotten |= set(state.reserved_requests) - set(state.active_requests)
-        leaving.is_deaf.set()
+            leaving.forgotten = unstarted()
+            leaving.is_deaf.set()
         super().on_close()
 
     def ensure_connected(self, conn: Any) -> Any:
@@ -58,6 +58,11 @@ class CarefulConsumer(Consumer):
         conn.ensure_connection = partial(conn.ensure_connection, **waits)
         _forbid_dumps(conn.transport)
         return super().ensure_connected(conn)
+
+
+def unstarted() -> set[Any]:
+    """The deliveries that this worker has taken from the broker and not given to a process of its pool."""
+    return set(state.reserved_requests) - set(state.active_requests)
 
 
 def _receive_what_was_popped(consumer: Any) -> None:

@@ -7,9 +7,8 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from celery.worker import state
-
 from app import clock
+from app.execution.consuming import unstarted
 from app.execution.losing import hand_back
 from app.execution.plain_message import RUN_SLICE
 from app.execution.republishing import publish_again
@@ -48,7 +47,7 @@ class Departure:
         It looks here and now: the consumer forgets what was not started as soon as this thread goes on.
         """
         self._engine.leaving.set()
-        self._unstarted = _unstarted()
+        self._unstarted = unstarted()
         self._told.set()
 
     def end(self) -> None:
@@ -63,7 +62,7 @@ class Departure:
         self._hand_back_deliveries(self._unstarted)
         # One that was on its way when the signal came is in the consumer's hands alone until that takes no more.
         self._engine.leaving.is_deaf.wait(min(_LATECOMERS, self._engine.grace))
-        self._hand_back_deliveries((_unstarted() | self._engine.leaving.forgotten) - self._unstarted)
+        self._hand_back_deliveries((unstarted() | self._engine.leaving.forgotten) - self._unstarted)
         if not self._is_over.wait(max(0.0, ends_at - clock.monotonic())):
             self._leave_at_once()
         self._engine.database.close()
@@ -98,8 +97,3 @@ class Departure:
         if worker_id is not None:
             with self._engine.database.write() as tx:
                 stop_worker(tx, worker_id, clock.now())
-
-
-def _unstarted() -> set[Any]:
-    """The deliveries that this worker has taken from the broker and not given to a process of its pool."""
-    return set(state.reserved_requests) - set(state.active_requests)
