@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, Final
 
 from app.domain.signals import Signal
-from app.domain.states import BAD, KINDS, Attributes, Skipped, State, StepState, TriggerFailed
+from app.domain.states import BAD, Skipped, State, StepState, TriggerFailed
 from app.domain.triggers import all_failed, all_successful, name_of
 from app.errors import ClaimLost
 from app.execution.checkpoints import look
@@ -19,11 +19,11 @@ from app.execution.endings import (
     may_begin,
     starting,
     state_of,
+    told,
     words_of,
 )
 from app.execution.loading import load
 from app.execution.step import is_of_the_code
-from app.execution.values import decode
 from app.handlers.base import Fitting, Subject, kept_state
 from app.store.endings import upstream_of
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from app.execution.engine import Engine
     from app.execution.policies import StepPolicy
-    from app.store.endings import Upstream
     from app.store.steps import StepTask
 
     Arguments = tuple[list[Any], dict[str, Any]]
@@ -86,7 +85,7 @@ def _verdict(engine: Engine, operation_id: int, step: StepTask, policy: StepPoli
         return None
     with engine.database.glance() as tx:
         upstream = upstream_of(tx, operation_id, step.number)
-    states = {one.slug: _state(one) for one in upstream}
+    states = {one.slug: told(one.state, one.message, one.error, load(one.result)) for one in upstream}
     return _skipped(policy, states) or (_judged(policy, states) if states else None)
 
 
@@ -98,13 +97,6 @@ def _skipped(policy: StepPolicy, states: dict[str, State]) -> State | None:
     is_one = policy.skip_on_upstream_skip and any(state.is_skipped() for state in states.values())
     is_one_bad = any(StepState(state.name) in BAD for state in states.values())
     return Skipped(_SKIPPED) if is_one and not (is_one_bad and policy.trigger is all_successful) else None
-
-
-def _state(upstream: Upstream) -> State:
-    facts: dict[str, Any] = decode(upstream.error) or {}
-    result = load(upstream.result)
-    message = upstream.message or facts.get("message")
-    return KINDS[upstream.state](message, Attributes(result) if type(result) is dict else result)
 
 
 def _judged(policy: StepPolicy, states: dict[str, State]) -> State | None:

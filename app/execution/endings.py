@@ -10,19 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 from app import clock
 from app.domain.signals import Signal
 from app.domain.states import (
+    KINDS,
     Attributes,
-    Cached,
-    Cancelled,
-    Failed,
     Paused,
     Pending,
     Retrying,
     Running,
-    Skipped,
     State,
     StepState,
     Success,
-    TriggerFailed,
 )
 from app.errors import ResultRefused, SecretInResult
 from app.execution.values import decode, encode, fault_in
@@ -81,23 +77,14 @@ def state_of(ending: Ending, step: StepTask) -> State:
         due = clock.now() if ending.due_at is None else ending.due_at
         runs = step.retries + 1
         return Retrying(ending.message or f"Retrying Task (after attempt {runs})", None, _moment(due), runs)
-    kind = _KINDS[ending.state]
-    return kind(ending.message or _words(ending), Attributes(result) if type(result) is dict else result)
+    return told(ending.state, ending.message, ending.error, result)
 
 
-_KINDS: Final[dict[StepState, type[State]]] = {
-    StepState.CACHED: Cached,
-    StepState.SKIPPED: Skipped,
-    StepState.FAILED: Failed,
-    StepState.TRIGGER_FAILED: TriggerFailed,
-    StepState.CANCELLED: Cancelled,
-    StepState.PAUSED: Paused,
-}
-
-
-def _words(ending: Ending) -> str | None:
-    facts: dict[str, Any] = decode(ending.error) or {}
-    return facts.get("message")
+def told(state: StepState, message: str | None, error: str | None, result: Any) -> State:
+    """The state of a step as the table has it; `error` is JSON, and tells in its words where there is no message."""
+    facts: dict[str, Any] = decode(error) or {}
+    kind = KINDS.get(state, Pending)
+    return kind(message or facts.get("message"), Attributes(result) if type(result) is dict else result)
 
 
 def is_an_end(state: State) -> bool:

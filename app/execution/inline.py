@@ -75,18 +75,22 @@ class Outcome:
     steps: tuple[StepRow, ...]
 
 
+def own_app() -> Celery[Any]:
+    """A Celery app that knows every task of this process, and is nobody's current one."""
+    # Tasks of a script are named after the app that is current when they are: its name makes theirs the same here.
+    app: Celery[Any] = Celery(current_app.main, broker="memory://", task_cls=Step, set_as_current=False, fixups=[])
+    app.conf.update(task_ignore_result=True)
+    app.finalize()
+    for name, task in current_app.tasks.items():
+        app.tasks.setdefault(name, task)  # those that an author has bound to an app of their own
+    return app
+
+
 class Inline:
     """An engine over a table of its own, in memory, that ends with the block."""
 
     def __init__(self, folder: Path) -> None:
-        # Tasks of a script are named after the app that is current when they are: its name makes theirs the same here.
-        self.app: Celery[Any] = Celery(
-            current_app.main, broker="memory://", task_cls=Step, set_as_current=False, fixups=[]
-        )
-        self.app.conf.update(task_ignore_result=True)
-        self.app.finalize()
-        for name, task in current_app.tasks.items():
-            self.app.tasks.setdefault(name, task)  # those that an author has bound to an app of their own
+        self.app = own_app()
         self._row = Row()
         self._database = Database(f"sqlite:///{folder / 'run.db'}", synchronous="NORMAL")
         self.engine = self._engine(folder)

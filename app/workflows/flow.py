@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from app.domain.graph import Inputs, gather, numbers_in
 from app.domain.picture import Drawn, draw
-from app.domain.states import KINDS, Attributes, State, StepState, Success
+from app.domain.states import State, StepState, Success
 from app.execution.compiler import compile_flow
-from app.execution.endings import shown
+from app.execution.endings import SUCCEEDED, shown, told
 from app.execution.flow import Flow as Graph
 from app.execution.flow import Node
-from app.execution.inline import inline
+from app.execution.inline import inline, own_app
 from app.execution.operation_states import operation_state
 from app.execution.policies import WorkflowPolicy
-from app.execution.values import decode
 from app.workflows.step import handlers_of, notifications_of, result_of
 
 if TYPE_CHECKING:
@@ -51,8 +50,7 @@ class Flow(Graph):
 
     def visualize(self, state: State | None = None, *, file: str | Path | None = None) -> str:
         """The picture of the flow as SVG, coloured by a state that `run` returned; written into `file`, if given."""
-        with inline() as engine:
-            graph, ends = compile_flow(self, pause_every=0, app=engine.app)
+        graph, ends = compile_flow(self, pause_every=0, app=own_app())
         known = state.result if state is not None and isinstance(state.result, Results) else {}
         kinds = {
             number: StepState(known[node].name)
@@ -82,13 +80,11 @@ def _state_of(inputs: Inputs, rows: Mapping[int, StepRow]) -> State:
             return state
     if isinstance(inputs, int):
         return states[inputs]
-    return Success("Task run succeeded.", gather(inputs, {number: state.result for number, state in states.items()}))
+    return Success(SUCCEEDED, gather(inputs, {number: state.result for number, state in states.items()}))
 
 
 def _state(row: StepRow) -> State:
-    facts: dict[str, Any] = decode(row.error) or {}
-    result = shown(row.result)
-    message = row.message or facts.get("message") or ("Task run succeeded." if row.state is StepState.SUCCESS else None)
-    return KINDS[row.state if row.state in KINDS else "Pending"](
-        message, Attributes(result) if type(result) is dict else result
-    )
+    state = told(row.state, row.message, row.error, shown(row.result))
+    if row.state is StepState.SUCCESS:
+        state.message = state.message or SUCCEEDED
+    return state
