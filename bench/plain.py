@@ -5,9 +5,18 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
+
+from app.processes import tied_to
 
 app = Celery("plain", broker=os.environ.get("PLAIN_BROKER_URL"), backend=os.environ.get("PLAIN_RESULTS_URL"))
+
+
+@signals.worker_init.connect
+def tie_the_pool(**_: Any) -> None:
+    """Let no process of the pool outlive its worker: one that goes on with a chain waits for a lost broker for ever."""
+    tie = tied_to(os.getpid())
+    signals.worker_process_init.connect(lambda **_: tie(), weak=False)
 
 
 @app.task

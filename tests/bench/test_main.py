@@ -28,12 +28,13 @@ def bench(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def at_work_in(folder: Path) -> list[str]:
-    """The processes that were started in this folder."""
+    """The processes that were started in this folder, each with what it runs and what it waits for."""
     found = []
-    for process in Path("/proc").glob("[0-9]*/cwd"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            if process.readlink().is_relative_to(folder):
-                found.append(process.parent.name)
+            if (process / "cwd").readlink().is_relative_to(folder):
+                command = (process / "cmdline").read_text().replace("\0", " ")
+                found.append(f"{process.name}: {command} ({(process / 'wchan').read_text()})")
         except OSError:
             continue
     return found
@@ -43,6 +44,13 @@ def until(condition: Callable[[], object], what: str) -> None:
     deadline = time.monotonic() + DEADLINE
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain until {what}"
+        time.sleep(0.02)
+
+
+def until_none_is_at_work_in(folder: Path) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while left := at_work_in(folder):
+        assert time.monotonic() < deadline, f"these are left: {left}"
         time.sleep(0.02)
 
 
@@ -66,7 +74,7 @@ def test_an_interrupted_bench_leaves_no_process_behind(tmp_path: Path, sign: sig
         run.send_signal(sign)
 
         assert run.wait(DEADLINE) != 0
-        until(lambda: at_work_in(tmp_path) == [], "all processes have ended")
+        until_none_is_at_work_in(tmp_path)
 
 
 def test_a_figure_that_there_is_not_is_refused(tmp_path: Path) -> None:
