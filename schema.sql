@@ -166,6 +166,7 @@ CREATE TABLE workers (
     stopped_at FLOAT,                    -- when it ended in good order, or was found dead; empty while it lives
     started_at FLOAT,                    -- when it was entered here
     lost_at FLOAT,                       -- when its heartbeat was found to stand still; empty while it moves
+    queues TEXT,                         -- JSON: the queues it takes messages from; empty of one entered before they were told
     CONSTRAINT workers_host_boot_id_pid_start_time_key UNIQUE (host, boot_id, pid, start_time)
 );
 

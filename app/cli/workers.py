@@ -30,6 +30,7 @@ _WORKERS: Final = (
     Column("since", keep=2),
     Column("last seen", keep=3),
     Column("state"),
+    Column("queues", keep=1, cut=True),
     Column("runs", keep=6, cut=True),
 )
 
@@ -40,14 +41,16 @@ def list_(limit: int) -> None:
     """List the workers, the youngest first.
 
     One is alive, silent (not seen for a lease), lost (silent for so long, or gone, that others took its steps over) or
-    stopped. What it runs is told as ID/STEP.
+    stopped. Its queues are those that it takes messages from; what it runs is told as
+    ID/STEP.
     """
     engine = commands().engine
     with engine.database.read() as tx:
         found, claims = list_workers(tx, limit), held_claims(tx)
     now = clock.now()
     rows = [
-        (one.id, one.host, one.pid, moment(one.started_at), moment(one.seen_at), _state(one, now, engine.lease),
+        (one.id, one.host, one.pid, moment(one.started_at), moment(one.seen_at),
+         _state(one, now, engine.lease), ",".join(one.queues or ()),
          _runs(claim for claim in claims if claim.worker_id == one.id))
         for one in found
     ]  # fmt: skip

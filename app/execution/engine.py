@@ -15,6 +15,7 @@ from app.store.steps import Holder
 from app.store.workers import register_worker
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from celery import Celery
@@ -69,10 +70,13 @@ class Engine:
         pid = os.getpid()
         return Holder(self.incarnation.worker_id, pid, _own_start(pid))
 
-    def register(self, bell: Bell) -> None:
-        """Enter this process in the table as a worker; what it forks belongs to it, and wakes it by the bell."""
+    def register(self, bell: Bell, queues: Collection[str] | None = None) -> None:
+        """Enter this process in the table as a worker of these queues.
+
+        What it forks belongs to it, and wakes it by the bell.
+        """
         with self.database.write() as tx:
-            self.incarnation.worker_id = register_worker(tx, this_process(), clock.now())
+            self.incarnation.worker_id = register_worker(tx, this_process(), clock.now(), queues)
         self.incarnation.bell, self.incarnation.pid = bell, os.getpid()
 
     def wake_sweeper(self) -> None:

@@ -10,6 +10,8 @@ from app import clock
 from app.store.workers import beat
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from app.execution.engine import Engine
 
 _log: Final = logging.getLogger(__name__)
@@ -18,8 +20,9 @@ _log: Final = logging.getLogger(__name__)
 class Heart:
     """Beats for all processes of a worker until it is stopped, several times in a lease."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, queues: Callable[[], Collection[str] | None] = lambda: None) -> None:
         self._engine = engine
+        self._queues = queues
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
@@ -46,5 +49,5 @@ class Heart:
         worker_id = self._engine.incarnation.worker_id
         if worker_id is not None:
             with self._engine.database.write(survives_power_cut=False) as tx:
-                beat(tx, worker_id, clock.now())
+                beat(tx, worker_id, clock.now(), self._queues())
             self._engine.incarnation.beat_at = clock.monotonic()

@@ -41,7 +41,8 @@ class Attendance(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         """Begin with the worker."""
         engine = parent.app.engine
-        heart, departure = Heart(engine), Departure(engine)
+        heart = Heart(engine, lambda: list(parent.app.amqp.queues.consume_from))
+        departure = Departure(engine)
         queues = parent.app.amqp.queues.consume_from
         sweeper = Sweeper(engine, Attention(engine, queues, lambda: _is_connected(parent)))
         courier = engine.incarnation.courier = Courier(engine)
@@ -90,7 +91,7 @@ def refuse_hard_limits(celery: Any, pool: str) -> None:
 @signals.worker_init.connect
 def register(sender: Any, **_: Any) -> None:
     """Enter the worker in the table before its pool is forked: the processes of the pool belong to it too."""
-    sender.app.engine.register(Bell())
+    sender.app.engine.register(Bell(), list(sender.app.amqp.queues.consume_from))
 
 
 @signals.worker_process_init.connect

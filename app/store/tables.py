@@ -200,6 +200,7 @@ workers: Final = Table(
     Column("started_at", Float),
     Column("stopped_at", Float),
     Column("lost_at", Float),
+    Column("queues", Text),
     UniqueConstraint("host", "boot_id", "pid", "start_time"),
     sqlite_autoincrement=True,
 )

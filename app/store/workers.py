@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, insert, select, text, update
+from sqlalchemy import Text, bindparam, func, insert, select, text, update
 
 from app.store.tables import steps, workers
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy import Connection
 
     from app.processes import Process
@@ -17,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One incarnation of a worker; times are seconds since the epoch, `running` is how many steps it holds."""
+    """One incarnation of a worker; times are seconds since the epoch, `running` is how many steps it holds.
+
+    `queues` are those that it takes messages from; None of one that was entered before these were.
+    """
 
     id: int
     host: str
@@ -27,6 +33,7 @@ class Worker:
     stopped_at: float | None
     lost_at: float | None
     running: int
+    queues: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,16 @@ class Beating:
 _MINE = workers.c.id == bindparam("key_id")
 _INSERT = insert(workers).returning(workers.c.id)
 #: One that beats again was not lost, whatever others believed.
-_BEAT = update(workers).where(_MINE).values(heartbeat=workers.c.heartbeat + 1, seen_at=bindparam("now"), lost_at=None)
+_BEAT = (
+    update(workers)
+    .where(_MINE)
+    .values(
+        heartbeat=workers.c.heartbeat + 1,
+        seen_at=bindparam("now"),
+        lost_at=None,
+        queues=func.coalesce(bindparam("queues", type_=Text), workers.c.queues),
+    )
+)
 _STOP = update(workers).where(_MINE).values(stopped_at=bindparam("now"))
 _LOSE = update(workers).where(_MINE, workers.c.lost_at.is_(None)).values(lost_at=bindparam("now"))
 _SEEN = select(workers.c.seen_at).where(workers.c.stopped_at.is_(None)).order_by(workers.c.seen_at.desc()).limit(1)
@@ -67,6 +83,7 @@ _LIST = (
         workers.c.stopped_at,
         workers.c.lost_at,
         func.coalesce(_RUNNING.c.running, 0),
+        workers.c.queues,
     )
     .outerjoin(_RUNNING, _RUNNING.c.worker_id == workers.c.id)
     .order_by(workers.c.id.desc())
@@ -74,16 +91,17 @@ _LIST = (
 )
 
 
-def register_worker(tx: Connection, process: Process, now: float) -> int:
-    """Enter a worker that starts; returns its id."""
+def register_worker(tx: Connection, process: Process, now: float, queues: Collection[str] | None = None) -> int:
+    """Enter a worker that starts, with the queues that it takes messages from; returns its id."""
     row = {"host": process.host, "boot_id": process.boot_id, "pid": process.pid, "start_time": process.start_time}
-    id_: int = tx.execute(_INSERT, row | {"heartbeat": 0, "seen_at": now, "started_at": now}).scalar_one()
+    first = {"heartbeat": 0, "seen_at": now, "started_at": now, "queues": _written(queues)}
+    id_: int = tx.execute(_INSERT, row | first).scalar_one()
     return id_
 
 
-def beat(tx: Connection, worker_id: int, now: float) -> None:
-    """Raise a worker's heartbeat counter."""
-    tx.execute(_BEAT, {"key_id": worker_id, "now": now})
+def beat(tx: Connection, worker_id: int, now: float, queues: Collection[str] | None = None) -> None:
+    """Raise a worker's heartbeat counter, and note its queues where they are told: it may be given others."""
+    tx.execute(_BEAT, {"key_id": worker_id, "now": now, "queues": _written(queues)})
 
 
 def stop_worker(tx: Connection, worker_id: int, now: float) -> None:
@@ -109,4 +127,14 @@ def beating_workers(tx: Connection) -> list[Beating]:
 
 def list_workers(tx: Connection, limit: int = 100) -> list[Worker]:
     """The workers, the youngest first, at most `limit`."""
-    return [Worker(*row) for row in tx.execute(_LIST, {"limit": limit})]
+    rows: Any = tx.execute(_LIST, {"limit": limit})
+    return [Worker(*row[:-1], read_queues(row[-1])) for row in rows]
+
+
+def read_queues(text: str | None) -> tuple[str, ...] | None:
+    """The queues of a worker as its column tells them."""
+    return None if text is None else tuple(json.loads(text))
+
+
+def _written(queues: Collection[str] | None) -> str | None:
+    return None if queues is None else json.dumps(sorted(queues))

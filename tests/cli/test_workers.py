@@ -35,7 +35,7 @@ def listed(terminal: Terminal, *words: str) -> list[list[str]]:
 def test_each_worker_is_listed_with_its_state_the_youngest_first(several: Terminal) -> None:
     header, *rows = listed(several)
 
-    assert header == ["id", "host", "pid", "since", "last", "seen", "state", "runs"]
+    assert header == ["id", "host", "pid", "since", "last", "seen", "state", "queues", "runs"]
     assert [(row[0], row[1], row[2], row[7]) for row in rows] == [
         ("4", "alpha", "4004", "alive"),
         ("3", "alpha", "4003", "silent"),
@@ -61,6 +61,6 @@ def test_a_real_worker_is_alive_and_then_stopped(terminal: Terminal) -> None:
     with terminal.served.working():
         started = terminal.start("three")
         wait_for(lambda: terminal.completion(started) == "COMPLETED", terminal.served.told)
-        assert listed(terminal)[1][7] == "alive"
+        assert listed(terminal)[1][7:] == ["alive", "operations"]
 
     assert listed(terminal)[1][7] == "stopped"
