@@ -128,7 +128,7 @@ def beating_workers(tx: Connection) -> list[Beating]:
 def list_workers(tx: Connection, limit: int = 100) -> list[Worker]:
     """The workers, the youngest first, at most `limit`."""
     rows: Any = tx.execute(_LIST, {"limit": limit})
-    return [Worker(*row[:-1], read_queues(row[-1])) for row in rows]
+    return [Worker(*(*row[:-1], read_queues(row[-1]))) for row in rows]
 
 
 def read_queues(text: str | None) -> tuple[str, ...] | None:
