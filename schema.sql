@@ -8,6 +8,7 @@
 -- events           its history; appended in the transaction of the change it tells of, never changed
 -- notifications    what people are to be told of it, and what came of that; written with the change, sent by workers
 -- workers          who holds claims; each worker writes its own row, and whoever finds it dead
+-- installation     its name, by which documents tell where an operation was started; never changed
 -- alembic_version  how far the migrations have come; written by them alone
 
 -- Somebody who may call the service: a person or a program.
@@ -54,6 +55,11 @@ CREATE TABLE operations (
     finished_at FLOAT,                   -- when it was COMPLETED, FAILED or CANCELLED
     idempotency_key TEXT,                -- the Idempotency-Key it was asked for under, if any
     request_digest TEXT,                 -- SHA-256 of the request made under that key: another under it is refused
+    slice INTEGER DEFAULT 0 NOT NULL,    -- how often it has gone on from a rest: a document of a smaller one is old
+    origin TEXT,                         -- installation/id: where it was started, if elsewhere
+    imported TEXT,                       -- installation/id#slice: the document that it was made from, if any
+    moved_at FLOAT,                      -- since when it may go on elsewhere alone; empty while it is here
+    moved_to TEXT,                       -- where it was moved to, in the words of who moved it
     CONSTRAINT operations_completion_check CHECK (completion IN ('SCHEDULED', 'IN PROGRESS', 'REQUESTING PAUSE', 'PAUSED', 'REQUESTING CANCEL', 'CANCELLED', 'COMPLETED', 'FAILED')),
     CONSTRAINT operations_requester_id_fkey FOREIGN KEY(requester_id) REFERENCES user (id)
 );
@@ -68,6 +74,14 @@ CREATE INDEX operations_by_finish ON operations (finished_at)
 -- One operation for each key that a requester names.
 CREATE UNIQUE INDEX operations_by_idempotency_key ON operations (requester_id, idempotency_key)
     WHERE idempotency_key IS NOT NULL;
+
+-- One operation for each document that is imported.
+CREATE UNIQUE INDEX operations_by_imported ON operations (imported)
+    WHERE imported IS NOT NULL;
+
+-- How far an operation that was started elsewhere has come here.
+CREATE INDEX operations_by_origin ON operations (origin, slice)
+    WHERE origin IS NOT NULL;
 
 -- The list of operations, newest first, of one requester.
 CREATE INDEX operations_by_requester ON operations (requester_id, id);
@@ -204,6 +218,12 @@ CREATE TABLE tallies (
     total FLOAT NOT NULL,                -- the sum of what fell into it, in seconds where it is a time
     CONSTRAINT tallies_pkey PRIMARY KEY (name, label, bucket)
 ) WITHOUT ROWID;
+
+-- What this installation of the service is called in documents: one row, written with the table.
+CREATE TABLE installation (
+    name TEXT NOT NULL,                  -- 32 hexadecimal digits, like no other's
+    CONSTRAINT installation_pkey PRIMARY KEY (name)
+);
 
 -- The outbox of what people are told: written in the transaction of the change, sent by workers, each at least once.
 CREATE TABLE notifications (

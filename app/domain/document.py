@@ -8,20 +8,56 @@ from dataclasses import asdict, dataclass
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
-from app.domain.graph import Inputs, PausePoint, numbers_in
-from app.domain.states import FINAL, StepState
+from app.domain.graph import Inputs, PausePoint, named, numbers_in
+from app.domain.rerun import steps_to_rerun
+from app.domain.states import FINAL, Completion, StepState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: The version of the format; every one that was ever released keeps resuming.
-FORMAT: Final = 1
+FORMAT: Final = 2
 #: Parts of the name of the Celery tasks that a pause point is made of.
 PAUSE_TASK: Final = "operations.pause_or_continue"
 CLAUSE_TASK: Final = "operations.should_pause"
 CALLBACK_TASK: Final = "operations.save_state"
+#: Marks, in the table's JSON, a reference to a result that lies in a store, or a value that could be taken for one.
+MARK: Final = "__result__"
 
 Signature = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an operation was started: in which installation of the service, and its id there."""
+
+    installation: str
+    operation_id: int
+
+    def __str__(self) -> str:
+        return f"{self.installation}/{self.operation_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the document tells of the operation itself; times are seconds since the epoch.
+
+    `slice` is how often it has gone on from a rest before. `error` are the facts of its first failure, `result` its
+    value once it has ended.
+    """
+
+    operation_id: int
+    workflow: str
+    arguments: dict[str, Any]
+    outcome: Inputs
+    origin: Origin
+    slice: int = 0
+    completion: Completion = Completion.PAUSED
+    created_at: float = 0.0
+    started_at: float | None = None
+    paused_at: float | None = None
+    error: dict[str, Any] | None = None
+    result: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +71,10 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class StepFacts:
-    """What the document tells of a step; `result` is its value, `error` the facts of its failure."""
+    """What the document tells of a step; `result` is its value as the table has it, `error` the facts of its failure.
+
+    `decides` tells whether its end decides how the operation ends, `passed` whether its pause point was answered.
+    """
 
     number: int
     slug: str
@@ -48,6 +87,14 @@ class StepFacts:
     error: dict[str, Any] | None
     message: str | None = None
     cursor: Cursor | None = None
+    decides: bool = False
+    passed: bool = False
+    plain: bool = True
+    retries: int = 0
+    runs: int = 0
+    due_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
 
 
 def in_order(steps: Sequence[StepFacts]) -> tuple[StepFacts, ...]:
@@ -111,22 +158,40 @@ def carried_value(steps: Sequence[StepFacts]) -> Any:
     return next(iter(values.values())) if len(values) == 1 else list(values.values())
 
 
-def compose(
-    operation_id: int, workflow: str, arguments: dict[str, Any], outcome: Inputs, steps: Sequence[StepFacts]
-) -> dict[str, Any]:
-    """The document of an operation whose steps stand as given."""
+def compose(head: Head, steps: Sequence[StepFacts]) -> dict[str, Any]:
+    """The document of an operation whose steps, in topological order, stand as given."""
     slugs = {step.number: step.slug for step in steps}
-    needed = {number for step in steps if step.state not in FINAL for number in numbers_in(step.inputs)}
-    needed |= set(numbers_in(outcome))
+    needed = needed_results(head.outcome, steps)
     return {
         "format": FORMAT,
-        "operation_id": operation_id,
-        "workflow": workflow,
-        "arguments": arguments,
-        "result": carried_value(steps),
-        "chain": remaining(operation_id, steps),
+        "operation_id": head.operation_id,
+        "workflow": head.workflow,
+        "arguments": head.arguments,
+        "result": carried_value(steps) if head.completion is Completion.PAUSED else head.result,
+        "chain": remaining(head.operation_id, steps),
         "steps": [_step(step, slugs, is_needed=step.number in needed) for step in steps],
+        "outcome": named(head.outcome, slugs),
+        "origin": asdict(head.origin),
+        "slice": head.slice,
+        "completion": str(head.completion),
+        "created_at": head.created_at,
+        "started_at": head.started_at,
+        "paused_at": head.paused_at,
+        "error": head.error,
     }
+
+
+def needed_results(outcome: Inputs, steps: Sequence[StepFacts]) -> set[int]:
+    """The steps whose results the rest is handed, or a retry would be, or the operation's own is made of."""
+    states = {step.number: step.state for step in steps}
+    edges = [(up, step.number) for step in steps for up in step.upstream]
+    again = steps_to_rerun(states, edges)
+    needed = set(numbers_in(outcome))
+    for step in steps:
+        if step.state not in FINAL or step.number in again:
+            # Triggers and state handlers are shown the results of all that stands directly before their step.
+            needed |= {*numbers_in(step.inputs)} if step.plain else {*numbers_in(step.inputs), *step.upstream}
+    return needed
 
 
 def encode(document: dict[str, Any]) -> bytes:
@@ -141,14 +206,34 @@ def digest_of(content: bytes) -> str:
 
 def _step(step: StepFacts, slugs: dict[int, str], *, is_needed: bool) -> dict[str, Any]:
     message = step.message or (step.error.get("message") if step.error else None)
-    state = {"type": str(step.state), "message": message, "result": step.result if is_needed else None}
+    value, kept = told_apart(step.result) if is_needed else (None, None)
     told = {
         "task": {"slug": step.slug, "name": step.signature["task"]},
-        "state": state,
+        "state": {"type": str(step.state), "message": message, "result": value},
         "upstream": [slugs[number] for number in step.upstream],
         "signature": step.signature,
     }
-    return told | {"cursor": asdict(step.cursor)} if step.cursor else told
+    more = {
+        "inputs": named(step.inputs, slugs),
+        "point": asdict(step.point) | {"passed": step.passed} if step.point else None,
+        "cursor": asdict(step.cursor) if step.cursor else None,
+        "kept": kept,
+        "error": step.error,
+        **{name: getattr(step, name) for name in _PLAIN_FACTS},
+    }
+    return told | {name: value for name, value in more.items() if value not in (None, False)}
+
+
+#: What a step has beside the rest, each left out where there is none of it.
+_PLAIN_FACTS: Final = ("decides", "retries", "runs", "due_at", "started_at", "finished_at")
+
+
+def told_apart(result: Any) -> tuple[Any, dict[str, str] | None]:
+    """The value of a result as the table has it, or None and where it is kept, if that is elsewhere."""
+    if not isinstance(result, dict) or MARK not in result:
+        return result, None
+    marked: dict[str, Any] = result[MARK]
+    return (marked["value"], None) if "value" in marked else (None, marked)
 
 
 def _handed(inputs: Inputs, results: dict[int, Any]) -> Any:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import math
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from app.domain.document import FORMAT, PAUSE_TASK
-from app.domain.states import FINAL, StepState
+from app.domain.document import PAUSE_TASK
+from app.domain.document_shape import demand_shape
+from app.domain.states import FINAL, Completion
 from app.errors import DocumentMalformed, TasksUnregistered
 
 if TYPE_CHECKING:
@@ -24,71 +23,19 @@ DEEPEST: Final = 500
 Document = dict[str, Any]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
-
-
-class _Signature(_Strict):
-    task: str = Field(min_length=1)
-    args: list[Any]
-    kwargs: dict[str, Any]
-    options: dict[str, Any]
-    subtask_type: str | None
-    immutable: bool
-    complete: bool = False
-
-
-class _Task(_Strict):
-    slug: str = Field(min_length=1)
-    name: str = Field(min_length=1)
-
-
-class _State(_Strict):
-    type: Literal[tuple(str(state) for state in StepState)]  # type: ignore[valid-type]
-    message: str | None
-    result: Any
-
-
-class _Cursor(_Strict):
-    place: Any
-    done: int | None = Field(ge=0)
-    total: int | None = Field(ge=0)
-
-
-class _Step(_Strict):
-    task: _Task
-    state: _State
-    upstream: list[str]
-    signature: _Signature
-    cursor: _Cursor | None = None
-
-
-class _Document(_Strict):
-    format: int
-    operation_id: int = Field(ge=1)
-    workflow: str
-    arguments: dict[str, Any]
-    result: Any
-    chain: list[_Signature]
-    steps: list[_Step]
-
-
 def read_document(content: bytes) -> Document:
     """The document that these bytes hold; whose it is, and what it may run, is for `check_document` to say.
 
     Raises:
         DocumentMalformed: They are too many, no JSON, or not of the shape or the format that this service reads.
     """
-    document = _parsed(content)
-    if isinstance(document, dict) and document.get("format", FORMAT) != FORMAT:
-        raise DocumentMalformed(f"is of format {str(document['format'])[:20]!r}, and this service reads {FORMAT}")
-    _demand_depth(document)
-    try:
-        _Document.model_validate(document)
-    except ValidationError as invalid:
-        raise DocumentMalformed(_first(invalid)) from None
+    document = parsed(content)
+    demand_shape(document)
     _demand_graph(document["steps"])
     _demand_rest(document)
+    if document["format"] > 1:
+        _demand_inputs(document)
+        _demand_completion(document)
     return cast("Document", document)
 
 
@@ -106,12 +53,26 @@ def check_document(
     if document["workflow"] != workflow:
         raise DocumentMalformed(f"is that of the workflow {document['workflow'][:80]!r}")
     if is_registered is not None:
-        unknown = {name for signature in document["chain"] for name in _tasks_of(signature) if not is_registered(name)}
-        if unknown:
-            raise TasksUnregistered(sorted(unknown))
+        check_tasks(document, is_registered)
 
 
-def _parsed(content: bytes) -> Any:
+def check_tasks(document: Document, is_registered: Callable[[str], bool]) -> None:
+    """Demand that all that a document may still run is registered here. Raises TasksUnregistered."""
+    points = [step.get("point") or {} for step in document["steps"] if step["state"]["type"] not in FINAL]
+    called = [called for point in points for called in (point.get("clause"), point.get("callback")) if called]
+    names = {name for signature in (*document["chain"], *called) for name in _tasks_of(signature)}
+    if unknown := sorted(name for name in names if not is_registered(name)):
+        raise TasksUnregistered(unknown)
+
+
+def parsed(content: bytes) -> Any:
+    """The JSON that these bytes hold, within bounds. Raises DocumentMalformed."""
+    document = _decoded(content)
+    _demand_depth(document)
+    return document
+
+
+def _decoded(content: bytes) -> Any:
     if len(content) > LARGEST:
         raise DocumentMalformed(f"has more than {LARGEST:,} bytes")
     try:
@@ -158,13 +119,6 @@ def _demand_depth(document: Any) -> None:
     raise DocumentMalformed(f"is nested more than {DEEPEST} deep")
 
 
-def _first(invalid: ValidationError) -> str:
-    """The first fault: where it stands and what is wrong there, without the value."""
-    fault = invalid.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(map(str, fault["loc"])) or "the whole"
-    return f"is malformed at {place[:100]}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
-
-
 def _demand_graph(steps: list[dict[str, Any]]) -> None:
     slugs = [step["task"]["slug"] for step in steps]
     if len({*slugs}) != len(slugs):
@@ -186,6 +140,78 @@ def _demand_rest(document: Document) -> None:
     rest = [step["signature"] for step in document["steps"] if step["state"]["type"] not in FINAL]
     if [signature for signature in document["chain"] if signature["task"] != PAUSE_TASK] != rest:
         raise DocumentMalformed("holds a chain that is not the rest of its steps")
+
+
+def _demand_inputs(document: Document) -> None:
+    """Demand that each step is given results of steps that it waits for, and that results are in one place each."""
+    for step in document["steps"]:
+        slug = step["task"]["slug"][:80]
+        if not {*_names_in(step.get("inputs"), f"the inputs of {slug!r}")} <= {*step["upstream"]}:
+            raise DocumentMalformed(f"gives {slug!r} the result of a step that it does not wait for")
+        if step.get("kept") and step["state"]["result"] is not None:
+            raise DocumentMalformed(f"keeps the result of {slug!r} in two places")
+        if not all(_leads_somewhere(way, step["signature"]) for way in _ways_in(step.get("inputs"))):
+            raise DocumentMalformed(f"puts a result where the call of {slug!r} has no place for it")
+    slugs = {step["task"]["slug"] for step in document["steps"]}
+    if not {*_names_in(document["outcome"], "outcome")} <= slugs:
+        raise DocumentMalformed("makes its outcome of steps that are none")
+
+
+def _names_in(inputs: Any, place: str) -> Iterator[str]:
+    """The steps named in inputs, in which names stand where the table has numbers."""
+    if isinstance(inputs, str):
+        yield inputs
+    elif isinstance(inputs, list):
+        for part in inputs:
+            yield from _names_in(part, place)
+    elif isinstance(inputs, dict):
+        for part in _bound_parts(inputs, place):
+            yield from _names_in(part, place)
+    elif inputs is not None:
+        raise DocumentMalformed(f"is malformed at {place}")
+
+
+def _bound_parts(inputs: dict[str, Any], place: str) -> list[Any]:
+    """The parts of bindings: what comes first, and what is put at a way into the call."""
+    pairs = inputs.get("at")
+    if inputs.keys() != {"first", "at"} or not isinstance(pairs, list) or not all(map(_is_binding, pairs)):
+        raise DocumentMalformed(f"is malformed at {place}")
+    return [inputs["first"], *(part for _way, part in pairs)]
+
+
+def _is_binding(pair: Any) -> bool:
+    return (
+        isinstance(pair, list)
+        and len(pair) == 2
+        and isinstance(pair[0], list)
+        and len(pair[0]) > 1
+        and pair[0][0] in ("args", "kwargs")
+        and all(type(part) in (str, int) for part in pair[0])
+    )
+
+
+def _ways_in(inputs: Any) -> list[list[str | int]]:
+    """The ways into the call that bindings put results at."""
+    return [way for way, _part in inputs["at"]] if isinstance(inputs, dict) else []
+
+
+def _leads_somewhere(way: list[str | int], signature: dict[str, Any]) -> bool:
+    place: Any = signature
+    for key in way:
+        is_there = isinstance(place, dict if isinstance(key, str) else list) and (
+            key in place if isinstance(key, str) else 0 <= key < len(place)
+        )
+        if not is_there:
+            return False
+        place = place[key]
+    return True
+
+
+def _demand_completion(document: Document) -> None:
+    """Demand that something remains where it is PAUSED, and nothing where it has ended."""
+    is_over = all(step["state"]["type"] in FINAL for step in document["steps"])
+    if is_over == (document["completion"] == Completion.PAUSED):
+        raise DocumentMalformed(f"says {document['completion']}, and its steps say otherwise")
 
 
 def _tasks_of(signature: Mapping[str, Any]) -> Iterator[str]:

@@ -116,6 +116,11 @@ def put_in_place(inputs: Inputs, of: Callable[[int], Inputs]) -> Inputs:
     return None if inputs is None else [put_in_place(part, of) for part in inputs]
 
 
+def named(inputs: Inputs, names: Mapping[int, str]) -> Any:
+    """The same inputs with the name of each step in the place of its number."""
+    return put_in_place(inputs, lambda number: names[number])  # type: ignore[return-value,arg-type]
+
+
 def gather(inputs: Inputs, results: dict[int, Any]) -> Any:
     """Put the results in the shape that `inputs` describes: one value, or nested lists of them.
 

@@ -9,14 +9,16 @@ import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from app.domain.document import Cursor, StepFacts, compose, digest_of, encode, in_order
+from app.domain.document import Cursor, Head, Origin, StepFacts, compose, digest_of, encode, in_order
 from app.domain.document_check import LARGEST, check_document, read_document
 from app.domain.graph import PausePoint, full_signature
-from app.domain.states import StepState
+from app.domain.states import ENDED, Completion, StepState
 from app.errors import DocumentMalformed, DocumentUnusable, TasksUnregistered
+from app.store.events import last_asked
 from app.store.files import write_atomically
+from app.store.lineage import origin_of
 from app.store.operations import Operation, find_operation
-from app.store.step_queries import StepRow, edges_of, list_steps
+from app.store.step_queries import Aims, StepRow, edges_of, list_aims, list_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,6 +37,31 @@ class Snapshot:
 
     operation: Operation
     steps: tuple[StepFacts, ...]
+    origin: Origin
+    paused_at: float | None
+
+    @property
+    def head(self) -> Head:
+        """What the document tells of the operation itself."""
+        operation = self.operation
+        return Head(
+            operation.id,
+            operation.workflow,
+            json.loads(operation.arguments),
+            json.loads(operation.outcome),
+            self.origin,
+            slice=operation.slice,
+            completion=operation.completion if operation.completion in ENDED else Completion.PAUSED,
+            created_at=operation.created_at,
+            started_at=operation.started_at,
+            paused_at=self.paused_at,
+            error=_loads(operation.error),
+            result=_loads(operation.result),
+        )
+
+    def document(self) -> dict[str, Any]:
+        """The document of the operation as it stands once it is at rest."""
+        return compose(self.head, [_held(step) for step in self.steps])
 
 
 def snapshot_of(tx: Connection, operation_id: int) -> Snapshot | None:
@@ -45,8 +72,15 @@ def snapshot_of(tx: Connection, operation_id: int) -> Snapshot | None:
     upstream: dict[int, list[int]] = {}
     for up, down in edges_of(tx, operation_id):
         upstream.setdefault(down, []).append(up)
-    steps = [_facts(row, upstream.get(row.number, ())) for row in list_steps(tx, operation_id)]
-    return Snapshot(operation, in_order(steps))
+    rows = zip(list_steps(tx, operation_id), list_aims(tx, operation_id), strict=True)
+    steps = [_facts(row, aims, upstream.get(row.number, ())) for row, aims in rows]
+    return Snapshot(operation, in_order(steps), origin_of(tx, operation), _paused_at(tx, operation_id))
+
+
+def _paused_at(tx: Connection, operation_id: int) -> float | None:
+    """When its waits for a retry stopped: a document that is written once more tells the same."""
+    asked = last_asked(tx, operation_id, Completion.REQUESTING_PAUSE)
+    return last_asked(tx, operation_id, Completion.PAUSED) if asked is None else asked
 
 
 def write_document(engine: Engine, snapshot: Snapshot) -> dict[str, str]:
@@ -54,10 +88,7 @@ def write_document(engine: Engine, snapshot: Snapshot) -> dict[str, str]:
 
     Raises OSError when the disk does not take it. Writing the same version twice writes the same bytes.
     """
-    operation, steps = snapshot.operation, [_held(step) for step in snapshot.steps]
-    content = encode(
-        compose(operation.id, operation.workflow, json.loads(operation.arguments), json.loads(operation.outcome), steps)
-    )
+    operation, content = snapshot.operation, encode(snapshot.document())
     path = engine.workflow_store / str(operation.id) / str(operation.version + 1) / "workflow.json"
     write_atomically(path, content, new_folders=2)  # the version's and the operation's
     return {"workflow_store": str(path), "workflow_digest": digest_of(content)}
@@ -94,7 +125,7 @@ def _content_of(operation: Operation) -> bytes:
         raise DocumentUnusable(operation.id, operation.completion, fault) from why
 
 
-def _facts(row: StepRow, upstream: Iterable[int]) -> StepFacts:
+def _facts(row: StepRow, aims: Aims, upstream: Iterable[int]) -> StepFacts:
     clause, callback = _loads(row.clause), _loads(row.callback)
     point = None if row.point is None else PausePoint(row.point, clause, callback)
     return StepFacts(
@@ -109,6 +140,14 @@ def _facts(row: StepRow, upstream: Iterable[int]) -> StepFacts:
         error=_loads(row.error),
         message=row.message,
         cursor=None if row.cursor is None else Cursor(_loads(row.cursor), row.done, row.total),
+        decides=aims.decides,
+        passed=aims.passed,
+        plain=aims.plain,
+        retries=aims.retries,
+        runs=row.runs,
+        due_at=row.due_at if row.state is StepState.RETRYING else None,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
     )
 
 

@@ -90,7 +90,8 @@ def _resume(engine: Engine, wish: Wish, verified: str | None) -> bool | None:
             return None
         if operation.completion is _C.PAUSED:
             _start_clocks(tx, engine, operation.id)
-        _move(tx, replace(operation, reason=None), _C.IN_PROGRESS, wish, was=operation)
+        gone_on = operation.slice + (operation.completion is _C.PAUSED)
+        _move(tx, replace(operation, reason=None, slice=gone_on), _C.IN_PROGRESS, wish, was=operation)
         store.release_held(tx, operation.id, clock.now() + engine.republish_after)
         ready = _due_at_once(tx, operation.id, queued_steps(tx, operation.id))
     engine.publisher.publish(wish.operation_id, ready)

@@ -10,12 +10,14 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from app.domain.document import MARK
+
 #: Characters of JSON that a result in the table has at the most; what is larger goes to a store.
 LARGE: Final = 64 * 1024
 #: Where the service keeps, within the store of the setting RESULTS, what it has put there by itself.
 OWN: Final = ".operations"
 
-_KEY: Final = "__result__"
+_KEY: Final = MARK
 _MARKED: Final = f'{{"{_KEY}":'
 _REFERENCE: Final = f'{_MARKED}{{"store":'
 _VALUE, _END = f'{_MARKED}{{"value":', "}}"

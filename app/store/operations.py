@@ -44,6 +44,11 @@ class Operation:
     finished_at: float | None
     idempotency_key: str | None
     request_digest: str | None
+    slice: int = 0
+    origin: str | None = None
+    imported: str | None = None
+    moved_at: float | None = None
+    moved_to: str | None = None
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Operation:
@@ -84,6 +89,9 @@ _SAVE = Prepared(
         reason=bindparam("reason"),
         started_at=bindparam("started_at"),
         finished_at=bindparam("finished_at"),
+        slice=bindparam("slice"),
+        moved_at=bindparam("moved_at"),
+        moved_to=bindparam("moved_to"),
     )
 )
 
@@ -169,7 +177,7 @@ def requesting(tx: Connection) -> list[int]:
 
 
 _MUTABLE = ("completion", "steps_left", "steps_done", "steps_total", "outcome", "workflow_store", "workflow_digest",
-            "result", "error", "reason", "started_at", "finished_at")  # fmt: skip
+            "result", "error", "reason", "started_at", "finished_at", "slice", "moved_at", "moved_to")  # fmt: skip
 _mutable_values = attrgetter(*_MUTABLE)
 
 

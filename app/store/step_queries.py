@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Float, bindparam, exists, literal, select, text
 
@@ -45,6 +45,18 @@ class StepRow:
     cursor: str | None = None
     done: int | None = None
     total: int | None = None
+
+
+class Aims(NamedTuple):
+    """What of a step nobody is shown: whether its end decides, its point was answered, and its end is told to nobody.
+
+    `retries` is how often its code asked to be run again.
+    """
+
+    decides: bool
+    passed: bool
+    plain: bool
+    retries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +121,9 @@ _SHOWN = (
 )
 _LIST = select(*_SHOWN).where(_OPERATION, steps.c.number > bindparam("after")).order_by(steps.c.number)
 _LIST_SOME = _LIST.limit(bindparam("limit"))
+_AIMS = (
+    select(steps.c.reference, steps.c.passed, steps.c.plain, steps.c.retries).where(_OPERATION).order_by(steps.c.number)
+)
 _RUNNING = Prepared(
     select(
         steps.c.number,
@@ -171,6 +186,12 @@ def list_steps(tx: Connection, operation_id: int, *, after: int = -1, limit: int
     key = {"operation_id": operation_id, "after": after}
     rows = tx.execute(_LIST, key) if limit is None else tx.execute(_LIST_SOME, key | {"limit": limit})
     return [StepRow(number, slug, StepState(state), *rest) for number, slug, state, *rest in rows]
+
+
+def list_aims(tx: Connection, operation_id: int) -> list[Aims]:
+    """What of the steps nobody is shown, in the order of `list_steps`."""
+    rows: Any = tx.execute(_AIMS, {"operation_id": operation_id})
+    return [Aims(*row) for row in rows]
 
 
 def running_steps(tx: Connection, operation_id: int) -> list[Running]:

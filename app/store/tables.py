@@ -92,6 +92,11 @@ operations: Final = Table(
     Column("finished_at", Float),
     Column("idempotency_key", Text),
     Column("request_digest", Text),
+    Column("slice", Integer, nullable=False, server_default=text("0")),
+    Column("origin", Text),
+    Column("imported", Text),
+    Column("moved_at", Float),
+    Column("moved_to", Text),
     sqlite_autoincrement=True,
 )
 Index("operations_by_requester", operations.c.requester_id, operations.c.id)
@@ -112,6 +117,21 @@ Index(
     unique=True,
     sqlite_where=text("idempotency_key IS NOT NULL"),
     postgresql_where=text("idempotency_key IS NOT NULL"),
+)
+
+Index(
+    "operations_by_origin",
+    operations.c.origin,
+    operations.c.slice,
+    sqlite_where=text("origin IS NOT NULL"),
+    postgresql_where=text("origin IS NOT NULL"),
+)
+Index(
+    "operations_by_imported",
+    operations.c.imported,
+    unique=True,
+    sqlite_where=text("imported IS NOT NULL"),
+    postgresql_where=text("imported IS NOT NULL"),
 )
 
 steps: Final = Table(
@@ -241,6 +261,8 @@ tallies: Final = Table(
     PrimaryKeyConstraint("name", "label", "bucket"),
     sqlite_with_rowid=False,
 )
+
+installation: Final = Table("installation", metadata, Column("name", Text, primary_key=True))
 
 notifications: Final = Table(
     "notifications",

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app.domain.document import (
+    Head,
+    Origin,
     StepFacts,
     carried_value,
     compose,
@@ -27,6 +29,10 @@ _S = StepState
 def facts(number: int, state: StepState, inputs: Inputs = None, **more: Any) -> StepFacts:
     given: dict[str, Any] = {"upstream": (), "point": None, "result": None, "error": None} | more
     return StepFacts(number, f"add-{number}", state, {"task": f"add{number}"}, inputs, **given)
+
+
+def head(outcome: Inputs, arguments: dict[str, Any] | None = None) -> Head:
+    return Head(7, "Zählen", arguments or {}, outcome, Origin("here", 7))
 
 
 def names(chain: list[dict[str, Any]]) -> list[str]:
@@ -114,7 +120,7 @@ def test_only_results_that_the_rest_or_the_outcome_needs_are_kept() -> None:
         facts(3, _S.PAUSED, 1),
     ]
 
-    document = compose(7, "adding", {}, [2, 3], steps)
+    document = compose(head([2, 3]), steps)
 
     results = [step["state"]["result"] for step in document["steps"]]
     assert results == [None, "handed on", "part of the outcome", None]
@@ -126,14 +132,14 @@ def test_a_failed_step_says_why() -> None:
         facts(1, _S.TRIGGER_FAILED, upstream=(0,)),
     ]
 
-    failed, never = compose(7, "adding", {}, 1, steps)["steps"]
+    failed, never = compose(head(1), steps)["steps"]
 
     assert failed["state"] == {"type": "Failed", "message": "no 7", "result": None}
     assert never["upstream"] == ["add-0"]
 
 
 def test_the_file_holds_the_document_as_json_and_its_digest_tells_every_change() -> None:
-    document = compose(7, "Zählen", {"name": "北"}, None, [facts(0, _S.PAUSED)])
+    document = compose(head(None, {"name": "北"}), [facts(0, _S.PAUSED)])
 
     content = encode(document)
 
@@ -143,6 +149,6 @@ def test_the_file_holds_the_document_as_json_and_its_digest_tells_every_change()
 
 
 def test_a_document_may_hold_text_that_utf_8_has_no_bytes_for() -> None:
-    document = compose(7, "adding", {"file": "caf\udce9"}, None, [facts(0, _S.PAUSED)])
+    document = compose(head(None, {"file": "caf\udce9"}), [facts(0, _S.PAUSED)])
 
     assert json.loads(encode(document)) == document

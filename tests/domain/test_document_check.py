@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from app.domain.document import StepFacts, compose, encode
+from app.domain.document import Head, Origin, StepFacts, compose, encode
 from app.domain.document_check import DEEPEST, check_document, read_document
 from app.domain.graph import PausePoint, full_signature
 from app.domain.states import StepState
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TASKS = {"t.add", "t.say", "operations.pause_or_continue", "operations.should_pause", "operations.save_state"}
+
+
+HEAD = Head(7, "adding", {"numbers": [1]}, 2, Origin("here", 7), created_at=1.0)
 
 
 def facts(number: int, slug: str, state: StepState, **given: Any) -> StepFacts:
@@ -35,7 +38,7 @@ def whole() -> dict[str, Any]:
     """A document of three steps, the first of which has ended."""
     states = (StepState.SUCCESS, StepState.PAUSED, StepState.PENDING)
     steps = [facts(number, f"add-{number + 1}", state) for number, state in enumerate(states)]
-    return json.loads(encode(compose(7, "adding", {"numbers": [1]}, 2, steps)))  # type: ignore[no-any-return]
+    return json.loads(encode(compose(HEAD, steps)))  # type: ignore[no-any-return]
 
 
 def believed(content: bytes) -> None:
@@ -56,6 +59,14 @@ def with_(*path: Any, value: Any) -> dict[str, Any]:
         part = part[key]
     part[path[-1]] = value
     return document
+
+
+KEPT = {"store": "results", "path": "one.json", "serializer": "json"}
+
+
+def binding(*way: Any) -> dict[str, Any]:
+    """Inputs that put the value of the step before at a way into the call."""
+    return {"first": None, "at": [[list(way), "add-2"]]}
 
 
 def deep(levels: int) -> Any:
@@ -96,9 +107,10 @@ def test_bytes_that_are_no_document_are_refused(content: bytes, why: str) -> Non
 @pytest.mark.parametrize(
     ("document", "why"),
     [
-        (with_("format", value=2), "is of format '2', and this service reads 1"),
-        (with_("format", value="1"), "is of format '1', and this service reads 1"),
-        (with_("format", value=True), "is malformed at format"),
+        (with_("format", value=3), "is of format '3', and this service reads 1 and 2"),
+        (with_("format", value="2"), "is of format '2', and this service reads 1 and 2"),
+        (with_("format", value=[2]), "is of format '[2]', and this service reads 1 and 2"),
+        (with_("format", value=True), "is of format 'True', and this service reads 1 and 2"),
         (with_("operation_id", value=8), "is that of operation 8"),
         (with_("operation_id", value="7"), "is malformed at operation_id"),
         (with_("workflow", value="other"), "is that of the workflow 'other'"),
@@ -119,6 +131,22 @@ def test_bytes_that_are_no_document_are_refused(content: bytes, why: str) -> Non
         (with_("steps", 0, "upstream", value=["nobody"]), "lets a step wait for 'nobody', which is none"),
         (with_("steps", 0, "upstream", value=["add-3"]), "lets steps wait for each other in a circle"),
         (with_("steps", 0, "upstream", value=["add-1"]), "lets steps wait for each other in a circle"),
+        (with_("steps", 1, "state", "type", value="Running"), "is malformed at steps.1.state.type"),
+        (with_("steps", 2, "inputs", value="add-1"), "gives 'add-3' the result of a step that it does not wait for"),
+        (with_("steps", 2, "inputs", value=7), "is malformed at the inputs of 'add-3'"),
+        (with_("steps", 2, "inputs", value={"first": "add-2"}), "is malformed at the inputs of 'add-3'"),
+        (with_("steps", 2, "inputs", value=binding("args", 1)), "puts a result where the call of 'add-3' has no place"),
+        (with_("steps", 2, "inputs", value=binding("kwargs", "x")), "puts a result where the call of 'add-3' has no"),
+        (with_("steps", 2, "inputs", value=binding("options", "x")), "is malformed at the inputs of 'add-3'"),
+        (with_("steps", 1, "kept", value=KEPT | {"serializer": "pickle"}), "is malformed at steps.1.kept.serializer"),
+        (with_("steps", 0, "kept", value=KEPT), "keeps the result of 'add-1' in two places"),
+        (with_("outcome", value=["add-4"]), "makes its outcome of steps that are none"),
+        (with_("outcome", value=True), "is malformed at outcome"),
+        (with_("origin", "installation", value="../elsewhere"), "is malformed at origin.installation"),
+        (with_("slice", value=-1), "is malformed at slice"),
+        (with_("created_at", value=1e300), "is malformed at created_at"),
+        (with_("completion", value="IN PROGRESS"), "is malformed at completion"),
+        (with_("completion", value="COMPLETED"), "says COMPLETED, and its steps say otherwise"),
     ],
 )
 def test_what_is_no_proper_document_is_refused_with_the_reason(document: dict[str, Any], why: str) -> None:
@@ -131,6 +159,19 @@ def test_nothing_may_be_missing(key: str) -> None:
     del document[key]
 
     assert refused(document).startswith("is malformed at ")
+
+
+def test_bindings_that_lead_into_the_call_are_believed() -> None:
+    believed(encode(with_("steps", 2, "inputs", value=binding("args", 0))))
+
+
+def test_a_document_of_the_first_format_is_believed() -> None:
+    document = whole()
+    first = {key: document[key] for key in ("operation_id", "workflow", "arguments", "result", "chain", "steps")}
+    keys = ("task", "state", "upstream", "signature")
+    first["steps"] = [{key: step[key] for key in keys} for step in first["steps"]]
+
+    believed(encode({"format": 1, **first}))
 
 
 def test_a_value_may_be_nested_as_deep_as_the_limit_lets_it() -> None:
@@ -146,11 +187,13 @@ def evil(document: dict[str, Any], where: str) -> None:
     elif where == "link_error":
         document["steps"][2]["signature"]["options"]["link_error"] = [call]
         document["chain"][2]["options"]["link_error"] = [call]
+    elif where == "point":
+        document["steps"][2]["point"]["callback"] = call
     else:
         document["chain"][1]["kwargs"][where] = call
 
 
-@pytest.mark.parametrize("where", ["step", "link_error", "clause", "callback"])
+@pytest.mark.parametrize("where", ["step", "link_error", "clause", "callback", "point"])
 def test_no_task_may_run_that_is_not_registered(where: str) -> None:
     document = whole()
     evil(document, where)

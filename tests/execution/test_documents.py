@@ -46,11 +46,32 @@ def test_the_document_tells_what_was_done_and_what_remains(service: Service, pau
 
     head = {key: document[key] for key in ("format", "operation_id", "workflow", "arguments", "result")}
     arguments = {"numbers": [1, 2, 3]}
-    assert head == {"format": 1, "operation_id": paused, "workflow": "adding", "arguments": arguments, "result": 1}
+    assert head == {"format": 2, "operation_id": paused, "workflow": "adding", "arguments": arguments, "result": 1}
     tasks = [link["task"].rpartition(".")[2] for link in document["chain"]]
     assert tasks == ["add", "pause_or_continue", "add"]
     assert [link["args"] for link in document["chain"] if "add" in link["task"]] == [[2], [3]]
-    assert sorted(document) == ["arguments", "chain", "format", "operation_id", "result", "steps", "workflow"]
+
+
+def test_the_document_tells_all_that_is_needed_to_go_on_elsewhere(service: Service, paused: int) -> None:
+    document, operation = service.document(paused), service.show(paused)
+
+    ((installation,),) = service.read("SELECT name FROM installation")
+    assert document["origin"] == {"installation": installation, "operation_id": paused}
+    assert (document["slice"], document["completion"], document["error"]) == (0, "PAUSED", None)
+    assert (document["created_at"], document["started_at"]) == (operation.created_at, operation.started_at)
+    assert document["outcome"] == "add-2"
+    assert [step.get("inputs") for step in document["steps"]] == [None, "same", "add-1"]
+    assert [step.get("decides", False) for step in document["steps"]] == [False, False, True]
+    assert document["steps"][2]["point"] == {"number": 2, "clause": None, "callback": None, "passed": False}
+    assert document["steps"][0]["runs"] == 1
+
+
+def test_each_time_that_an_operation_goes_on_from_its_rest_is_a_slice(service: Service, paused: int) -> None:
+    service.resume(paused)
+    service.deliver()
+    service.pause(paused)
+
+    assert service.document(paused)["slice"] == 1
 
 
 def test_the_document_tells_of_every_step_and_what_it_waits_for(service: Service, paused: int) -> None:
