@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.cli import backup, database, notifications, pruning, reading, steering, users, workers
+from app.cli import backup, database, inspecting, notifications, pruning, reading, steering, users, workers
 from app.cli.refusals import CommandGroup, is_in_terminal, told_plainly
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ for command in (
     reading.list_,
     reading.show,
     reading.watch_,
+    inspecting.explain,
     steering.pause,
     steering.resume,
     steering.cancel,

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.domain.durations import spoken
 from app.domain.states import Completion, StepState
 
 if TYPE_CHECKING:
@@ -110,18 +111,7 @@ def moment(seconds: float | None) -> str:
 
 def duration(seconds: float | None) -> str:
     """A stretch of time in its two largest units."""
-    if seconds is None:
-        return ""
-    if seconds < 10:
-        return f"{max(seconds, 0):.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return "" if seconds is None else spoken(seconds)
 
 
 def _escaped(character: str) -> str:

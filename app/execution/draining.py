@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from celery import signature
 
 from app import clock
 from app.domain.document import CALLBACK_TASK, carried_value, remaining
 from app.domain.graph import numbers_in
+from app.domain.standing import NOT_YET
 from app.domain.states import FINAL, REQUESTING, Completion, StepState
 from app.execution.announcing import Announcer
 from app.execution.documents import Snapshot, snapshot_of
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from app.execution.engine import Engine
-
-_NOT_YET: Final = "it cannot pause yet: "
 
 _log = logging.getLogger(__name__)
 
@@ -134,7 +133,7 @@ def _note(engine: Engine, operation: Operation, why: Exception) -> None:
     """Tell people what keeps the pause from taking effect; no path is in it, or each version would tell another."""
     strerror = why.strerror if isinstance(why, OSError) else None
     fault = f"workflow.json could not be written ({strerror})" if strerror else str(why)
-    reason = "; ".join(part for part in (_asked_for(operation), f"{_NOT_YET}{fault}") if part)
+    reason = "; ".join(part for part in (_asked_for(operation), f"{NOT_YET}{fault}") if part)
     with engine.database.write() as tx:
         if lock_operation(tx, operation.id) == operation and operation.reason != reason:
             save(tx, operation, replace(operation, reason=reason))
@@ -142,4 +141,4 @@ def _note(engine: Engine, operation: Operation, why: Exception) -> None:
 
 def _asked_for(operation: Operation) -> str | None:
     """Why the pause was asked for, without what kept it from taking effect."""
-    return (operation.reason or "").partition(_NOT_YET)[0].removesuffix("; ") or None
+    return (operation.reason or "").partition(NOT_YET)[0].removesuffix("; ") or None

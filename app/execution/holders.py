@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from app.processes import is_gone, kill, this_boot, this_host
 
 if TYPE_CHECKING:
+    from app.domain.standing import Held, Listening
     from app.store.claims import HeldClaim
     from app.store.workers import Beating
 
@@ -20,7 +21,7 @@ def machine_and_boot(boot_id: str | None) -> tuple[str, str]:
     return (parts[0], parts[1]) if len(parts) > 1 else ("", parts[0])
 
 
-def is_here(one: HeldClaim | Beating) -> bool:
+def is_here(one: HeldClaim | Beating | Held | Listening) -> bool:
     """Whether its process can be looked at from here: it is of this machine, this boot, and this namespace."""
     return one.host == this_host() and one.boot_id in (this_boot(), machine_and_boot(this_boot())[1])
 

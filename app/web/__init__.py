@@ -13,6 +13,7 @@ from app.web.describing import INFO, SECURITY_SCHEMES
 from app.web.failed_tokens import FailedTokens
 from app.web.health import health
 from app.web.history import history
+from app.web.inspecting import inspecting
 from app.web.metrics import make_metrics, metrics
 from app.web.operations import operations
 from app.web.pages import pages
@@ -56,7 +57,7 @@ def make_web(commands: Commands, settings: Settings) -> OpenAPI:
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.url_map.converters["id"] = IdConverter
     app.extensions |= _parts(commands, settings)
-    for api in (workflows, operations, steering, history, health, metrics):
+    for api in (workflows, operations, steering, inspecting, history, health, metrics):
         app.register_api(api)
     app.register_blueprint(pages)
     app.after_request(harden)

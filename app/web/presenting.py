@@ -6,12 +6,14 @@ Arguments, results and errors are JSON already where they are kept, and are put 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from pydantic_core import from_json, to_json
 
 from app.commands import View
+from app.domain.explaining import Cause, Explanation
 from app.domain.states import Completion
 from app.results.references import unescaped
 from app.store.events import Event
@@ -79,6 +81,16 @@ def event(one: Event) -> str:
     """One change."""
     said = {"id": one.id, "at": _time(one.at), "who": one.who, "step": one.step}
     return _object(said | {"old": one.old, "new": one.new, "why": one.why})
+
+
+def explanation(operation_id: int, one: Explanation) -> str:
+    """Why an operation does not move."""
+    said = {"operation_id": operation_id, "completion": one.completion, "moving": one.is_moving}
+    return _object(said | {"summary": one.summary, "causes": list(map(_cause, one.causes))})
+
+
+def _cause(one: Cause) -> dict[str, Any]:
+    return asdict(one) | {"since": _time(one.since), "until": _time(one.until)}
 
 
 def workflow(one: Workflow) -> str:

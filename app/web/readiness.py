@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from app import clock
+from app.execution.reaching import reach_broker
 from app.store.migrations import is_current
 from app.store.workers import last_seen
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 _RECENTLY: Final = 30.0
 #: For so many seconds one answer serves all who ask: nobody needs a token for that, and each answer costs a connection.
 _FRESH_FOR: Final = 1.0
-#: Seconds that the broker has to answer.
-_SILENCE: Final = 1.0
 
 Checks = Mapping[str, Mapping[str, Any]]
 _log = logging.getLogger(__name__)
@@ -62,10 +61,7 @@ def _migrations_are_current(engine: Engine) -> bool:
 
 
 def _broker_answers(engine: Engine) -> bool:
-    """Connect anew, once, which pings Redis; kombu's own `connect` would try again after two seconds."""
-    options = {"socket_connect_timeout": _SILENCE, "socket_timeout": _SILENCE}
-    with engine.app.connection_for_write(transport_options=options, connect_timeout=_SILENCE) as connection:
-        connection.transport.close_connection(connection.transport.establish_connection())
+    reach_broker(engine)
     return True
 
 

@@ -1,0 +1,96 @@
+"""Gathering the facts of how an operation stands: from the table, of the processes of this machine, of the broker."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from app import clock
+from app.domain.explaining import Explanation, explain
+from app.domain.standing import Held, Listening, Ready, Standing
+from app.domain.states import CLAIMABLE, ENDED, Completion, StepState
+from app.errors import OperationNotFound
+from app.execution.holders import is_here
+from app.execution.reaching import broker_answers
+from app.execution.timing import is_timed, not_before
+from app.processes import is_gone
+from app.store import standing as store
+from app.store.operations import find_operation
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from app.execution.engine import Engine
+    from app.store.operations import Operation
+    from app.store.standing import Alike
+
+
+def explanation(engine: Engine, operation_id: int) -> Explanation:
+    """Why the operation does not move. Raises OperationNotFound."""
+    with engine.database.read() as tx:
+        operation = find_operation(tx, operation_id)
+        if operation is None:
+            raise OperationNotFound(operation_id)
+        standing = _read(engine, tx, operation)
+    standing = replace(
+        standing,
+        held=tuple(map(_looked_at, standing.held)),
+        workers=tuple(map(_looked_at_worker, standing.workers)),
+        broker_answers=not any(one.starts_at is None for one in standing.ready) or broker_answers(engine),
+    )
+    return explain(standing, clock.now())
+
+
+def _read(engine: Engine, tx: Connection, operation: Operation) -> Standing:
+    """What the table tells; of an operation that rests, only what is told of such."""
+    standing, completion = _at_rest(engine, tx, operation), operation.completion
+    if completion in ENDED:
+        return standing
+    counts, alike = store.counted(tx, operation.id)
+    standing = replace(standing, counts=counts)
+    if completion is Completion.PAUSED:
+        return standing
+    standing = replace(standing, held=store.held(tx, operation.id), workers=store.listening(tx))
+    if completion not in CLAIMABLE:
+        return standing
+    return replace(
+        standing,
+        ready=tuple(_ready(engine, one) for one in alike),
+        retries=store.retries(tx, operation.id) if counts.get(StepState.RETRYING) else (),
+        waiting=store.waiting(tx, operation.id) if counts.get(StepState.PENDING) else (),
+    )
+
+
+def _at_rest(engine: Engine, tx: Connection, operation: Operation) -> Standing:
+    failure = json.loads(operation.error) if operation.error else {}
+    return Standing(
+        completion=operation.completion,
+        asked=store.asked(tx, operation.id, operation.completion),
+        reason=operation.reason,
+        failed_step=failure.get("step"),
+        fault=": ".join(failure[part] for part in ("type", "message") if failure.get(part)) or None,
+        finished_at=operation.finished_at,
+        lease=engine.lease,
+        period=engine.period(),
+    )
+
+
+def _ready(engine: Engine, alike: Alike) -> Ready:
+    now = clock.now()
+    waits = is_timed(alike.call) and not_before(alike.call, now) is not None and alike.publishes == 0
+    starts_at = alike.due_at if waits and alike.due_at > now else None
+    return Ready(alike.slug, alike.steps, engine.publisher.queue_of(alike), starts_at)
+
+
+def _looked_at(held: Held) -> Held:
+    """With whether its process is gone, where that is a process of this machine as it runs now."""
+    if held.process is None or held.process_start is None or not is_here(held):
+        return held
+    return replace(held, is_gone=is_gone(held.process, held.process_start))
+
+
+def _looked_at_worker(worker: Listening) -> Listening:
+    if not worker.heard or not is_here(worker):
+        return worker
+    return replace(worker, is_gone=is_gone(worker.pid, worker.start_time))

@@ -1,0 +1,215 @@
+"""The statements that tell how one operation stands: a few, whatever its size, of which none reads a step's values."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import JSON, and_, bindparam, case, cast, func, or_, select, text
+
+from app.domain.standing import Asked, Held, Listening, Retry, Waiting
+from app.domain.states import Completion, StepState
+from app.store.tables import edges, events, lost_claims, steps, workers
+from app.store.workers import read_queues
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import ColumnElement, Connection, Select
+
+_S, _C = StepState, Completion
+#: Rows of a kind at the most: an explanation names few, and counts the others.
+_MOST: Final = 50
+#: Workers that have ended are looked at for when they were seen last: so many of the youngest.
+_FORMER: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Steps of one task, called with the same options, that are queued: the slug of the first, and how many.
+
+    `due_at` is when the first of them is published, again or for the first time: `publishes` says how often it was.
+    """
+
+    number: int
+    slug: str
+    call: dict[str, Any]
+    steps: int
+    due_at: float
+    publishes: int
+
+
+_OPERATION = steps.c.operation_id == bindparam("operation_id")
+_UNDER_WAY = ("Queued", "Running", "Retrying", "Paused")
+_ASKED = (
+    select(events.c.who, events.c.at, events.c.why)
+    .where(
+        events.c.operation_id == bindparam("operation_id"),
+        events.c.step.is_(None),
+        events.c.new == bindparam("new"),
+        events.c.old.is_distinct_from(events.c.new),
+    )
+    .order_by(events.c.id.desc())
+    .limit(1)
+)
+_PROCESS = (workers.c.host, workers.c.boot_id)
+# Written out, as in the partial index: SQLite uses it only where it can see that the rows are among its own.
+_HELD = (
+    select(
+        steps.c.slug, steps.c.started_at, steps.c.worker_id, *_PROCESS, steps.c.process, steps.c.process_start
+    )
+    .outerjoin(workers, workers.c.id == steps.c.worker_id)
+    .where(_OPERATION, text("steps.state = 'Running'"))
+)  # fmt: skip
+_LOST = (
+    select(
+        steps.c.slug,
+        lost_claims.c.lost_at,
+        lost_claims.c.worker_id,
+        *_PROCESS,
+        lost_claims.c.process,
+        lost_claims.c.process_start,
+    )
+    .join(steps, and_(steps.c.operation_id == lost_claims.c.operation_id, steps.c.number == lost_claims.c.number))
+    .outerjoin(workers, workers.c.id == lost_claims.c.worker_id)
+    .where(lost_claims.c.operation_id == bindparam("operation_id"))
+    .order_by(lost_claims.c.number, lost_claims.c.claim)
+)
+_RETRIES = (
+    select(steps.c.slug, steps.c.due_at, steps.c.message)
+    .where(_OPERATION, steps.c.state == _S.RETRYING)
+    .order_by(steps.c.due_at)
+    .limit(_MOST)
+)
+_SLUGS = select(steps.c.number, steps.c.slug).where(
+    _OPERATION, steps.c.number.in_(bindparam("numbers", expanding=True))
+)
+_BELOW = steps.alias("below")
+_WAITING = (
+    select(_BELOW.c.number, _BELOW.c.slug, _BELOW.c.waiting, steps.c.slug, steps.c.state)
+    .select_from(steps)
+    .join(edges, and_(edges.c.operation_id == steps.c.operation_id, edges.c.upstream == steps.c.number))
+    .join(_BELOW, and_(_BELOW.c.operation_id == edges.c.operation_id, _BELOW.c.number == edges.c.downstream))
+    .where(_OPERATION, steps.c.state.in_(_UNDER_WAY), _BELOW.c.state == _S.PENDING)
+    .order_by(edges.c.upstream, edges.c.downstream)  # the order of their key: the first are found without the others
+    .limit(_MOST)
+)
+_RUNNING = (
+    select(steps.c.worker_id, func.count().label("running"))
+    .where(text("steps.state = 'Running'"))
+    .group_by(steps.c.worker_id)
+    .subquery()
+)
+_LISTENING = (
+    select(
+        workers.c.id,
+        workers.c.host,
+        workers.c.boot_id,
+        workers.c.pid,
+        workers.c.start_time,
+        workers.c.seen_at,
+        workers.c.stopped_at,
+        workers.c.lost_at,
+        workers.c.queues,
+        func.coalesce(_RUNNING.c.running, 0),
+    )
+    .outerjoin(_RUNNING, _RUNNING.c.worker_id == workers.c.id)
+    .where(
+        or_(
+            and_(workers.c.stopped_at.is_(None), workers.c.lost_at.is_(None)),
+            workers.c.id > select(func.max(workers.c.id) - _FORMER).scalar_subquery(),
+        )
+    )
+    .order_by(workers.c.id)
+)
+#: What brought an operation to where it stands: the asking, not the moment at which that took effect.
+_BROUGHT: Final[Mapping[Completion, Completion]] = {
+    _C.REQUESTING_PAUSE: _C.REQUESTING_PAUSE,
+    _C.PAUSED: _C.REQUESTING_PAUSE,
+    _C.REQUESTING_CANCEL: _C.REQUESTING_CANCEL,
+    _C.CANCELLED: _C.REQUESTING_CANCEL,
+}
+
+
+def asked(tx: Connection, operation_id: int, completion: Completion) -> Asked | None:
+    """Who brought the operation to where it stands; None where nobody did, or nobody knows."""
+    if completion not in _BROUGHT:
+        return None
+    row = tx.execute(_ASKED, {"operation_id": operation_id, "new": _BROUGHT[completion]}).first()
+    return Asked(*row) if row else None
+
+
+def counted(tx: Connection, operation_id: int) -> tuple[dict[StepState, int], list[Alike]]:
+    """How many steps stand where, and those that are queued, by what they call."""
+    rows: Any = tx.execute(_counting(tx), {"operation_id": operation_id}).all()
+    counts: dict[StepState, int] = {}
+    for state, _, _, many, *_ in rows:
+        counts[StepState(state)] = counts.get(StepState(state), 0) + many
+    queued = [row for row in rows if row[0] == _S.QUEUED][:_MOST]
+    slugs = _slugs(tx, operation_id, [row[4] for row in queued])
+    return counts, [
+        Alike(number, slugs[number], _call(task, options), many, due_at or 0.0, publishes)
+        for _, task, options, many, number, due_at, publishes in queued
+    ]
+
+
+def held(tx: Connection, operation_id: int) -> tuple[Held, ...]:
+    """The steps in somebody's hands, and those taken from somebody who is not proven gone."""
+    key = {"operation_id": operation_id}
+    # Sorted here: for an order, SQLite would rather read all of an operation's steps than those that run.
+    running = sorted((since or 0.0, slug, *rest) for slug, since, *rest in tx.execute(_HELD, key))
+    lost = [(slug, since, False, *rest) for slug, since, *rest in tx.execute(_LOST, key)]
+    return (*(Held(slug, since, True, *rest) for since, slug, *rest in running), *(Held(*row) for row in lost))
+
+
+def retries(tx: Connection, operation_id: int) -> tuple[Retry, ...]:
+    """The steps that wait for a retry, the earliest first."""
+    return tuple(Retry(slug, due_at or 0.0, why) for slug, due_at, why in tx.execute(_RETRIES, _key(operation_id)))
+
+
+def waiting(tx: Connection, operation_id: int) -> tuple[Waiting, ...]:
+    """The steps that wait for others of which some are under way."""
+    ahead: dict[int, list[tuple[str, StepState]]] = {}
+    below: dict[int, tuple[str, int]] = {}
+    for number, slug, waits, up, state in tx.execute(_WAITING, _key(operation_id)):
+        below[number] = slug, waits
+        ahead.setdefault(number, []).append((up, StepState(state)))
+    return tuple(Waiting(*below[number], tuple(ahead[number])) for number in sorted(below))
+
+
+def listening(tx: Connection) -> tuple[Listening, ...]:
+    """The workers that nobody knows to have ended, and the youngest of the others."""
+    rows: Any = tx.execute(_LISTENING)
+    return tuple(Listening(*(*row[:8], read_queues(row[8]), row[9])) for row in rows)
+
+
+def _counting(tx: Connection) -> Select[Any]:
+    """JSON is read by the database, and only of steps that are queued: there may be 10,000, with large arguments."""
+    is_queued = steps.c.state == _S.QUEUED
+    task, options = (case((is_queued, _part(tx, name))).label(name) for name in ("task", "options"))
+    first = func.min(steps.c.number), func.min(steps.c.due_at), func.min(steps.c.publishes)
+    grouped = select(steps.c.state.label("stands"), task, options, func.count(), *first).where(_OPERATION)
+    return grouped.group_by("stands", "task", "options").order_by(func.min(steps.c.number))
+
+
+def _part(tx: Connection, name: str) -> ColumnElement[str | None]:
+    if tx.dialect.name == "sqlite":
+        return func.json_extract(steps.c.signature, f"$.{name}")
+    part: ColumnElement[str | None] = cast(steps.c.signature, JSON)[name].as_string()
+    return part
+
+
+def _call(task: str, options: str | None) -> dict[str, Any]:
+    return {"task": task} | ({"options": json.loads(options)} if options else {})
+
+
+def _slugs(tx: Connection, operation_id: int, numbers: list[int]) -> dict[int, str]:
+    if not numbers:
+        return {}
+    rows = tx.execute(_SLUGS, {"operation_id": operation_id, "numbers": numbers})
+    return {number: slug for number, slug in rows}
+
+
+def _key(operation_id: int) -> dict[str, int]:
+    return {"operation_id": operation_id}

@@ -1,0 +1,25 @@
+"""Looking at an operation before something is asked of it: why it does not move."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from app import inspecting as inspections
+from app.web.answering import answer
+from app.web.auth import commands, demand_token, requester
+from app.web.describing import api, problems
+from app.web.inspection_schemas import Explanation
+from app.web.presenting import explanation
+from app.web.reading import reads_request
+from app.web.schemas import OperationPath
+
+inspecting = api("inspecting", "Why an operation does not move.")
+inspecting.before_request(demand_token)
+
+
+@inspecting.get("/operations/<id:operation_id>/explain", responses={200: Explanation, **problems(404)})
+@reads_request
+def explain_operation(path: OperationPath) -> Response:
+    """Tell why an operation does not move: in sentences, and as the facts that they are made of."""
+    found = inspections.explain(commands(), requester(), path.operation_id)
+    return answer(explanation(path.operation_id, found))
