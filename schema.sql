@@ -60,6 +60,8 @@ CREATE TABLE operations (
     imported TEXT,                       -- installation/id#slice: the document that it was made from, if any
     moved_at FLOAT,                      -- since when it may go on elsewhere alone; empty while it is here
     moved_to TEXT,                       -- where it was moved to, in the words of who moved it
+    start_at FLOAT,                      -- no step of it is started before; empty for at once
+    due_at FLOAT,                        -- when the service itself starts it (SCHEDULED) or resumes it (asked to pause, or PAUSED)
     CONSTRAINT operations_completion_check CHECK (completion IN ('SCHEDULED', 'IN PROGRESS', 'REQUESTING PAUSE', 'PAUSED', 'REQUESTING CANCEL', 'CANCELLED', 'COMPLETED', 'FAILED')),
     CONSTRAINT operations_requester_id_fkey FOREIGN KEY(requester_id) REFERENCES user (id)
 );
@@ -88,6 +90,10 @@ CREATE INDEX operations_by_requester ON operations (requester_id, id);
 
 -- The list of operations, newest first, of one workflow.
 CREATE INDEX operations_by_workflow ON operations (workflow, id);
+
+-- What the service is to start or resume, the earliest first.
+CREATE INDEX operations_due ON operations (due_at)
+    WHERE due_at IS NOT NULL;
 
 -- The first page of one requester's operations that stand somewhere.
 CREATE INDEX operations_of_requester_by_completion ON operations (requester_id, completion, id);

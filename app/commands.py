@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from app import clock
 from app.domain.picture import Drawn, draw
@@ -21,7 +21,7 @@ from app.errors import (
 from app.execution import retrying, starting, steering
 from app.execution.documents import verify_document
 from app.execution.starting import Request
-from app.execution.steering import Wish
+from app.execution.steering import HowToPause, Wish
 from app.store.claims import unconfirmed_steps
 from app.store.errors import is_taken
 from app.store.events import Event, events_of
@@ -76,20 +76,26 @@ class Commands:
         return self.start(requester, workflow, named | kwargs)[0].operation.id
 
     def start(
-        self, requester: User, workflow: str, arguments: dict[str, Any], *, idempotency_key: str | None = None
+        self,
+        requester: User,
+        workflow: str,
+        arguments: dict[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        start_at: float | None = None,
     ) -> tuple[View, bool]:
         """Start a workflow; True with it when it is new, False when the key had already started it.
 
+        With `start_at`, in seconds since the epoch, no step of it is started before.
         Raises WorkflowUnknown, ArgumentsInvalid, CanvasRefused, IdempotencyKeyReused.
         """
         recipe = self.workflows.get(workflow)
-        digest = _digest(workflow, arguments) if idempotency_key is not None else None
+        digest = _digest(workflow, arguments, start_at) if idempotency_key is not None else None
         if idempotency_key is not None and (known := self._started(requester, idempotency_key, digest)):
             return known, False
-        valid = recipe.validate(arguments)
-        request = Request(requester.id, requester.name, workflow, valid, idempotency_key, digest)
+        asked = (requester.id, requester.name, workflow, recipe.validate(arguments), idempotency_key, digest)
         try:
-            new_id = self._insert(recipe, request)
+            new_id = self._insert(recipe, Request(*asked, start_at))
         except Exception as fault:
             # Two requests with one key at once: the database lets one in, the other gets what the first started.
             if idempotency_key is None or not is_taken(fault):
@@ -143,16 +149,16 @@ class Commands:
         *,
         reason: str | None = None,
         version: int | None = None,
-        now: bool = False,
-        accept_unconfirmed: bool = False,
+        **how: Unpack[HowToPause],
     ) -> tuple[View, bool]:
         """Ask an operation to pause; False with it when that was asked before. Raises MoveRefused, VersionPassed.
 
         With `now` the steps that run are stopped, and run again from their cursor when it is resumed. With
-        `accept_unconfirmed` a silent worker that is not proven gone is waited for no longer; the history tells.
+        `accept_unconfirmed` a silent worker that is not proven gone is waited for no longer; the history tells. At
+        `resume_at`, in seconds since the epoch, the service resumes it, unless somebody has paused or resumed it since.
         """
         wish = self._wish(requester, operation_id, reason, version)
-        changed = steering.pause(self.engine, wish, now=now, accept_unconfirmed=accept_unconfirmed)
+        changed = steering.pause(self.engine, wish, **how)
         return self.show(requester, operation_id), changed
 
     def resume(self, requester: User, operation_id: int, *, version: int | None = None) -> tuple[View, bool]:
@@ -273,6 +279,7 @@ def _may_see(requester: User, operation: Operation) -> bool:
     return requester.is_admin or operation.requester_id == requester.id
 
 
-def _digest(workflow: str, arguments: dict[str, Any]) -> str:
-    text = json.dumps([workflow, arguments], sort_keys=True, separators=(",", ":"))
+def _digest(workflow: str, arguments: dict[str, Any], start_at: float | None) -> str:
+    asked = [workflow, arguments] if start_at is None else [workflow, arguments, start_at]
+    text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

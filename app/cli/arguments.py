@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from app import clock
+from app.domain.moments import moment_of
+from app.errors import MomentMalformed, MomentTooFar
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -102,3 +106,16 @@ def _item(leaf: Schema, place: int) -> Schema:
     first: Sequence[Schema] = leaf.get("prefixItems", ())
     item: Schema = first[place] if place < len(first) else leaf.get("items", {})
     return item
+
+
+class Moment(click.ParamType[float]):
+    """A date and time of ISO 8601; without an offset from UTC it is this machine's."""
+
+    name = "moment"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The moment in seconds since the epoch; anything else, or one too far ahead, is a misuse."""
+        try:
+            return moment_of(value, clock.now(), is_local=True)
+        except (MomentMalformed, MomentTooFar) as why:
+            return self.fail(f"{value!r} cannot be used: {why}.", param, ctx)

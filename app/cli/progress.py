@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from app import clock
-from app.cli.printing import duration
+from app.cli.printing import duration, moment
 from app.domain.states import Completion
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def standing(view: View) -> str:
     parts = [f"Operation {operation.id} is {operation.completion}", far(operation), running(view)]
     if operation.reason and operation.completion in (Completion.REQUESTING_PAUSE, Completion.PAUSED):
         parts.append(f"reason: {operation.reason.rstrip('.')}")
+    if operation.resume_at is not None:
+        parts.append(f"goes on at {moment(operation.resume_at)}")
     return "; ".join(filter(None, parts)) + "."
 
 
@@ -50,8 +52,11 @@ def done(operation: Operation) -> int:
 
 def running(view: View) -> str:
     """The steps that run and for how long, or why none does."""
+    if not view.in_flight and view.operation.completion is Completion.SCHEDULED:
+        due = view.operation.due_at
+        return "waits for a worker" if due is None else f"starts at {moment(due)}"
     if not view.in_flight:
-        return "waits for a worker" if view.operation.completion is Completion.SCHEDULED else ""
+        return ""
     named = [f"{step.slug} ({', '.join(_at(step))})" for step in view.in_flight[:_NAMED]]
     others = len(view.in_flight) - len(named)
     return f"running: {', '.join(named)}" + (f" and {others} more" if others else "")

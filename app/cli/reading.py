@@ -34,6 +34,7 @@ _OPERATIONS: Final = (
     Column("requester", keep=2),
     Column("created", keep=3),
     Column("took", keep=1, right=True),
+    Column("due", keep=4),
 )
 _STEPS: Final = (
     Column("number", keep=1, right=True),
@@ -199,7 +200,7 @@ def workflows() -> None:
 def _operation_row(one: Operation, called: dict[int, str]) -> tuple[object, ...]:
     requester = called.get(one.requester_id)
     when = moment(one.created_at), duration(lasted(one))
-    return one.id, one.workflow, one.completion, count(one), requester, *when
+    return one.id, one.workflow, one.completion, count(one), requester, *when, moment(one.due_at)
 
 
 def _step_row(one: StepRow) -> tuple[object, ...]:
@@ -221,6 +222,8 @@ def _facts(view: View) -> Iterator[tuple[str, str]]:
         yield "running", holder(step)
     yield "requester", names().get(operation.requester_id, "")
     yield "created", moment(operation.created_at)
+    yield "start at", moment(operation.start_at)
+    yield "resume at", moment(operation.resume_at)
     yield "started", moment(operation.started_at)
     yield "finished", moment(operation.finished_at)
     yield "took", duration(lasted(operation))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
-from app.cli.arguments import arguments_of
+from app.cli.arguments import Moment, arguments_of
 from app.cli.people import acting, commands, look_at, operation_argument, user_option
 from app.cli.printing import hint, say
 from app.cli.progress import advice, standing
@@ -15,15 +15,24 @@ from app.domain.states import Completion
 
 if TYPE_CHECKING:
     from app.commands import View
+    from app.execution.steering import HowToPause
 
 
 @click.command("start")
 @click.argument("workflow")
 @click.argument("pairs", metavar="[KEY=VALUE]...", nargs=-1)
 @click.option("--arguments", "text", metavar="JSON", help="The arguments as a JSON object; KEY=VALUE adds to it.")
+@click.option("--start-at", type=Moment(), metavar="TIME", help="Not before, as in 2027-01-31T20:00.")
 @click.option("--watch", "is_watched", is_flag=True, help="Follow it until it rests.")
 @user_option
-def start(workflow: str, pairs: tuple[str, ...], text: str | None, is_watched: bool, user_name: str | None) -> None:
+def start(
+    workflow: str,
+    pairs: tuple[str, ...],
+    text: str | None,
+    start_at: float | None,
+    is_watched: bool,
+    user_name: str | None,
+) -> None:
     """Start an operation of WORKFLOW.
 
     A value is read as JSON where the workflow asks for more than text; a list may be parted by commas:
@@ -32,7 +41,7 @@ def start(workflow: str, pairs: tuple[str, ...], text: str | None, is_watched: b
     schema = commands().workflows.get(workflow).schema()
     arguments = arguments_of(pairs, text, schema)
     user = acting(user_name)
-    view, _ = commands().start(user, workflow, arguments)
+    view, _ = commands().start(user, workflow, arguments, start_at=start_at)
     say(_accepted(view))
     if is_watched:
         watch(look_at(user, view.operation.id))
@@ -45,14 +54,14 @@ def start(workflow: str, pairs: tuple[str, ...], text: str | None, is_watched: b
 @click.option("--wait", "seconds", metavar="SECONDS", type=click.FloatRange(min=0), help="Wait so long for PAUSED.")
 @click.option("--now", is_flag=True, help="Stop the steps that run: they run again when it is resumed.")
 @click.option("--accept-unconfirmed", is_flag=True, help="Wait no longer for workers that fell silent.")
+@click.option("--resume-at", type=Moment(), metavar="TIME", help="Until then, as in 2027-01-31T06:00+01:00.")
 @user_option
 def pause(
     operation_id: int,
     reason: str | None,
     seconds: float | None,
-    now: bool,
-    accept_unconfirmed: bool,
     user_name: str | None,
+    **how: Unpack[HowToPause],
 ) -> None:
     """Pause operation ID.
 
@@ -60,7 +69,7 @@ def pause(
     With --wait the exit status is 1 if that takes longer.
     """
     user = acting(user_name)
-    view, is_new = commands().pause(user, operation_id, reason=reason, now=now, accept_unconfirmed=accept_unconfirmed)
+    view, is_new = commands().pause(user, operation_id, reason=reason, **how)
     if seconds is not None:
         view = until_rest(look_at(user, operation_id), seconds)
     if seconds is not None and view.operation.completion is not Completion.PAUSED:
@@ -117,7 +126,7 @@ def rebuild(operation_id: int, user_name: str | None) -> None:
 
 
 def _accepted(view: View) -> str:
-    if view.operation.completion is Completion.SCHEDULED:
+    if view.operation.completion is Completion.SCHEDULED and view.operation.due_at is None:
         return f"Operation {view.operation.id} is accepted and waits for a worker."
     return standing(view)
 

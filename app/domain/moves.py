@@ -27,6 +27,7 @@ OPERATION_MOVES: Final = MappingProxyType(
         (_C.IN_PROGRESS, _C.CANCELLED): "Its last step ends, and code of its author cancelled a reference step, or it.",
         (_C.REQUESTING_PAUSE, _C.PAUSED): "Nothing of the operation runs and workflow.json is written.",
         (_C.REQUESTING_PAUSE, _C.IN_PROGRESS): "The pause is withdrawn before it took effect.",
+        (_C.REQUESTING_PAUSE, _C.SCHEDULED): "The pause is withdrawn before the time at which it is to start.",
         (
             _C.REQUESTING_PAUSE,
             _C.REQUESTING_CANCEL,
@@ -34,7 +35,8 @@ OPERATION_MOVES: Final = MappingProxyType(
         (_C.REQUESTING_PAUSE, _C.COMPLETED): "The step in hand was the last one: there is nothing left to pause.",
         (_C.REQUESTING_PAUSE, _C.FAILED): "The step in hand ends, nothing is left to run, and a reference step failed.",
         (_C.REQUESTING_PAUSE, _C.CANCELLED): "The step in hand was the last one, and code of its author cancelled it.",
-        (_C.PAUSED, _C.IN_PROGRESS): "A person resumes it and its workflow.json is whole.",
+        (_C.PAUSED, _C.IN_PROGRESS): "A person, or at `resume_at` the service, resumes it; its workflow.json is whole.",
+        (_C.PAUSED, _C.SCHEDULED): "It is resumed before the time at which it is to start.",
         (
             _C.PAUSED,
             _C.REQUESTING_CANCEL,
@@ -82,7 +84,7 @@ STEP_MOVES: Final = MappingProxyType(
         ): "Its worker was lost, or handed it back on leaving, or a pause that is due now stopped it.",
         (_S.RETRYING, _S.QUEUED): "Its waiting time is over.",
         (_S.RETRYING, _S.CANCELLED): "Its operation is cancelled.",
-        (_S.PAUSED, _S.QUEUED): "Its operation is resumed, or the pause is withdrawn.",
+        (_S.PAUSED, _S.QUEUED): "Its operation is resumed, or the pause is withdrawn, or its time to start has come.",
         (_S.PAUSED, _S.CANCELLED): "Its operation is cancelled.",
         (_S.FAILED, _S.PENDING): "Its operation is retried.",
         (_S.TRIGGER_FAILED, _S.PENDING): "Its operation is retried.",
@@ -112,7 +114,8 @@ quiescent: nothing of the operation runs.
 {steps}
 
 `Success`, `Cached`, `Skipped`, `Failed`, `TriggerFailed` and `Cancelled` are ends; a retry of the operation
-alone leads on from them. A step in `Paused` is held: it is ready, and runs on resume.
+alone leads on from them. A step in `Paused` is held: it is ready, and runs on resume, or when the time has come at
+which its operation is to start.
 
 ## What state objects say of themselves
 

@@ -87,6 +87,8 @@ from app.errors.people import (
 )
 from app.errors.requests import (
     BodyMalformed,
+    MomentMalformed,
+    MomentTooFar,
     RequestInvalid,
 )
 from app.errors.results import (
@@ -163,6 +165,8 @@ __all__ = [
     "InputUnreadable",
     "InputUnusable",
     "ModuleUnusable",
+    "MomentMalformed",
+    "MomentTooFar",
     "MoveRefused",
     "NotACanvas",
     "NotDelivered",

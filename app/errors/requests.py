@@ -22,3 +22,17 @@ class RequestInvalid(Exception):
         self.faults = [dict(fault) for fault in faults]
         fields = "; ".join(f"{fault['field'] or fault['in']}: {fault['message']}" for fault in faults)
         super().__init__(f"The request cannot be used: {fields}.")
+
+
+class MomentMalformed(ValueError):
+    """A text is no moment as ISO 8601 writes it, with an offset from UTC."""
+
+    def __init__(self) -> None:
+        super().__init__("a date and time is expected as in 2027-01-31T20:00:00+01:00, with its offset from UTC, or Z")
+
+
+class MomentTooFar(ValueError):
+    """A moment lies too far ahead."""
+
+    def __init__(self) -> None:
+        super().__init__("it lies more than ten years ahead")

@@ -13,7 +13,7 @@ from app.errors import CanvasEmpty, OptionRefused, TaskUnfit
 from app.execution.compiler import compile_canvas, compile_flow
 from app.execution.flow import Flow
 from app.execution.tappable import tappable
-from app.execution.timing import next_publish, not_before
+from app.execution.timing import later, next_publish, not_before
 from app.store.events import append_event
 from app.store.operations import insert_operation
 from app.store.steps import insert_steps
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for: by whom, which workflow, with which arguments, under which idempotency key."""
+    """What was asked for: by whom, which workflow, with which arguments, under which idempotency key.
+
+    With `start_at`, in seconds since the epoch, no step of it is started before.
+    """
 
     requester_id: int
     requester: str
@@ -35,6 +38,7 @@ class Request:
     arguments: dict[str, Any]
     idempotency_key: str | None = None
     digest: str | None = None
+    start_at: float | None = None
 
 
 class FirstStep(NamedTuple):
@@ -85,13 +89,17 @@ def insert(engine: Engine, request: Request, graph: Graph, operation_id: int | N
     """
     now = clock.now()
     marks = marks_of(engine, graph, graph.references(engine.policies.of_workflow(request.workflow).reference))
+    is_later = later(request.start_at) is not None
     with engine.database.write() as tx:
         new_id = insert_operation(tx, _operation_row(request, graph, operation_id, now))
-        rows = [_first_row(new_id, node, now, engine.republish_after) | marks[node.number] for node in graph.nodes]
+        wait = None if is_later else engine.republish_after
+        rows = [_first_row(new_id, node, now, wait) | marks[node.number] for node in graph.nodes]
         insert_steps(
             tx, rows, [{"operation_id": new_id, "upstream": up, "downstream": down} for up, down in graph.edges()]
         )
         append_event(tx, new_id, at=now, who=request.requester, new=Completion.SCHEDULED)
+    if is_later:
+        return new_id  # the sweep of some worker starts it
     first = [FirstStep(node.number, node.signature) for node in graph.nodes if not node.upstream]
     engine.publisher.publish(new_id, [step for step in first if not_before(step.call, now) is None])
     return new_id
@@ -119,16 +127,20 @@ def _operation_row(request: Request, graph: Graph, operation_id: int | None, now
         "created_at": now,
         "idempotency_key": request.idempotency_key,
         "request_digest": request.digest,
+        "start_at": later(request.start_at),
+        "due_at": later(request.start_at),
     }
     return row if operation_id is None else row | {"id": operation_id}
 
 
-def _first_row(operation_id: int, node: Node, now: float, wait: float) -> dict[str, Any]:
-    """The row of a step of a new operation: what waits for nothing is queued with it."""
+def _first_row(operation_id: int, node: Node, now: float, wait: float | None) -> dict[str, Any]:
+    """The row of a step of a new operation: what waits for nothing is queued with it, or held until it may start."""
     row = step_row(operation_id, node)
-    return (
-        row if node.upstream else row | {"state": StepState.QUEUED, "due_at": next_publish(node.signature, now, wait)}
-    )
+    if node.upstream:
+        return row
+    if wait is None:
+        return row | {"state": StepState.PAUSED}
+    return row | {"state": StepState.QUEUED, "due_at": next_publish(node.signature, now, wait)}
 
 
 def step_row(operation_id: int, node: Node) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from app import clock
 from app.domain.states import ENDED, REQUESTING, Completion, StepState
@@ -11,7 +11,7 @@ from app.errors import MoveRefused, OperationNotFound, VersionPassed
 from app.execution.documents import snapshot_of, verify_document, write_document
 from app.execution.draining import drain, finish_cancel
 from app.execution.stopping import stop_now
-from app.execution.timing import not_before
+from app.execution.timing import later, not_before, written
 from app.store import steps as store
 from app.store.claims import forget_unconfirmed, unconfirmed_steps
 from app.store.events import append_event, last_asked
@@ -40,22 +40,50 @@ class Wish:
     version: int | None = None
 
 
-def pause(engine: Engine, wish: Wish, *, now: bool = False, accept_unconfirmed: bool = False) -> bool:
+class HowToPause(TypedDict, total=False):
+    """How an operation is to pause: see `pause`."""
+
+    now: bool
+    accept_unconfirmed: bool
+    resume_at: float | None
+
+
+def pause(
+    engine: Engine, wish: Wish, *, now: bool = False, accept_unconfirmed: bool = False, resume_at: float | None = None
+) -> bool:
     """Ask an operation to pause; False when that was asked before. Raises MoveRefused when it has ended or will.
 
     `now`: what runs of it is stopped, to run again. `accept_unconfirmed`: whoever asks answers for it that silent
-    workers run nothing of it any more.
+    workers run nothing of it any more. `resume_at`: when the service resumes it, in seconds since the epoch; it takes
+    the place of the time that an earlier pause said, also where it is None.
     """
+    resume_at = None if resume_at is None else max(resume_at, clock.now())
     with engine.database.write() as tx:
         operation = locked(tx, wish)
         is_new = operation.completion not in (_C.REQUESTING_PAUSE, _C.PAUSED)
         if is_new:
-            _move(tx, operation, _C.REQUESTING_PAUSE, wish)
+            _move(tx, replace(operation, due_at=resume_at), _C.REQUESTING_PAUSE, wish, was=operation)
+        is_new = is_new or _put_off(tx, operation, wish, resume_at)
         is_accepted = accept_unconfirmed and _accept(tx, wish)
     is_stopped = now and operation.completion is not _C.PAUSED and stop_now(engine, wish.operation_id, wish.who)
     if is_new or is_accepted:
         drain(engine, wish.operation_id)
     return is_new or is_accepted or is_stopped
+
+
+def _put_off(tx: Connection, operation: Operation, wish: Wish, resume_at: float | None) -> bool:
+    """Have a pause last until another time, or until a person ends it; False where it does already."""
+    if operation.due_at == resume_at:
+        return False
+    save(tx, operation, replace(operation, due_at=resume_at, reason=wish.why or operation.reason))
+    stands, until = operation.completion, "until somebody resumes it" if resume_at is None else _until(resume_at)
+    why = "; ".join(filter(None, [wish.why, until]))
+    append_event(tx, operation.id, at=clock.now(), who=wish.who, old=stands, new=stands, why=why)
+    return True
+
+
+def _until(moment: float | None) -> str | None:
+    return None if moment is None else f"until {written(moment)}"
 
 
 def _accept(tx: Connection, wish: Wish) -> bool:
@@ -90,10 +118,13 @@ def _resume(engine: Engine, wish: Wish, verified: str | None) -> bool | None:
             return None
         if operation.completion is _C.PAUSED:
             _start_clocks(tx, engine, operation.id)
-        gone_on = operation.slice + (operation.completion is _C.PAUSED)
-        _move(tx, replace(operation, reason=None, slice=gone_on), _C.IN_PROGRESS, wish, was=operation)
+        going_on = replace(operation, reason=None, slice=operation.slice + (operation.completion is _C.PAUSED))
+        if (start_at := later(operation.start_at)) is not None:
+            _move(tx, replace(going_on, due_at=start_at), _C.SCHEDULED, wish, was=operation)
+            return True
+        _move(tx, going_on, _C.IN_PROGRESS, wish, was=operation)
         store.release_held(tx, operation.id, clock.now() + engine.republish_after)
-        ready = _due_at_once(tx, operation.id, queued_steps(tx, operation.id))
+        ready = due_at_once(tx, operation.id, queued_steps(tx, operation.id))
     engine.publisher.publish(wish.operation_id, ready)
     return True
 
@@ -146,7 +177,7 @@ def _paused(engine: Engine, wish: Wish) -> Snapshot:
     return snapshot
 
 
-def _due_at_once(tx: Connection, operation_id: int, queued: Sequence[StepTask]) -> list[StepTask]:
+def due_at_once(tx: Connection, operation_id: int, queued: Sequence[StepTask]) -> list[StepTask]:
     """Those that may start now; for the others the time is set when they are published, a countdown beginning anew."""
     now = clock.now()
     for step in queued:
@@ -185,5 +216,6 @@ def _move(tx: Connection, operation: Operation, to: Completion, wish: Wish, was:
     reason = wish.why if to in REQUESTING else operation.reason
     after = replace(operation, completion=to, reason=reason, result=None)
     save(tx, before, after)
-    append_event(tx, before.id, at=clock.now(), who=wish.who, old=before.completion, new=to, why=wish.why)
+    why = "; ".join(filter(None, [wish.why, _until(after.resume_at if to is _C.REQUESTING_PAUSE else None)])) or None
+    append_event(tx, before.id, at=clock.now(), who=wish.who, old=before.completion, new=to, why=why)
     return replace(after, version=before.version + 1)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 from app import clock
 from app.execution.bell import Bell
 from app.execution.draining import drain
+from app.execution.due import start_and_resume
 from app.execution.recovery import Recovery
 from app.execution.republishing import publish_due, publish_lost
-from app.store.operations import requesting
+from app.store.operations import next_due_operation, requesting
 from app.store.step_queries import next_due
 from app.store.workers import stop_worker
 
@@ -69,13 +70,14 @@ class Sweeper:
 
     def _until_next(self) -> float:
         with self._engine.database.glance() as tx:
-            due = next_due(tx)
+            due = min(filter(None, (next_due(tx), next_due_operation(tx))), default=None)
         latest = self._engine.period() * random.uniform(0.8, 1.2)  # noqa: S311
         return latest if due is None else max(_SHORTEST, min(latest, due - clock.now()))
 
 
 def sweep(engine: Engine) -> None:
-    """Publish every step that is due or whose message is lost, and drain every operation that waits for it."""
+    """Start and resume what is due, publish every step that is or whose message is lost, drain what waits for it."""
+    start_and_resume(engine)
     publish_due(engine)
     publish_lost(engine)
     with engine.database.glance() as tx:

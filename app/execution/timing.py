@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from app import clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,3 +32,13 @@ def is_timed(call: Mapping[str, Any]) -> bool:
 def next_publish(call: Mapping[str, Any], now: float, wait: float) -> float:
     """When a step that is queued now is next published by whoever sweeps: after `wait` seconds if it may start now."""
     return not_before(call, now) or now + wait
+
+
+def later(moment: float | None) -> float | None:
+    """The moment if it is yet to come, in seconds since the epoch; None for one that has passed, or none."""
+    return moment if moment is not None and moment > clock.now() else None
+
+
+def written(moment: float) -> str:
+    """A moment in words for the history: UTC, to the second."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -49,6 +49,15 @@ class Operation:
     imported: str | None = None
     moved_at: float | None = None
     moved_to: str | None = None
+    #: Before this moment no step of it is started.
+    start_at: float | None = None
+    #: When the service itself starts it, where it is SCHEDULED, or resumes it, where it is asked to pause or PAUSED.
+    due_at: float | None = None
+
+    @property
+    def resume_at(self) -> float | None:
+        """When the service resumes it, if nobody does before."""
+        return None if self.completion is Completion.SCHEDULED else self.due_at
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Operation:
@@ -92,8 +101,19 @@ _SAVE = Prepared(
         slice=bindparam("slice"),
         moved_at=bindparam("moved_at"),
         moved_to=bindparam("moved_to"),
+        due_at=bindparam("due_at"),
     )
 )
+_IS_DUE = text("operations.due_at IS NOT NULL")  # written out, as in the partial index
+_DUE = (
+    select(operations.c.id)
+    .where(_IS_DUE, operations.c.due_at <= bindparam("now"))
+    .order_by(operations.c.due_at)
+    .limit(bindparam("limit"))
+)
+_NEXT_DUE = select(operations.c.due_at).where(_IS_DUE).order_by(operations.c.due_at).limit(1)
+#: Where the service may be the one that moves an operation on; anywhere else nothing of it is due.
+_WAITING = frozenset({Completion.SCHEDULED, Completion.REQUESTING_PAUSE, Completion.PAUSED})
 
 
 def insert_operation(tx: Connection, row: Mapping[str, Any]) -> int:
@@ -143,7 +163,8 @@ def save(tx: Connection, before: Operation, after: Operation) -> bool:
     if before.completion is not after.completion and (before.completion, after.completion) not in OPERATION_MOVES:
         raise MoveRefused(before.id, before.completion, after.completion)
     guard = {"key_id": before.id, "key_version": before.version, "key_completion": before.completion}
-    values = _mutable(after) | {"version": before.version + 1}
+    due_at = after.due_at if after.completion in _WAITING and after.moved_at is None else None
+    values = _mutable(after) | {"version": before.version + 1, "due_at": due_at}
     return _SAVE.change(tx, guard | values) == 1
 
 
@@ -174,6 +195,17 @@ def requesting(tx: Connection) -> list[int]:
     waiting = (Completion.REQUESTING_PAUSE, Completion.REQUESTING_CANCEL)
     query = select(operations.c.id).where(operations.c.completion.in_(waiting)).order_by(operations.c.id)
     return list(tx.execute(query).scalars())
+
+
+def due_operations(tx: Connection, now: float, limit: int) -> list[int]:
+    """The ids of the operations that the service is to start or resume by now, the longest due first."""
+    return list(tx.execute(_DUE, {"now": now, "limit": limit}).scalars())
+
+
+def next_due_operation(tx: Connection) -> float | None:
+    """When the service is to start or resume an operation next, in seconds since the epoch."""
+    due: float | None = tx.execute(_NEXT_DUE).scalar()
+    return due
 
 
 _MUTABLE = ("completion", "steps_left", "steps_done", "steps_total", "outcome", "workflow_store", "workflow_digest",

@@ -165,6 +165,11 @@ _RELEASE_HELD = (
     .where(_OPERATION, steps.c.state == _S.PAUSED)
     .values(state=_S.QUEUED, passed=True, due_at=bindparam("due_at"), publishes=0)
 )
+_RELEASE_FIRST = (
+    update(steps)
+    .where(_OPERATION, steps.c.state == _S.PAUSED)
+    .values(state=_S.QUEUED, due_at=bindparam("due_at"), publishes=0)
+)
 _HOLD_QUEUED = update(steps).where(_OPERATION, steps.c.state == _S.QUEUED).values(state=_S.PAUSED, due_at=None)
 _CANCEL = (
     update(steps)
@@ -243,6 +248,11 @@ def hold(tx: Connection, operation_id: int, numbers: Iterable[int]) -> None:
 def release_held(tx: Connection, operation_id: int, due_at: float) -> int:
     """Queue every held step; their points are not asked again. Returns how many."""
     return tx.execute(_RELEASE_HELD, {"key_operation": operation_id, "due_at": due_at}).rowcount
+
+
+def release_first(tx: Connection, operation_id: int, due_at: float) -> int:
+    """Queue the first steps of an operation, held until its time to start; their points are yet to be asked."""
+    return tx.execute(_RELEASE_FIRST, {"key_operation": operation_id, "due_at": due_at}).rowcount
 
 
 def hold_queued(tx: Connection, operation_id: int) -> int:

@@ -5,7 +5,7 @@ JSON is kept as text: it is written and read whole, and never searched.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -45,6 +45,11 @@ _KEY: Final = BigInteger().with_variant(Integer, "sqlite")
 def _one_of(column: str, values: type[Completion] | type[StepState]) -> CheckConstraint:
     texts = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({texts})", name=column)
+
+
+def _only(condition: str) -> dict[str, Any]:
+    """An index of those rows alone."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 user: Final = Table(
@@ -97,7 +102,14 @@ operations: Final = Table(
     Column("imported", Text),
     Column("moved_at", Float),
     Column("moved_to", Text),
+    Column("start_at", Float),
+    Column("due_at", Float),
     sqlite_autoincrement=True,
+)
+Index(
+    "operations_due",
+    operations.c.due_at,
+    **_only("due_at IS NOT NULL"),
 )
 Index("operations_by_requester", operations.c.requester_id, operations.c.id)
 Index("operations_of_requester_by_completion", operations.c.requester_id, operations.c.completion, operations.c.id)
@@ -107,31 +119,27 @@ Index("operations_by_workflow", operations.c.workflow, operations.c.id)
 Index(
     "operations_by_finish",
     operations.c.finished_at,
-    sqlite_where=text("finished_at IS NOT NULL"),
-    postgresql_where=text("finished_at IS NOT NULL"),
+    **_only("finished_at IS NOT NULL"),
 )
 Index(
     "operations_by_idempotency_key",
     operations.c.requester_id,
     operations.c.idempotency_key,
     unique=True,
-    sqlite_where=text("idempotency_key IS NOT NULL"),
-    postgresql_where=text("idempotency_key IS NOT NULL"),
+    **_only("idempotency_key IS NOT NULL"),
 )
 
 Index(
     "operations_by_origin",
     operations.c.origin,
     operations.c.slice,
-    sqlite_where=text("origin IS NOT NULL"),
-    postgresql_where=text("origin IS NOT NULL"),
+    **_only("origin IS NOT NULL"),
 )
 Index(
     "operations_by_imported",
     operations.c.imported,
     unique=True,
-    sqlite_where=text("imported IS NOT NULL"),
-    postgresql_where=text("imported IS NOT NULL"),
+    **_only("imported IS NOT NULL"),
 )
 
 steps: Final = Table(
@@ -173,14 +181,12 @@ steps: Final = Table(
 Index(
     "steps_running",
     steps.c.operation_id,
-    sqlite_where=text("state = 'Running'"),
-    postgresql_where=text("state = 'Running'"),
+    **_only("state = 'Running'"),
 )
 Index(
     "steps_due",
     steps.c.due_at,
-    sqlite_where=text("state IN ('Queued', 'Retrying')"),
-    postgresql_where=text("state IN ('Queued', 'Retrying')"),
+    **_only("state IN ('Queued', 'Retrying')"),
 )
 
 edges: Final = Table(
@@ -287,7 +293,6 @@ notifications: Final = Table(
 Index(
     "notifications_due",
     notifications.c.due_at,
-    sqlite_where=text("state = 'Waiting'"),
-    postgresql_where=text("state = 'Waiting'"),
+    **_only("state = 'Waiting'"),
 )
 Index("notifications_by_state", notifications.c.state, notifications.c.id)

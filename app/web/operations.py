@@ -37,8 +37,9 @@ _KNOWN = answering("The caller has it already", None, "ETag")
 )
 @reads_request
 def start_operation(header: StartHeader, body: StartRequest) -> Response:
-    """Start an operation."""
-    view, is_new = commands().start(requester(), body.workflow, body.arguments, idempotency_key=header.idempotency_key)
+    """Start an operation, now or at a time to come."""
+    key, start_at = header.idempotency_key, body.start_at
+    view, is_new = commands().start(requester(), body.workflow, body.arguments, idempotency_key=key, start_at=start_at)
     one, root = view.operation, request.script_root
     place = {"Location": f"{root}/operations/{one.id}", "ETag": f'"{one.version}"'}
     return answer(operation(view, root), 202 if is_new else 200, place)

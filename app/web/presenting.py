@@ -53,6 +53,8 @@ def operation_status(view: View) -> str:
         "reason": one.reason,
         "progress": _progress(one),
         "in_flight": [_running(step) for step in view.in_flight],
+        "start_at": _time(one.start_at),
+        "resume_at": _time(one.resume_at),
     }
     return _object(said)
 
@@ -116,6 +118,8 @@ def _summary(one: Operation, root: str) -> dict[str, Any]:
         "created_at": _time(one.created_at),
         "started_at": _time(one.started_at),
         "finished_at": _time(one.finished_at),
+        "start_at": _time(one.start_at),
+        "resume_at": _time(one.resume_at),
         "links": _links(one, f"{root}/operations/{one.id}"),
     }
 

@@ -10,11 +10,16 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from app.domain.states import Completion, StepState
+from app.web.moments import Moment
 from app.web.problem_schemas import Check
 
 #: The largest key of the database.
 _LARGEST: Final = 2**63 - 1
 _KEY: Final = "Made up by the caller for this one request: sent again, it starts nothing twice."
+
+
+_START_AT: Final = "Before this moment no step of it is started; null: it could start at once."
+_RESUME_AT: Final = "When the service resumes it by itself; null: when somebody does."
 
 
 class NeverSaid:
@@ -102,6 +107,11 @@ class StartRequest(Asked):
     arguments: dict[str, Any] = Field(
         {}, examples=[{"start": 1, "delay": 2}], description="What the workflow asks for: see its `parameters`."
     )
+    start_at: Moment = Field(
+        None,
+        examples=["2026-11-21T20:00:00Z"],
+        description="Not to start before: a moment with its offset from UTC, ten years ahead at the most.",
+    )
 
 
 class CancelRequest(Asked):
@@ -118,6 +128,11 @@ class PauseRequest(CancelRequest):
     """Why to pause, and how soon."""
 
     now: bool = Field(False, strict=True, description="Stop the steps that run: they run again when it is resumed.")
+    resume_at: Moment = Field(
+        None,
+        examples=["2026-11-22T06:00:00+01:00"],
+        description="When the service resumes it, unless somebody pauses or resumes it before.",
+    )
 
 
 class ResumeRequest(Asked):
@@ -169,6 +184,8 @@ class OperationStatus(BaseModel):
     reason: str | None = Field(description="Why it was asked to pause, or why it cannot pause yet.")
     progress: Progress
     in_flight: list[InFlight] = Field(description="The steps that run now; none once it is PAUSED or has ended.")
+    start_at: datetime | None = Field(description=_START_AT)
+    resume_at: datetime | None = Field(description=_RESUME_AT)
 
 
 class OperationSummary(BaseModel):
@@ -184,6 +201,8 @@ class OperationSummary(BaseModel):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    start_at: datetime | None = Field(description=_START_AT)
+    resume_at: datetime | None = Field(description=_RESUME_AT)
     links: dict[str, str] = Field(description="Where to read more, and what can be asked of it where it stands.")
 
 

@@ -60,6 +60,7 @@ def pause_operation(path: OperationPath, query: PauseQuery, header: MoveHeader, 
         version=version,
         now=body.now,
         accept_unconfirmed=query.accept is not None,
+        resume_at=body.resume_at,
     )
     if query.wait and _is_pausing(view):
         view = _after_waiting(path.operation_id, query.wait)

@@ -162,3 +162,25 @@ def test_a_step_that_keeps_its_place_tells_how_far_it_is(terminal: Terminal) -> 
     assert "1,200 of 5,000" in terminal.says("operations", "steps", started)
     assert "1,200 of 5,000" in terminal.says("operations", "show", started)
     assert "1,200 of 5,000)" in terminal.run("operations", "pause", started).stdout
+
+
+def test_an_operation_is_started_later(terminal: Terminal) -> None:
+    said = terminal.run("operations", "start", "three", "--start-at", "2036-01-31T20:00:00+01:00")
+
+    assert said.stdout.startswith("Operation 1 is SCHEDULED; 0 of 3 steps, 0 %; starts at 2036-")
+    assert "start at   2036-" in terminal.says("operations", "show", "1")
+    assert "2036-" in terminal.says("operations", "list")
+
+
+def test_a_pause_may_have_an_end(terminal: Terminal) -> None:
+    started = terminal.start("three")
+
+    said = terminal.says("operations", "pause", started, "--resume-at", "2036-01-31T20:00")
+
+    assert "goes on at 2036-01-31 20:00:00" in said
+    assert "resume at  2036-01-31 20:00:00" in terminal.says("operations", "show", started)
+
+
+@pytest.mark.parametrize("moment", ["soon", "9999-01-01"])
+def test_what_is_no_moment_is_a_misuse(terminal: Terminal, moment: str) -> None:
+    assert moment in terminal.refuses("operations", "start", "three", "--start-at", moment, status=2)

@@ -14,10 +14,12 @@ from app.errors import MoveRefused
 from app.store.errors import is_taken
 from app.store.operations import (
     completion_of,
+    due_operations,
     find_by_idempotency_key,
     find_operation,
     list_operations,
     lock_operation,
+    next_due_operation,
     next_id,
     requesting,
     save,
@@ -70,6 +72,27 @@ def test_what_is_saved_is_what_is_found_one_version_on(database: Database) -> No
         assert save(tx, before, after)
 
         assert find_operation(tx, before.id) == lock_operation(tx, before.id) == replace(after, version=2)
+
+
+@pytest.mark.parametrize("completion", Completion)
+def test_only_what_is_scheduled_or_paused_can_be_due(database: Database, completion: Completion) -> None:
+    waits = completion in (Completion.SCHEDULED, Completion.REQUESTING_PAUSE, Completion.PAUSED)
+    with database.write() as tx:
+        before = operation_at(tx, completion)
+        save(tx, before, replace(before, due_at=NOW))
+
+        assert next_due_operation(tx) == (NOW if waits else None)
+        assert due_operations(tx, NOW, 10) == ([before.id] if waits else [])
+        assert due_operations(tx, NOW - 1, 10) == []
+
+
+def test_the_longest_due_come_first_and_not_more_than_asked_for(database: Database) -> None:
+    with database.write() as tx:
+        third, first, second = (add_operation(tx, due_at=NOW + later) for later in (3, 1, 2))
+
+        assert due_operations(tx, NOW + 3, 2) == [first, second]
+        assert due_operations(tx, NOW + 3, 3)[-1] == third
+        assert next_due_operation(tx) == NOW + 1
 
 
 def test_a_save_upon_an_older_version_writes_nothing(database: Database) -> None:

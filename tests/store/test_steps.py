@@ -87,6 +87,7 @@ MOVERS: dict[str, Callable[[Connection, int], object]] = {
     "hold queued": lambda tx, id_: store.hold_queued(tx, id_),
     "hold at point": lambda tx, id_: store.answer_point(tx, id_, 5, pause=True),
     "release held": lambda tx, id_: store.release_held(tx, id_, NOW),
+    "release first": lambda tx, id_: store.release_first(tx, id_, NOW),
     "cancel": lambda tx, id_: store.cancel_idle(tx, id_, NOW),
     "spread": lambda tx, id_: endings.spread_failure(tx, id_, [0], NOW),
     "skip": lambda tx, id_: endings.skip(tx, id_, [1], NOW),

@@ -1,0 +1,91 @@
+"""What the service itself does to operations once its time has come: starting those of SCHEDULED, resuming paused ones.
+
+Any worker's sweep does it; of two that do it at once, the operation's lock lets one.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from app import clock
+from app.domain.states import Completion
+from app.errors import MoveRefused, OperationNotFound, VersionPassed
+from app.execution.steering import Wish, due_at_once, resume
+from app.secrets import redacted
+from app.store import steps as store
+from app.store.errors import is_outage
+from app.store.events import append_event
+from app.store.operations import due_operations, find_operation, lock_operation, save
+from app.store.step_queries import queued_steps
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from app.execution.engine import Engine
+    from app.store.operations import Operation
+
+#: Who does it, in the history.
+SERVICE: Final = "service"
+#: Operations that one sweep starts or resumes at the most.
+_AT_ONCE: Final = 100
+#: Seconds after which a resume that was refused is tried again.
+_AGAIN: Final = 60.0
+
+_log: Final = logging.getLogger(__name__)
+
+
+def start_and_resume(engine: Engine) -> None:
+    """Start and resume every operation whose time has come."""
+    with engine.database.glance() as tx:
+        due = due_operations(tx, clock.now(), _AT_ONCE)
+        found = [operation for one in due if (operation := find_operation(tx, one))]
+    for operation in found:
+        if operation.completion is Completion.SCHEDULED:
+            _start(engine, operation.id)
+        else:
+            _resume(engine, operation)
+
+
+def _start(engine: Engine, operation_id: int) -> None:
+    now = clock.now()
+    with engine.database.write() as tx:
+        operation = lock_operation(tx, operation_id)
+        if operation is None or not _is_due(operation, now) or operation.completion is not Completion.SCHEDULED:
+            return
+        save(tx, operation, replace(operation, due_at=None))
+        store.release_first(tx, operation_id, now + engine.republish_after)
+        ready = due_at_once(tx, operation_id, queued_steps(tx, operation_id))
+    engine.publisher.publish(operation_id, ready)
+
+
+def _resume(engine: Engine, operation: Operation) -> None:
+    """Resume an operation unless somebody has changed it since: then that counts, and not what was due before."""
+    wish = Wish(operation.id, SERVICE, "its time to go on has come", operation.version)
+    try:
+        resume(engine, wish)
+    except (MoveRefused, OperationNotFound, VersionPassed):
+        return
+    except Exception as refused:  # whatever is wrong with one must not keep the others waiting
+        if is_outage(refused):
+            raise
+        _log.warning("operation %s is not resumed: %s", operation.id, refused)
+        with engine.database.write() as tx:
+            _try_later(tx, operation, str(refused))
+
+
+def _try_later(tx: Connection, operation: Operation, why: str) -> None:
+    """Tell why it is not resumed, once, and try again in a while: whoever mends it need not think of resuming it."""
+    present = lock_operation(tx, operation.id)
+    if present != operation:
+        return
+    reason = redacted(f"it could not be resumed at its time: {why}")
+    save(tx, present, replace(present, due_at=clock.now() + _AGAIN, reason=reason))
+    if present.reason != reason:
+        stands = present.completion
+        append_event(tx, present.id, at=clock.now(), who=SERVICE, old=stands, new=stands, why=reason)
+
+
+def _is_due(operation: Operation, now: float) -> bool:
+    return operation.due_at is not None and operation.due_at <= now
