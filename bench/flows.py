@@ -119,6 +119,24 @@ def naps(length: int = 100, seconds: float = 0.05) -> Canvas:
     return chain(nap.s(1, seconds), *(nap.s(seconds) for _ in range(length - 1)))
 
 
+@step(target="{number}.txt", serializer="text")
+def letters(size: int, number: int) -> str:  # noqa: ARG001 - its target is named by it
+    """A text so long."""
+    return "x" * size
+
+
+@step
+def length(text: str) -> int:
+    """How long the text is."""
+    return len(text)
+
+
+@workflow("bench-large")
+def large(size: int, number: int) -> Canvas:
+    """A large result in a target, and a step that is handed it."""
+    return chain(letters.s(size, number), length.s())
+
+
 @workflow("bench-told")
 def told(length: int = 10) -> Canvas:
     """A chain of steps that each tell of their success."""

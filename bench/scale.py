@@ -27,6 +27,7 @@ class Scale:
     pages: int = 200
     repeats: int = 100
     width: int = 1000
+    megabytes: int = 100
     notifications: int = 10_000
 
 
@@ -47,5 +48,6 @@ QUICK: Final = Scale(
     pages=20,
     repeats=2,
     width=40,
+    megabytes=1,
     notifications=300,
 )

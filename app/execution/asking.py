@@ -27,18 +27,29 @@ _BEGIN: Final[Fitting] = (
 
 
 def kept_end(engine: Engine, asked: EndAsked) -> End:
-    """How the operation ends, its state handlers having been asked."""
+    """How the operation ends, its state handlers having been asked and a large result put into a store."""
     operation = asked.operation
+    if not engine.policies.of_workflow(operation.workflow).handlers:
+        return _as_it_is(engine, operation)
     try:
         proposed, same = _proposed(operation), _proposed(operation)
     except ResultFault as fault:
         return End(Completion.FAILED, failed(fault).error)
     if proposed is None:
-        return End(operation.completion, operation.error, operation.result)
+        return _as_it_is(engine, operation)
     kept = _kept(engine, operation, Running(RUNNING), proposed, _END)
     if kept is proposed and kept == same:  # a handler may change what it is shown
-        return End(operation.completion, operation.error, operation.result)
+        return _as_it_is(engine, operation)
     return kept if isinstance(kept, End) else _end(engine, operation, kept)
+
+
+def _as_it_is(engine: Engine, operation: Operation) -> End:
+    """The end that nobody has changed; a list of results may be large though none of them is."""
+    try:
+        result = operation.result and small(engine, operation.id, "result", operation.result)
+    except ResultFault as fault:
+        return End(Completion.FAILED, failed(fault).error)
+    return End(operation.completion, operation.error, result)
 
 
 def _proposed(operation: Operation) -> State | None:

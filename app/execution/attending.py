@@ -47,7 +47,7 @@ def attend(engine: Engine, operation_id: int, step: StepTask, call: Arguments, r
     """Run a claimed step as its trigger and its state handlers let it; returns how it ends."""
     policy = engine.policies.of_task(step.task)
     try:
-        subject = Subject(step.task.rpartition(".")[2], operation_id, _named(engine, step, call), step.runs, step.slug)
+        subject = subject_of_step(engine, operation_id, step, call)
         verdict = _verdict(engine, operation_id, step, policy)
         if verdict is not None:
             kept = kept_state(policy.handlers, subject, before(step), verdict, _END)
@@ -113,11 +113,16 @@ def _judged(policy: StepPolicy, states: dict[str, State]) -> State | None:
     return TriggerFailed(f'Trigger was "{name_of(policy.trigger)}" but {found}.')
 
 
-def _named(engine: Engine, step: StepTask, call: Arguments) -> dict[str, Any]:
+def subject_of_step(engine: Engine, operation_id: int, step: StepTask, call: Arguments) -> Subject:
+    """What handlers are shown of a step that is called so."""
+    return Subject(step.task.rpartition(".")[2], operation_id, _named(engine, step.task, call), step.runs, step.slug)
+
+
+def _named(engine: Engine, task: str, call: Arguments) -> dict[str, Any]:
     """The arguments by the names of the parameters that take them; in their order where they fit none."""
     args, kwargs = call
     try:
-        signature = inspect.signature(engine.app.tasks[step.task].run)
+        signature = inspect.signature(engine.app.tasks[task].run)
         named = dict(signature.bind_partial(*args, **kwargs).arguments)
     except (KeyError, TypeError, ValueError):
         return {str(place): value for place, value in enumerate(args)} | kwargs

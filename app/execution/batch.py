@@ -6,12 +6,14 @@ The batch stands or falls with its first claim. A timer writes what is older tha
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from app import clock
-from app.domain.states import Completion
+from app.domain.states import Completion, StepState
 from app.errors import ClaimLost
+from app.execution.endings import Ending
 from app.execution.neighbourhood import Neighbourhood
 from app.execution.settling import Ended, InHand, Settled
 from app.execution.settling_surely import settle_surely
@@ -19,11 +21,15 @@ from app.store.cursors import keep_place
 from app.store.operations import completion_of
 
 if TYPE_CHECKING:
-    from app.execution.endings import Ending
+    from collections.abc import Iterable
+
     from app.execution.engine import Engine
-    from app.execution.settling import MayGoOn
+    from app.execution.settling import Choice, MayGoOn
     from app.store.cursors import Kept
     from app.store.steps import StepTask
+
+#: Seconds that the step in hand may take before what is claimed behind it is given back to others.
+PATIENCE: Final = 0.05
 
 
 @dataclass(slots=True)
@@ -44,6 +50,7 @@ class Batch:
         self._near = Neighbourhood()
         self._ended: list[Ended] = []
         self._hand: Hand | None = None
+        self._siblings: deque[StepTask] = deque()
         self._is_lost = False
         self._mutex = threading.Lock()
         #: Every claim that the table knows this slice to have made: number of the step, number of the claim.
@@ -65,6 +72,18 @@ class Batch:
             ended = Ended(hand.step, ending, hand.is_claimed, hand.started_at, clock.now())
             self._ended.append(ended)
             return ended
+
+    @property
+    def has_siblings(self) -> bool:
+        """Whether steps are claimed that have yet to run."""
+        return bool(self._siblings)
+
+    def next_sibling(self) -> StepTask | None:
+        """The next step that was claimed beside the last one; None when none is left, or a pause or cancel is asked."""
+        with self._mutex:
+            if not self._siblings or self._completion() is not Completion.IN_PROGRESS:
+                return None
+            return self._siblings.popleft()
 
     def next_nearby(self, may_run_on: MayGoOn) -> StepTask | None:
         """The next step that may run before anything is written; None when the table must be asked."""
@@ -97,34 +116,47 @@ class Batch:
         with self._mutex:
             return {one.step.number: one.ending.result for one in self._ended}
 
-    def write(self, may_go_on: MayGoOn) -> Settled:
-        """Settle all that has ended. Raises ClaimLost."""
+    def write(self, choice: Choice) -> Settled:
+        """Settle all that has ended, give back what was claimed beside it, and take what comes. Raises ClaimLost."""
         with self._mutex:
             if self._is_lost:
                 raise ClaimLost(self._operation_id)
-            settled = settle_surely(self._engine, self._operation_id, self._written(), may_go_on=may_go_on)
-            self._clear()
+            settled = settle_surely(self._engine, self._operation_id, self._written(self._siblings), choice=choice)
+            self._clear(self._siblings)
+            self._siblings.extend(settled.siblings)
+            self.claims.extend((step.number, step.claim) for step in settled.siblings)
             return settled
 
-    def write_late(self) -> None:
-        """Settle what has ended while the next step runs, and publish what became ready beside it."""
+    def write_late(self) -> bool:
+        """Settle what has ended while the next step runs, and publish what became ready beside it.
+
+        What is claimed behind that step is given back once it takes its time; returns whether to look for that again.
+        """
         with self._mutex:
             hand = self._hand
-            if hand is None or not self._ended:
-                return
-            in_hand = None if hand.is_claimed else InHand(hand.step, hand.started_at)
-            try:
-                settled = settle_surely(self._engine, self._operation_id, self._written(), in_hand=in_hand)
-            except ClaimLost:
-                self._is_lost = True
-                return
-            if in_hand:
-                claimed = replace(hand.step, claim=hand.step.claim + 1, runs=hand.step.runs + 1)
-                self._hand = Hand(claimed, True, hand.started_at)
-                self.claims.append((claimed.number, claimed.claim))
-            self._clear()
+            if hand is None or self._is_lost:
+                return False
+            back = tuple(self._siblings) if clock.now() - hand.started_at >= PATIENCE else ()
+            settled = self._settled_behind(hand, back) if self._ended or back else Settled(Completion.IN_PROGRESS)
+            is_waiting = bool(self._siblings) and not self._is_lost
         ready = (settled.ask, *settled.publish) if settled.ask else settled.publish
         self._engine.publisher.publish(self._operation_id, ready)
+        return is_waiting
+
+    def _settled_behind(self, hand: Hand, back: Iterable[StepTask]) -> Settled:
+        """Settle what has ended before the step in hand, whose claim the table is told of too."""
+        in_hand = None if hand.is_claimed else InHand(hand.step, hand.started_at)
+        try:
+            settled = settle_surely(self._engine, self._operation_id, self._written(back), in_hand=in_hand)
+        except ClaimLost:
+            self._is_lost = True
+            return Settled(Completion.IN_PROGRESS)
+        if in_hand:
+            claimed = hand.step.claimed()
+            self._hand = Hand(claimed, True, hand.started_at)
+            self.claims.append((claimed.number, claimed.claim))
+        self._clear(back)
+        return settled
 
     def _is_free(self, step: StepTask, may_run_on: MayGoOn) -> bool:
         if step.clause and not step.passed:
@@ -137,15 +169,23 @@ class Batch:
         with self._engine.database.glance() as tx:
             return completion_of(tx, self._operation_id)
 
-    def _written(self) -> list[Ended]:
+    def _written(self, back: Iterable[StepTask]) -> list[Ended]:
         here = {one.step.number for one in self._ended}
         if self._hand:
             here.add(self._hand.step.number)
-        return [replace(one, is_awaited=self._is_awaited(one.step.number, here)) for one in self._ended]
+        ended = [replace(one, is_awaited=self._is_awaited(one.step.number, here)) for one in self._ended]
+        return [*ended, *map(_given_back, back)]
 
     def _is_awaited(self, number: int, here: set[int]) -> bool:
         return not self._near.knows(number) or not here.issuperset(self._near.below(number))
 
-    def _clear(self) -> None:
+    def _clear(self, back: Iterable[StepTask]) -> None:
         self._ended.clear()
+        if back:
+            self._siblings.clear()
         self._near.forget()
+
+
+def _given_back(step: StepTask) -> Ended:
+    """A step whose code was not started: it is queued again, or held."""
+    return Ended(step, Ending(StepState.QUEUED), True, None, clock.now())

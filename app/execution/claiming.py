@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 
 def claim(engine: Engine, operation_id: int, number: int) -> StepTask | None:
     """Claim a step that was delivered; None when it is no longer to be run, or not now."""
+    with engine.database.glance() as tx:
+        found = find_step(tx, operation_id, number)
+    if found is None or found[1] is not StepState.QUEUED:
+        return None  # it has run beside another, and its message comes late: it waits for no writer to learn that
     # A power cut that takes this commit takes the worker too: the step is queued again, and nobody holds the old claim.
     with engine.database.write(survives_power_cut=False) as tx:
         operation = lock_operation(tx, operation_id)
@@ -53,7 +57,7 @@ def claim(engine: Engine, operation_id: int, number: int) -> StepTask | None:
             begin(tx, engine, operation, now)
         if step:
             Announcer(tx, engine, now).start(operation, step)
-    return step or _claim_past_clause(engine, operation_id, number)
+    return step or (_claim_past_clause(engine, operation_id, number) if found[0].clause else None)
 
 
 def claim_surely(engine: Engine, operation_id: int, number: int) -> StepTask | None:

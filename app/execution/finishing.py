@@ -43,7 +43,7 @@ class End:
 
 
 class EndAsked(Exception):
-    """An operation is about to end whose state handlers have yet to be asked; carries it as it would stand."""
+    """An operation is about to end about which more than the table is to be asked; carries it as it would stand."""
 
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
@@ -95,13 +95,16 @@ def _error_of(one: Ended) -> str:
 def finished(
     tx: Connection, engine: Engine, operation: Operation, ended: Sequence[Ended], end: End | None, now: float
 ) -> Operation:
-    """The operation once nothing is left of it. Raises EndAsked when its state handlers have yet to be asked."""
+    """The operation once nothing is left of it.
+
+    Raises EndAsked when its state handlers have yet to be asked, or its result is yet to be put into a store.
+    """
     if end:
         return _ended(operation, end, now)
     after = replace(operation, completion=_completion(tx, operation), finished_at=now)
     if after.completion is _C.COMPLETED:
         after = replace(after, error=None, result=_outcome(tx, operation, ended))
-    if engine.policies.of_workflow(operation.workflow).handlers:
+    if engine.policies.of_workflow(operation.workflow).handlers or len(after.result or "") > engine.large:
         raise EndAsked(after)
     return after
 
@@ -153,7 +156,7 @@ def cut_short(tx: Connection, operation: Operation, end: End, now: float) -> Ope
 def tell(tx: Connection, before: Operation, after: Operation, ended: Iterable[Ended], now: float) -> None:
     """Append to the history what is worth telling of these ends, and where the operation stands since."""
     for one in ended:
-        if one.ending.state in _TOLD:
+        if one.ending.state in _TOLD and one.started_at is not None:
             error = decode(one.ending.error) or {}
             append_event(
                 tx, before.id, at=now, who="worker", step=one.step.slug, old=StepState.RUNNING, new=one.ending.state,

@@ -62,7 +62,7 @@ def grow(
     """
     last, point = store.last_numbers(tx, operation.id)
     moved = _moved(graph, step, last + 1, point)
-    ends = set(numbers_in(moved.result)) or _leaves(moved)
+    ends = set(numbers_in(moved.result)) or moved.references(())
     waiting = store.waiting_for(tx, operation.id, step.number)
     pairs = [(end, one.number) for one in waiting for end in sorted(ends)]
     decides = store.hand_over(tx, operation.id, step.number, pairs)
@@ -93,11 +93,6 @@ def _moved(graph: Graph, step: StepTask, base: int, points: int) -> Graph:
         )
 
     return Graph(tuple(map(moved, graph.nodes)), put_in_place(graph.result, lambda number: number + base))
-
-
-def _leaves(graph: Graph) -> set[int]:
-    """The last steps of a graph whose value is made of none: they are waited for all the same."""
-    return {node.number for node in graph.nodes} - {up for up, _ in graph.edges()}
 
 
 def _insert(tx: Connection, engine: Engine, operation: Operation, graph: Graph, references: set[int]) -> None:

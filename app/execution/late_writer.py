@@ -55,9 +55,15 @@ class LateWriter:
         while True:
             batch = self._next()
             try:
-                batch.write_late()
+                if batch.write_late():
+                    self._look_again(batch)
             except Exception:  # the slice writes it itself when its step ends, and meets the fault there
                 _log.exception("a batch could not be written early")
+
+    def _look_again(self, batch: Batch) -> None:
+        with self._wake:
+            if self._batch is None:
+                self._batch, self._at = batch, clock.monotonic() + LATEST
 
     def _next(self) -> Batch:
         looks = 0

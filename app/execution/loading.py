@@ -49,22 +49,27 @@ def small(engine: Engine, operation_id: int, name: str, text: str) -> str:
 
 def load(text: str | None) -> Any:
     """The value of a result as the table has it, wherever it lies. Raises a kind of ResultFault."""
+    return decode(_content(text))
+
+
+def _content(text: str | None) -> str | None:
+    """The JSON of a result, wherever it lies."""
     reference = text and reference_in(text)
     if not reference:
-        return decode(text and unescaped(text))
+        return text and unescaped(text)
     store = store_at(reference.store)
     try:
-        found = SERIALIZERS[reference.serializer].load(store.read(reference.path))
+        content: str = SERIALIZERS[reference.serializer].load(store.read(reference.path))
     except Exception as why:  # a store may raise anything
         raise told(ResultUnreadable, store.place(reference.path), why) from why
-    return decode(found)
+    return content
 
 
 def load_outcome(text: str | None, outcome: Inputs) -> Any:
     """The value of an operation's result, each part of it from where it lies. Raises a kind of ResultFault."""
     if not isinstance(outcome, list):
         return load(text)
-    parts = json.loads(text or "null") or []
+    parts = json.loads(_content(text) or "null") or []
     return [load_outcome(compact(part), one) for part, one in zip(parts, outcome, strict=True)]
 
 

@@ -24,6 +24,6 @@ class Pace:
         self._slowest[task] = max(seconds, self._slowest.get(task, 0.0) * _FADING)
         self._runs[task] = self._runs.get(task, 0) + 1
 
-    def is_short(self, task: str) -> bool:
-        """Whether the task has run here often enough, and briefly enough."""
-        return self._runs.get(task, 0) >= _ENOUGH and self._slowest[task] <= SHORT
+    def is_short(self, task: str, times: int = 1) -> bool:
+        """Whether the task has run here often enough, and briefly enough to be run so often in turn."""
+        return self._runs.get(task, 0) >= _ENOUGH and self._slowest[task] * times <= SHORT

@@ -15,7 +15,7 @@ from app.store.errors import is_outage
 from app.store.steps import mark_unpublished
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
     from typing import Protocol
 
@@ -41,6 +41,10 @@ _log = logging.getLogger(__name__)
 _PLAIN: Final[dict[str, Any]] = {"retry": False, "add_to_parent": False, "argsrepr": "", "kwargsrepr": ""}
 #: For this many seconds after a failure the broker is not asked again; what is ready waits in the table.
 _OPEN_FOR: Final = 2.0
+#: Messages that are published at once of steps that are ready together: slices go on with the others by themselves.
+_AT_ONCE: Final = 32
+#: Seconds after which the others are published that nobody has gone on with.
+_LATER: Final = 1.0
 #: Options of a signature that give its step a message of its own, and travel with that message.
 _TRAVELLING: Final = ("queue", "exchange", "routing_key", "priority", "time_limit", "soft_time_limit")
 #: The same as attributes of a task.
@@ -58,10 +62,22 @@ class Publisher:
         self._of_task: dict[str, dict[str, Any]] = {}
 
     def publish(self, operation_id: int, steps: Iterable[Ready]) -> None:
-        """Publish the steps, each in a message of its own; the broker takes all of them or is asked again later."""
+        """Publish the steps, each in a message of its own; the broker takes all of them or is asked again later.
+
+        Of many, the first: they are due to whoever sweeps a second later, and by then most have run beside these.
+        """
         ready = list(steps)
-        if ready and not self._are_taken(operation_id, ready):
-            self._remember(operation_id, ready)
+        later = [step for step in ready[_AT_ONCE:] if not self.own_options(step)]
+        if later:
+            gone = {step.number for step in later}
+            self._remember(operation_id, later, _LATER)
+            ready = [step for step in ready if step.number not in gone]
+        self.publish_all(operation_id, ready)
+
+    def publish_all(self, operation_id: int, steps: Sequence[Ready]) -> None:
+        """Publish the steps as `publish` does, however many they are."""
+        if steps and not self._are_taken(operation_id, steps):
+            self._remember(operation_id, steps, _OPEN_FOR)
 
     def queue_of(self, step: Ready) -> str | None:
         """The name of the queue that a step's message goes to; None when its signature routes it past names."""
@@ -95,10 +111,10 @@ class Publisher:
             _log.debug("the oldest message of the queue %s cannot be read: %s", queue, why)
             return None
 
-    def _remember(self, operation_id: int, steps: list[Ready]) -> None:
+    def _remember(self, operation_id: int, steps: Sequence[Ready], seconds: float) -> None:
         try:
             with self._database.write() as tx:
-                mark_unpublished(tx, operation_id, [step.number for step in steps], clock.now() + _OPEN_FOR)
+                mark_unpublished(tx, operation_id, [step.number for step in steps], clock.now() + seconds)
         except Exception as why:
             # What led here is committed. The steps stay queued, and are published again later than they could be.
             if not is_outage(why):
@@ -124,7 +140,7 @@ class Publisher:
             own["queue"] = queue.name
         return {key: value for key, value in own.items() if value is not None}
 
-    def _are_taken(self, operation_id: int, steps: list[Ready]) -> bool:
+    def _are_taken(self, operation_id: int, steps: Sequence[Ready]) -> bool:
         if clock.monotonic() < self._broken_until:
             return False
         try:
@@ -136,7 +152,7 @@ class Publisher:
             return False
         return True
 
-    def _send(self, operation_id: int, steps: list[Ready]) -> None:
+    def _send(self, operation_id: int, steps: Sequence[Ready]) -> None:
         with self._app.producer_or_acquire() as producer:
             _keep_client(producer.channel)
             if len(steps) == 1 and not self.own_options(steps[0]) and isinstance(producer.channel, virtual.Channel):
@@ -156,7 +172,7 @@ def _keep_client(channel: Any) -> None:
         channel._create_client = lambda asynchronous=False: client  # noqa: ARG005
 
 
-def _together(producer: Any, steps: list[Ready]) -> AbstractContextManager[object]:
+def _together(producer: Any, steps: Sequence[Ready]) -> AbstractContextManager[object]:
     """One round trip for several messages, where the transport can."""
     if len(steps) > 1 and producer.supports_batch_publish:
         together: AbstractContextManager[object] = producer.batch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,8 @@ from app.store.step_queries import Due, due_steps, find_step, unclaimed_steps
 from app.store.steps import publish_again as queue_again
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from app.execution.engine import Engine
     from app.store.steps import StepTask
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 _AT_ONCE: Final = 500
 #: The wait until a step is published again doubles so often at the most.
 _DOUBLINGS: Final = 6
+#: Seconds within which a step that is due is left to that: it may not have been published yet.
+_SOON: Final = 2.0
 #: Seconds that a worker has to claim a step whose message it has taken.
 _TAKING: Final = 2.0
 
@@ -28,9 +33,9 @@ _TAKING: Final = 2.0
 def publish_due(engine: Engine) -> None:
     """Publish every step whose time has come."""
     with engine.database.glance() as tx:
-        due = due_steps(tx, clock.now(), _AT_ONCE)
-    for one in due:
-        _publish(engine, one, clock.now())
+        due = sorted(due_steps(tx, clock.now(), _AT_ONCE), key=lambda one: one.operation_id)
+    for operation_id, group in groupby(due, lambda one: one.operation_id):
+        _publish(engine, operation_id, list(group), clock.now())
 
 
 def publish_lost(engine: Engine) -> None:
@@ -39,9 +44,9 @@ def publish_lost(engine: Engine) -> None:
     Its message was lost with a worker or a broker, or waits behind a long step in a worker that took it too early. One
     that is still in somebody's hands does no harm: the second claim is refused.
     """
-    now, wait = clock.now(), engine.republish_after
+    now, wait = clock.now() + _SOON, engine.republish_after
     with engine.database.glance() as tx:
-        found = unclaimed_steps(tx, now=now, before=now - _TAKING, wait=wait, limit=_AT_ONCE)
+        found = unclaimed_steps(tx, now=now, before=clock.now() - _TAKING, wait=wait, limit=_AT_ONCE)
     begins: dict[str, float] = {}
     for one in found:
         queue = None if is_timed(one.step.call) else engine.publisher.queue_of(one.step)
@@ -50,7 +55,7 @@ def publish_lost(engine: Engine) -> None:
         if queue not in begins:
             begins[queue] = _begins_at(engine, queue)
         if one.published_at < begins[queue] - _TAKING:
-            _publish(engine, one.due, inf)
+            _publish(engine, one.due.operation_id, [one.due], inf)
 
 
 def _begins_at(engine: Engine, queue: str) -> float:
@@ -69,14 +74,17 @@ def publish_again(engine: Engine, operation_id: int, number: int) -> None:
         engine.publisher.publish(operation_id, [found[0]])
 
 
-def _publish(engine: Engine, due: Due, at: float) -> None:
+def _publish(engine: Engine, operation_id: int, due: Iterable[Due], at: float) -> None:
     now = clock.now()
+    won: list[StepTask] = []
     with engine.database.write() as tx:
-        operation = lock_operation(tx, due.operation_id)
+        operation = lock_operation(tx, operation_id)
         if operation is None or operation.completion not in CLAIMABLE:
             return
-        again = now + engine.republish_after * 2.0 ** min(due.publishes + 1, _DOUBLINGS)
-        step: StepTask | None = queue_again(tx, due.operation_id, due.number, due.publishes, now=at, due_at=again)
-    if step:
+        for one in due:
+            again = now + engine.republish_after * 2.0 ** min(one.publishes + 1, _DOUBLINGS)
+            step = queue_again(tx, operation_id, one.number, one.publishes, now=at, due_at=again)
+            won += [step] if step else []
+    for _ in won:
         engine.tallies.count(REPUBLISHED)
-        engine.publisher.publish(due.operation_id, [step])
+    engine.publisher.publish_all(operation_id, won)

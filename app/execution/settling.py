@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from app import clock
@@ -11,6 +11,7 @@ from app.errors import ClaimLost
 from app.execution.announcing import Announcer
 from app.execution.finishing import asked_to_pause, cancelled_if_idle, counted, cut_short, finished, placed, tell
 from app.execution.growing import grow
+from app.execution.siblings import take_queued, take_ready
 from app.execution.spreading import Spread, spread
 from app.execution.timing import next_publish, not_before
 from app.execution.values import encode
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from app.execution.endings import Ending
     from app.execution.engine import Engine
     from app.execution.finishing import End
+    from app.execution.siblings import MayTake
     from app.store.steps import StepTask
 
     MayGoOn = Callable[[Completion, StepTask], bool]
@@ -36,12 +38,15 @@ _WELL: Final = GOOD | {StepState.SKIPPED}
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A step that has run and how it ended; `claimed` tells whether the table knows of its claim yet."""
+    """A step that has run and how it ended; `claimed` tells whether the table knows of its claim yet.
+
+    One that its holder gives back before its code was started has no `started_at`.
+    """
 
     step: StepTask
     ending: Ending
     claimed: bool
-    started_at: float
+    started_at: float | None
     finished_at: float
     #: Whether a step may wait for it that is not among those that end with it.
     is_awaited: bool = True
@@ -63,6 +68,22 @@ class Settled:
     next: StepTask | None = None
     ask: StepTask | None = None
     publish: tuple[StepTask, ...] = ()
+    #: Claimed too: the caller runs them after `next`, or gives them back.
+    siblings: tuple[StepTask, ...] = ()
+    #: Whether `next` is one of several that may run beside each other.
+    is_beside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the caller of `settle` would run itself: whether a step that became ready, and how many beside each other.
+
+    `decided` is what came of it, noted before each commit: one that gives no answer may have been made.
+    """
+
+    may_go_on: MayGoOn = lambda _completion, _step: False
+    may_take: MayTake = lambda _completion, _step, _many: False
+    decided: list[Settled] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +92,7 @@ class _Report:
 
     ended: Sequence[Ended]
     in_hand: InHand | None
-    may_go_on: MayGoOn
+    choice: Choice
     end: End | None
     now: float
 
@@ -82,22 +103,22 @@ def settle(
     ended: Sequence[Ended],
     *,
     in_hand: InHand | None = None,
-    may_go_on: MayGoOn = lambda _completion, _step: False,
+    choice: Choice | None = None,
     end: End | None = None,
 ) -> Settled:
     """Record how steps ended, and say what comes next.
 
-    `may_go_on` tells whether the caller would itself run a step that became ready, the operation standing so; `end`,
-    how the operation ends if it does, where its state handlers have been asked. Raises ClaimLost when one of the steps
-    is no longer the caller's, EndAsked when those handlers are yet to be asked; then nothing is written.
+    `choice` tells what the caller would itself run of that; `end`, how the operation ends if it does, where its state
+    handlers have been asked. Raises ClaimLost when one of the steps is no longer the caller's, EndAsked when those
+    handlers are yet to be asked; then nothing is written.
     """
-    report = _Report(ended, in_hand, may_go_on, end, clock.now())
+    report = _Report(ended, in_hand, choice or Choice(), end, clock.now())
     settled, after, is_news = _write(engine, operation_id, report)
     if is_news:
         engine.wake_sweeper()
     if after.completion in ENDED:
         engine.tallies.count_finished(after)
-    return replace(settled, completion=after.completion)
+    return settled
 
 
 def _write(engine: Engine, operation_id: int, report: _Report) -> tuple[Settled, Operation, bool]:
@@ -113,6 +134,8 @@ def _write(engine: Engine, operation_id: int, report: _Report) -> tuple[Settled,
             raise ClaimLost(operation_id)
         tell(tx, operation, after, report.ended, report.now)
         is_news = _announce(Announcer(tx, engine, report.now), operation, after, report, settled.next)
+        settled = replace(settled, completion=after.completion)
+        report.choice.decided.append(settled)
     return settled, after, is_news
 
 
@@ -123,15 +146,25 @@ def _move_on(tx: Connection, engine: Engine, operation: Operation, report: _Repo
         return Settled(end.completion), cut_short(tx, counted(operation, ended, Spread()), end, now)
     found = spread(tx, operation.id, ended, now)
     present, ready = _grown(tx, engine, asked_to_pause(operation, ended), report, found.ready)
-    settled = _release(tx, engine, present, ready, report.may_go_on, now)
+    settled = _release(tx, engine, present, ready, report.choice, now)
     stopped = [one.step for one in ended if one.ending.state is StepState.QUEUED]
     settled = replace(settled, publish=(*stopped, *settled.publish))
     after = counted(present, ended, found)
     if after.steps_left == 0:
         return settled, finished(tx, engine, after, ended, end, now)
     if settled.next is None and report.in_hand is None:
+        settled = _beside(tx, engine, after, report, settled)
+    if settled.next is None and report.in_hand is None:
         return settled, cancelled_if_idle(tx, after, now)
     return settled, after
+
+
+def _beside(tx: Connection, engine: Engine, operation: Operation, report: _Report, settled: Settled) -> Settled:
+    """Go on with steps that others were told of before, where nothing that became ready is gone on with."""
+    if settled.ask or settled.publish:
+        return settled
+    taken = take_queued(tx, engine, operation, report.ended[-1].step.number, report.choice.may_take, report.now)
+    return replace(settled, next=taken[0], siblings=tuple(taken[1:]), is_beside=True) if taken else settled
 
 
 def _grown(
@@ -164,7 +197,7 @@ def _row(operation_id: int, one: Ended) -> dict[str, Any]:
         "key_claim": step.claim,
         "state": ending.state,
         "claim": step.claim if one.claimed else step.claim + 1,
-        "runs": step.runs if one.claimed else step.runs + 1,
+        "runs": step.runs - (one.started_at is None) if one.claimed else step.runs + 1,
         "retries": again.get("retries", step.retries),
         "signature": _signature_again(step, again) if "args" in again else step.signature,
         "result": ending.result,
@@ -187,7 +220,7 @@ def _release(
     engine: Engine,
     operation: Operation,
     ready: list[StepTask],
-    may_go_on: MayGoOn,
+    choice: Choice,
     now: float,
 ) -> Settled:
     """Decide for each ready step: hold it, go on with it, ask its clause, or queue it for whoever comes first."""
@@ -196,15 +229,15 @@ def _release(
     held = [step for step in ready if is_held(operation.completion, step)]
     store.hold(tx, operation.id, [step.number for step in held])
     free = [step for step in ready if step not in held]
-    mine = next((step for step in free if not step.clause and may_go_on(operation.completion, step)), None)
+    mine = next((step for step in free if not step.clause and choice.may_go_on(operation.completion, step)), None)
     if mine and not store.claim_next(tx, operation.id, mine, engine.holder(), now):
         raise ClaimLost(operation.id)
-    queued = [step for step in free if step is not mine]
-    publish = queue(tx, engine, operation.id, queued, now)
+    others = [step for step in free if step is not mine]
+    is_short = mine is not None and choice.may_take(operation.completion, mine, 0)
+    siblings = take_ready(tx, engine, operation, others, choice.may_take, now) if is_short else []
+    publish = queue(tx, engine, operation.id, others[len(siblings) :], now)
     if mine:
-        return Settled(
-            operation.completion, replace(mine, claim=mine.claim + 1, runs=mine.runs + 1), None, tuple(publish)
-        )
+        return Settled(operation.completion, mine.claimed(), None, tuple(publish), tuple(siblings), bool(siblings))
     to_ask = next((step for step in publish if step.clause), None)
     return Settled(operation.completion, None, to_ask, tuple(step for step in publish if step is not to_ask))
 

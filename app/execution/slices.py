@@ -25,7 +25,7 @@ from app.execution.loading import kept_small
 from app.execution.losing import confirm, give_up
 from app.execution.pace import Pace
 from app.execution.republishing import publish_again
-from app.execution.settling import Ended, Settled, is_waiting_for_drain
+from app.execution.settling import Choice, Ended, Settled, is_waiting_for_drain
 from app.execution.step import run_task
 from app.execution.step_log import step_log
 from app.execution.surely import surely
@@ -33,6 +33,7 @@ from app.execution.tallying import STEP_SECONDS
 from app.execution.timing import is_timed, not_before
 from app.logs import in_step
 from app.processes import this_host
+from app.store.step_queries import queued_after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,6 +77,7 @@ class Slice:
         self._operation_id = operation_id
         self._batch = Batch(engine, operation_id)
         self._is_alone = is_alone
+        self._is_beside = False
         self._steps = 0
         self._until = clock.monotonic() + engine.slice_seconds
 
@@ -97,13 +99,12 @@ class Slice:
                 ending = self._execute(going)
                 ending = kept_small(self._engine, self._operation_id, going.slug, ending)
             ended = self._batch.finish(ending)
-            going = self._next_nearby(ended)
-            is_claimed = going is None
+            going, is_claimed = self._next_unwritten(ended)
             going = going or self._settle(ended)
 
     def _execute(self, step: StepTask) -> Ending:
         known = self._batch.known_results()
-        if known:
+        if known or self._batch.has_siblings:
             _late_writer.arm(self._batch)
         self._steps += 1
         try:
@@ -135,14 +136,19 @@ class Slice:
         self._engine.tallies.observe(STEP_SECONDS, took, step.task)
         return ending
 
-    def _next_nearby(self, ended: Ended) -> StepTask | None:
-        """The next step, if what has ended is short enough to wait for it."""
+    def _next_unwritten(self, ended: Ended) -> tuple[StepTask | None, bool]:
+        """The next step, if what has ended is short enough to wait for it; and whether its claim is in the table."""
         step, is_success = ended.step, ended.ending.state is StepState.SUCCESS and ended.ending.graph is None
-        is_short = is_success and step.losses == 0 and self._is_plain(step) and _is_short(step)
-        return self._batch.next_nearby(self._may_run_on) if is_short and not self._is_alone else None
+        if not (is_success and step.losses == 0 and self._is_plain(step) and _pace.is_short(step.task)):
+            return None, True
+        if self._is_beside:  # what waits for many that ran beside each other is rarely ready before all are written
+            return (None if self._engine.leaving.is_set else self._batch.next_sibling()), True
+        going = None if self._is_alone else self._batch.next_nearby(self._may_run_on)
+        return going, going is None
 
     def _settle(self, ended: Ended) -> StepTask | None:
         settled = self._write()
+        was_beside, self._is_beside = self._is_beside, settled.is_beside
         _late_writer.disarm()
         self._engine.publisher.publish(self._operation_id, settled.publish)
         if ended.ending.state is StepState.RETRYING:
@@ -150,13 +156,22 @@ class Slice:
         call_errbacks(self._engine.app, self._operation_id, ended)
         if is_waiting_for_drain(settled):
             drain(self._engine, self._operation_id)
+        if was_beside and not (settled.next or settled.publish or self._has_budget()):
+            self._hand_on(ended.step.number)
         return settled.next or self._asked(settled)
 
+    def _hand_on(self, number: int) -> None:
+        """Let another delivery go on beside what ran here: the messages of those steps may all have come by now."""
+        with self._engine.database.glance() as tx:
+            queued = queued_after(tx, self._operation_id, number, 1)
+        self._engine.publisher.publish(self._operation_id, queued)
+
     def _write(self) -> Settled:
+        choice = Choice(self._may_go_on, self._may_take)
         try:
-            return self._batch.write(self._may_go_on)
+            return self._batch.write(choice)
         except SoftTimeLimitExceeded:  # a signal raises it wherever this process is: the step's code has ended in time
-            return self._batch.write(self._may_go_on)
+            return self._batch.write(choice)
 
     def _asked(self, settled: Settled) -> StepTask | None:
         """The step behind a clause of the author's own, once that was asked and said go on."""
@@ -177,11 +192,16 @@ class Slice:
         return self._has_budget() or (completion is Completion.REQUESTING_PAUSE and step.point is None)
 
     def _may_run_on(self, completion: Completion, step: StepTask) -> bool:
-        is_fit = step.losses == 0 and self._is_plain(step) and not step.spoiled and _is_short(step)
-        return is_fit and self._has_budget() and self._may_go_on(completion, step)
+        return self._may_take(completion, step, 0)
 
-    def _has_budget(self) -> bool:
-        is_spent = self._steps >= self._engine.slice_steps or clock.monotonic() >= self._until
+    def _may_take(self, completion: Completion, step: StepTask, many: int) -> bool:
+        """Whether this delivery runs a step without a claim of its own, behind so many others of its kind."""
+        is_fit = step.losses == 0 and self._is_plain(step) and not step.spoiled
+        is_short = is_fit and _pace.is_short(step.task, many + 1)
+        return is_short and self._has_budget(many) and self._may_go_on(completion, step)
+
+    def _has_budget(self, more: int = 0) -> bool:
+        is_spent = self._steps + more >= self._engine.slice_steps or clock.monotonic() >= self._until
         return not is_spent and not self._engine.leaving.is_set
 
     def _request(self, step: StepTask) -> dict[str, Any]:
@@ -199,7 +219,3 @@ class Slice:
             "headers": options.get("headers", {}),
             "ignore_result": True,
         }
-
-
-def _is_short(step: StepTask) -> bool:
-    return _pace.is_short(step.task)

@@ -30,19 +30,20 @@ def spread(tx: Connection, operation_id: int, ended: Iterable[Ended], now: float
     """Count down whatever waits for these steps, as they have ended."""
     found = Spread()
     spoiled: list[int] = []
+    good: list[int] = []
     for one in ended:
         state, number = one.ending.state, one.step.number
         if one.ending.graph is not None:
             continue  # what waits for it waits for those that it put in its place
         if state in GOOD:
-            if one.is_awaited:
-                spoiled += _sort(tx, operation_id, store.count_down(tx, operation_id, number), found, now)
+            good += [number] if one.is_awaited else []
         elif state in BAD:
             also = store.spread_failure(tx, operation_id, [number], now)
             found.ended += len(also)
             spoiled += [number, *also]
         elif state is StepState.SKIPPED:
             spoiled.append(number)
+    spoiled += _sort(tx, operation_id, store.count_down(tx, operation_id, good), found, now)
     while spoiled:
         spoiled = _sort(tx, operation_id, store.spoil(tx, operation_id, spoiled), found, now)
     found.ready.sort(key=lambda step: step.number)

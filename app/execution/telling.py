@@ -7,6 +7,9 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from app.domain.states import State
+from app.errors import ResultFault
+from app.execution.attending import subject_of_step
+from app.execution.claiming import call_with
 from app.execution.operation_states import subject_of
 from app.execution.signatures import call_of
 from app.execution.step import is_of_the_code
@@ -18,6 +21,7 @@ from app.store.step_queries import find_step
 if TYPE_CHECKING:
     from app.execution.engine import Engine
     from app.store.notifications import Outgoing
+    from app.store.steps import StepTask
 
 _log: Final = logging.getLogger(__name__)
 
@@ -26,7 +30,7 @@ def tell(engine: Engine, row: Outgoing) -> None:
     """Tell the handlers that a row of the outbox is for; what they answer is not asked, what they raise is logged."""
     kind, _, name = row.source.partition(":")
     policy = engine.policies.of_task(name) if kind == "step" else engine.policies.of_workflow(name)
-    subject = _subject(engine, row, name)
+    subject = _subject(engine, row)
     if subject is None:
         return
     facts: dict[str, Any] = json.loads(row.facts)
@@ -40,7 +44,7 @@ def tell(engine: Engine, row: Outgoing) -> None:
             _log.exception("the state handler %s raised on being told of %s", name_of(handler), new)
 
 
-def _subject(engine: Engine, row: Outgoing, name: str) -> Subject | None:
+def _subject(engine: Engine, row: Outgoing) -> Subject | None:
     with engine.database.glance() as tx:
         operation = find_operation(tx, row.operation_id)
         if operation is None:
@@ -51,6 +55,12 @@ def _subject(engine: Engine, row: Outgoing, name: str) -> Subject | None:
         found = None if number is None else find_step(tx, row.operation_id, number)
     if found is None:
         return None
-    args, kwargs = call_of(found[0].call)
-    arguments = {str(place): value for place, value in enumerate(args)} | kwargs
-    return Subject(name.rpartition(".")[2], row.operation_id, arguments, found[0].runs, row.step)
+    return subject_of_step(engine, row.operation_id, found[0], _call(engine, row.operation_id, found[0]))
+
+
+def _call(engine: Engine, operation_id: int, step: StepTask) -> tuple[list[Any], dict[str, Any]]:
+    """What the step was called with; as far as it is known, where a result before it cannot be loaded any more."""
+    try:
+        return call_with(engine, operation_id, step, {})
+    except ResultFault:
+        return call_of(step.call)

@@ -16,7 +16,8 @@ from app.store.tables import edges, steps
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from sqlalchemy import CTE, Case, Connection
+    from sqlalchemy import CTE, Case, ColumnElement, Connection
+    from sqlalchemy.sql.dml import ReturningUpdate
 
 _S = StepState
 
@@ -52,19 +53,25 @@ _AT_ONCE: Final = 500
 
 _OPERATION = steps.c.operation_id == bindparam("key_operation")
 _STEP = _OPERATION & (steps.c.number == bindparam("key_number"))
-_COUNT_DOWN = Prepared(
-    update(steps)
-    .where(
-        _OPERATION,
-        steps.c.state == _S.PENDING,
-        steps.c.number.in_(
-            select(edges.c.downstream).where(
-                edges.c.operation_id == bindparam("key_operation"), edges.c.upstream == bindparam("key_upstream")
-            )
-        ),
+_BELOW_ONE = (edges.c.operation_id == bindparam("key_operation")) & (edges.c.upstream == bindparam("key_upstream"))
+_BELOW_SOME = (edges.c.operation_id == bindparam("key_operation")) & (
+    edges.c.upstream.in_(bindparam("key_upstreams", expanding=True))
+)
+
+
+def _counting_down(below: ColumnElement[bool], by: Any) -> ReturningUpdate[Any]:
+    return (
+        update(steps)
+        .where(_OPERATION, steps.c.state == _S.PENDING, steps.c.number.in_(select(edges.c.downstream).where(below)))
+        .values(waiting=steps.c.waiting - by)
+        .returning(*TASK_COLUMNS)
     )
-    .values(waiting=steps.c.waiting - 1)
-    .returning(*TASK_COLUMNS)
+
+
+_COUNT_DOWN = Prepared(_counting_down(_BELOW_ONE, 1))
+_COUNT_DOWN_BY_SOME = _counting_down(
+    _BELOW_SOME,
+    select(func.count()).where(_BELOW_SOME, edges.c.downstream == steps.c.number).correlate(steps).scalar_subquery(),
 )
 _SKIP = Prepared(
     update(steps).where(_STEP, steps.c.state == _S.PENDING).values(state=_S.SKIPPED, finished_at=bindparam("now"))
@@ -104,10 +111,18 @@ _READY_AGAIN = (
 )
 
 
-def count_down(tx: Connection, operation_id: int, upstream: int) -> list[StepTask]:
-    """Tell the steps below `upstream` that it has ended well; returns those that wait for nothing more."""
-    rows = _COUNT_DOWN.all(tx, {"key_operation": operation_id, "key_upstream": upstream})
-    return [task for task in (StepTask(*row) for row in rows) if task.waiting == 0]
+def count_down(tx: Connection, operation_id: int, upstreams: Sequence[int]) -> list[StepTask]:
+    """Tell the steps below `upstreams` that these have ended well; returns those that wait for nothing more."""
+    found: list[StepTask] = []
+    for some in _some(upstreams):
+        key: dict[str, Any] = {"key_operation": operation_id}
+        rows: Any = (
+            _COUNT_DOWN.all(tx, key | {"key_upstream": some[0]})
+            if len(some) == 1
+            else tx.execute(_COUNT_DOWN_BY_SOME, key | {"key_upstreams": some})
+        )
+        found += [task for task in (StepTask(*row) for row in rows) if task.waiting == 0]
+    return found
 
 
 def spread_failure(tx: Connection, operation_id: int, bad: Iterable[int], now: float) -> list[int]:

@@ -36,7 +36,6 @@ _WAITING: Final = (
     .where(_OF_STEPS, edges.c.upstream == bindparam("key_number"))
     .order_by(steps.c.number)
 )
-_ABOVE: Final = select(edges.c.upstream).where(_OF_EDGES, edges.c.downstream == bindparam("key_number"))
 _CUT: Final = delete(edges).where(_OF_EDGES, edges.c.upstream == bindparam("key_number"))
 _MOVE: Final = Prepared(
     update(steps)
@@ -58,11 +57,6 @@ def waiting_for(tx: Connection, operation_id: int, number: int) -> list[Waiting]
     """The steps directly downstream of one."""
     rows = tx.execute(_WAITING, {"key_operation": operation_id, "key_number": number})
     return [Waiting(*row) for row in rows]
-
-
-def upstream_numbers(tx: Connection, operation_id: int, number: int) -> set[int]:
-    """The steps directly upstream of one."""
-    return set(tx.execute(_ABOVE, {"key_operation": operation_id, "key_number": number}).scalars())
 
 
 def hand_over(tx: Connection, operation_id: int, number: int, pairs: Iterable[tuple[int, int]]) -> bool:

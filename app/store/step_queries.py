@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from app.store.steps import Holder
 
 _S = StepState
+#: Steps that are looked through for one that is queued.
+_FAR = 1000
+#: Results that are looked up one by one: that is quicker than a statement made for as many.
+_FEW = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,19 @@ _RETRYING = (
     .where(_OPERATION, steps.c.state == _S.RETRYING, steps.c.due_at > bindparam("after"))
     .order_by(steps.c.number)
 )
+_QUEUED_AFTER = Prepared(
+    select(*TASK_COLUMNS)
+    .where(
+        _OPERATION,
+        steps.c.number > bindparam("after"),
+        steps.c.number <= bindparam("last"),
+        steps.c.state == str(_S.QUEUED),
+    )
+    .order_by(steps.c.number)
+    .limit(bindparam("limit"))
+)
 _ONE = select(*TASK_COLUMNS, steps.c.state).where(_OPERATION, steps.c.number == bindparam("number"))
+_FIND = Prepared(_ONE)
 _WINDOW = Prepared(
     select(*TASK_COLUMNS, steps.c.state)
     .where(_OPERATION, steps.c.number > bindparam("after"))
@@ -214,6 +230,12 @@ def queued_steps(tx: Connection, operation_id: int) -> list[StepTask]:
     return [StepTask(*row) for row in rows]
 
 
+def queued_after(tx: Connection, operation_id: int, number: int, limit: int) -> list[StepTask]:
+    """The first queued steps behind this number; not farther behind it than one statement should look."""
+    key = {"operation_id": operation_id, "after": number, "last": number + _FAR, "limit": limit}
+    return [StepTask(*row) for row in _QUEUED_AFTER.all(tx, key)]
+
+
 def retrying_steps(tx: Connection, operation_id: int, *, after: float) -> list[StepTask]:
     """The steps that wait for a retry which is due after that moment."""
     rows: Any = tx.execute(_RETRYING, {"operation_id": operation_id, "after": after})
@@ -222,7 +244,7 @@ def retrying_steps(tx: Connection, operation_id: int, *, after: float) -> list[S
 
 def find_step(tx: Connection, operation_id: int, number: int) -> tuple[StepTask, StepState] | None:
     """One step and where it stands."""
-    row = tx.execute(_ONE, {"operation_id": operation_id, "number": number}).first()
+    row = _FIND.first(tx, {"operation_id": operation_id, "number": number})
     return row and (StepTask(*row[:-1]), StepState(row[-1]))
 
 
@@ -252,10 +274,9 @@ def edges_of(tx: Connection, operation_id: int) -> list[tuple[int, int]]:
 
 def results_of(tx: Connection, operation_id: int, numbers: Collection[int]) -> dict[int, str | None]:
     """The results of those steps as JSON, None for a step that has none."""
-    if len(numbers) == 1:
-        (number,) = numbers
-        row = _RESULT.first(tx, {"operation_id": operation_id, "number": number})
-        return {number: row[0]} if row else {}
+    if len(numbers) <= _FEW:
+        rows = {number: _RESULT.first(tx, {"operation_id": operation_id, "number": number}) for number in numbers}
+        return {number: row[0] for number, row in rows.items() if row}
     found: dict[int, str | None] = {}
     for some in _some_at_a_time(sorted(numbers)):
         query = select(steps.c.number, steps.c.result).where(

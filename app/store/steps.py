@@ -6,7 +6,7 @@ What only reads steps lives in `app.store.step_queries`.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +80,10 @@ class StepTask:
     def task(self) -> str:
         """The registered name of the task."""
         return str(self.call["task"])
+
+    def claimed(self) -> StepTask:
+        """The step as it is once it has been claimed to be run."""
+        return replace(self, claim=self.claim + 1, runs=self.runs + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +199,7 @@ _POSTPONE = Prepared(
     .where(_STEP, steps.c.state == _S.RETRYING)
     .values(due_at=steps.c.due_at + bindparam("seconds", type_=Float))
 )
-_UNPUBLISHED = (
+_UNPUBLISHED = Prepared(
     update(steps)
     .where(_STEP, steps.c.state == _S.QUEUED)
     .values(due_at=bindparam("due_at"), publishes=case((steps.c.publishes > 0, steps.c.publishes - 1), else_=0))
@@ -290,4 +294,4 @@ def postpone(tx: Connection, operation_id: int, numbers: Iterable[int], seconds:
 def mark_unpublished(tx: Connection, operation_id: int, numbers: Iterable[int], due_at: float) -> None:
     """Bring forward when queued steps are published again: the broker did not take them."""
     keys = [{"key_operation": operation_id, "key_number": number, "due_at": due_at} for number in numbers]
-    tx.execute(_UNPUBLISHED, keys)
+    _UNPUBLISHED.change_many(tx, keys)

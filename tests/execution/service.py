@@ -53,6 +53,7 @@ FLOWS = tuple(
         "deciding_flows",
         "retry_flows",
         "cursor_flows",
+        "sibling_flows",
     )
 )
 

@@ -10,9 +10,13 @@ from celery import chain, group
 from app.execution.celery_app import this_engine
 from app.execution.losing import lose
 from app.results.local import LocalResult
+from app.results.references import LARGE
 from app.store.claims import held_claims
 from app.workflows import Canvas, State, Subject, states, step, workflow
 from tests.execution.flows import lines_of, wait_at, write_line
+
+#: Letters that are too many for the table.
+MANY = 3 * LARGE
 
 
 def note(obj: Subject, old: State, new: State) -> None:
@@ -237,6 +241,12 @@ def large_told(count: int, ledger: str, double: bool) -> Canvas:
 def large_group_told(count: int, ledger: str, double: bool) -> Canvas:
     """A group of large results that a handler is told of."""
     return group(letters.si(count), letters.si(3, "b"))
+
+
+@workflow("large-list")
+def large_list(count: int, many: int) -> Canvas:
+    """Results that are large only together, and one that is large by itself."""
+    return group(letters.si(MANY if number == 0 else count) for number in range(many))
 
 
 @workflow("large-target")

@@ -13,20 +13,19 @@ from hypothesis import strategies as st
 
 from app import clock
 from app.domain.states import Completion, StepState
-from app.execution.loading import load
+from app.execution.loading import load, load_outcome
 from app.execution.pruning import prune
 from app.execution.values import decode, encode
 from app.results.references import LARGE, Reference, escaped, reference_in, unescaped
 from app.store.pruning import Old
 from app.web.presenting import step as presented
 from tests.execution.flows import lines_of
+from tests.results.flows import MANY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.execution.service import Service
-
-MANY = 3 * LARGE
 
 
 def referred(service: Service, operation_id: int, slug: str) -> dict[str, Any]:
@@ -63,6 +62,15 @@ def test_a_group_hands_on_large_results_beside_small_ones(service: Service) -> N
     assert service.run("large-group", count=MANY).result == f"[{MANY},2]"
     last = service.run("large-last", count=MANY)
     assert json.loads(last.result or "") == [{"__result__": referred(service, last.id, "letters-1")}, "a"]
+
+
+def test_many_results_that_are_large_together_are_referred_to_as_the_operations(service: Service) -> None:
+    operation = service.run("large-list", count=30_000, many=4)
+
+    assert operation.completion is Completion.COMPLETED
+    assert len(operation.result or "") < 500
+    outcome = decode(operation.outcome)
+    assert load_outcome(operation.result, outcome) == ["x" * MANY, *["x" * 30_000] * 3]
 
 
 def test_a_large_result_with_a_target_is_referred_to_there_and_written_once(service: Service) -> None:

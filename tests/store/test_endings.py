@@ -37,8 +37,8 @@ def test_a_step_is_ready_when_the_last_that_it_waits_for_has_ended_well(database
         edges = [{"operation_id": operation, "upstream": number, "downstream": 2} for number in (0, 1)]
         insert_steps(tx, [*rows, step_row(operation, 2, waiting=2)], edges)
 
-        assert endings.count_down(tx, operation, 0) == []
-        assert [step.number for step in endings.count_down(tx, operation, 1)] == [2]
+        assert endings.count_down(tx, operation, [0]) == []
+        assert [step.number for step in endings.count_down(tx, operation, [1])] == [2]
         assert edges_of(tx, operation) == [(0, 2), (1, 2)]
 
 
@@ -90,4 +90,4 @@ def test_what_is_taken_back_waits_for_what_runs_again_alone(database: Database) 
         assert again == {1, 2, 3}
         assert [step.number for step in endings.ready_again(tx, operation)] == [1]
         assert [step.state for step in list_steps(tx, operation)][2:4] == [_S.PENDING, _S.PENDING]
-        assert {step.number: step.waiting for step in endings.count_down(tx, operation, 1)} == {2: 0}
+        assert {step.number: step.waiting for step in endings.count_down(tx, operation, [1])} == {2: 0}

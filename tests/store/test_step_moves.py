@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _S = StepState
 #: What changes no state, but something else of a step.
 OTHERS: dict[str, Any] = {
-    "count down": lambda tx, id_: endings.count_down(tx, id_, 0),
+    "count down": lambda tx, id_: endings.count_down(tx, id_, [0]),
     "spoil": lambda tx, id_: endings.spoil(tx, id_, [0]),
     "pass point": lambda tx, id_: store.answer_point(tx, id_, 5, pause=False),
     "bring forward": lambda tx, id_: store.mark_unpublished(tx, id_, [1], NOW),
