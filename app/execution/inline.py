@@ -32,9 +32,10 @@ from app.execution.tallying import Tallies
 from app.execution.telling import tell
 from app.results.stores import store_at
 from app.store.database import Database
+from app.store.due import next_due
 from app.store.migrations import create_tables
 from app.store.operations import Operation, completion_of, find_operation
-from app.store.step_queries import StepRow, list_steps, next_due
+from app.store.step_queries import StepRow, list_steps
 from app.store.users import add_user
 
 if TYPE_CHECKING:

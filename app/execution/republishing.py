@@ -10,8 +10,9 @@ from app import clock
 from app.domain.states import CLAIMABLE, StepState
 from app.execution.tallying import REPUBLISHED
 from app.execution.timing import is_timed
+from app.store.due import Due, due_steps, unclaimed_steps
 from app.store.operations import lock_operation
-from app.store.step_queries import Due, due_steps, find_step, unclaimed_steps
+from app.store.step_queries import find_step
 from app.store.steps import publish_again as queue_again
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from app.execution.draining import drain
 from app.execution.due import start_and_resume
 from app.execution.recovery import Recovery
 from app.execution.republishing import publish_due, publish_lost
+from app.store.due import next_due
 from app.store.operations import next_due_operation, requesting
-from app.store.step_queries import next_due
 from app.store.workers import stop_worker
 
 if TYPE_CHECKING:

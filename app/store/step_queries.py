@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Float, bindparam, exists, literal, select, text
+from sqlalchemy import bindparam, select, text
 
-from app.domain.states import CLAIMABLE, StepState
+from app.domain.states import StepState
 from app.store.prepared import Prepared
 from app.store.steps import TASK_COLUMNS, StepTask
-from app.store.tables import edges, operations, steps, workers
+from app.store.tables import edges, steps, workers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -80,28 +80,9 @@ class Running:
     total: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A step that waits to be published, again or after a retry's wait."""
-
-    operation_id: int
-    number: int
-    publishes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unclaimed:
-    """A step that was published, when that was last, and that nobody has claimed."""
-
-    step: StepTask
-    due: Due
-    published_at: float
-
-
 _OPERATION = steps.c.operation_id == bindparam("operation_id")
 # Written out, as in the partial indexes: SQLite uses one only where it can see that the rows are among its own.
 _IS_RUNNING = text("steps.state = 'Running'")
-_IS_DUE = text("steps.state IN ('Queued', 'Retrying')")
 _SHOWN = (
     steps.c.number,
     steps.c.slug,
@@ -171,30 +152,6 @@ _WINDOW = Prepared(
 _EDGES = select(edges.c.upstream, edges.c.downstream).where(edges.c.operation_id == bindparam("operation_id"))
 _EDGES_FROM = Prepared(_EDGES.where(edges.c.upstream >= bindparam("first"), edges.c.upstream <= bindparam("last")))
 _RESULT = Prepared(select(steps.c.result).where(_OPERATION, steps.c.number == bindparam("number")))
-#: A step that waits for a retry keeps its time while its operation is paused, and is due again once that goes on.
-_WAITS = _IS_DUE & exists().where(
-    operations.c.id == steps.c.operation_id, operations.c.completion.in_(sorted(CLAIMABLE))
-)
-_DUE = (
-    select(steps.c.operation_id, steps.c.number, steps.c.publishes)
-    .where(_WAITS, steps.c.due_at <= bindparam("now"))
-    .order_by(steps.c.due_at)
-    .limit(bindparam("limit"))
-)
-#: When a queued step was published last: its wait doubles with each time.
-_PUBLISHED_AT = steps.c.due_at - bindparam("wait", type_=Float) * literal(1).bitwise_lshift(steps.c.publishes)
-_UNCLAIMED = (
-    select(*TASK_COLUMNS, steps.c.operation_id, steps.c.publishes, _PUBLISHED_AT)
-    .where(
-        _WAITS,
-        steps.c.state == _S.QUEUED,
-        steps.c.due_at > bindparam("now"),
-        bindparam("before", type_=Float) >= _PUBLISHED_AT,
-    )
-    .order_by(steps.c.due_at)
-    .limit(bindparam("limit"))
-)
-_NEXT_DUE = select(steps.c.due_at).where(_WAITS).order_by(steps.c.due_at).limit(1)
 
 
 def list_steps(tx: Connection, operation_id: int, *, after: int = -1, limit: int | None = None) -> list[StepRow]:
@@ -284,26 +241,6 @@ def results_of(tx: Connection, operation_id: int, numbers: Collection[int]) -> d
         )
         found.update((number, result) for number, result in tx.execute(query))
     return found
-
-
-def due_steps(tx: Connection, now: float, limit: int) -> list[Due]:
-    """The steps whose time has come, the longest due first."""
-    return [Due(*row) for row in tx.execute(_DUE, {"now": now, "limit": limit})]
-
-
-def unclaimed_steps(tx: Connection, *, now: float, before: float, wait: float, limit: int) -> list[Unclaimed]:
-    """The queued steps that were published before a moment and are unclaimed since; `wait` is the first wait."""
-    rows = tx.execute(_UNCLAIMED, {"now": now, "before": before, "wait": wait, "limit": limit})
-    return [
-        Unclaimed(StepTask(*task), Due(operation_id, task[0], publishes), published_at)
-        for *task, operation_id, publishes, published_at in rows
-    ]
-
-
-def next_due(tx: Connection) -> float | None:
-    """When the next step is due, in seconds since the epoch."""
-    due: float | None = tx.execute(_NEXT_DUE).scalar()
-    return due
 
 
 def _some_at_a_time(numbers: list[int], size: int = 500) -> Iterable[list[int]]:

@@ -11,7 +11,7 @@ import pytest
 from app.clock import frozen_at
 from app.domain.states import Completion, StepState
 from app.execution.sweeping import sweep
-from app.store.step_queries import next_due
+from app.store.due import next_due
 from tests.execution.flows import lines_of
 
 if TYPE_CHECKING:

@@ -12,13 +12,12 @@ from app.processes import Process
 from app.store import endings
 from app.store import steps as store
 from app.store.claims import HeldClaim, take_away
+from app.store.due import due_steps, next_due
 from app.store.endings import TakenBack
 from app.store.step_queries import (
-    due_steps,
     find_step,
     is_anything_running,
     list_steps,
-    next_due,
     queued_steps,
     results_of,
     running_steps,
