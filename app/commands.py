@@ -11,12 +11,11 @@ from app import clock
 from app.domain.picture import Drawn, draw
 from app.domain.states import ENDED, Completion
 from app.errors import (
-    CanvasRefused,
     DocumentNotWritten,
     IdempotencyKeyReused,
     OperationNotFound,
     StepNotFound,
-    WorkflowRaised,
+    TrustNeedsAdmin,
 )
 from app.execution import retrying, starting, steering
 from app.execution.documents import verify_document
@@ -39,10 +38,7 @@ from app.store.step_queries import Running, StepRow, edges_of, list_steps, runni
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from celery import Signature
-
     from app.execution.engine import Engine
-    from app.execution.flow import Flow
     from app.store.database import Database
     from app.store.users import User
     from app.workflows.registry import Workflow, Workflows
@@ -161,12 +157,18 @@ class Commands:
         changed = steering.pause(self.engine, wish, **how)
         return self.show(requester, operation_id), changed
 
-    def resume(self, requester: User, operation_id: int, *, version: int | None = None) -> tuple[View, bool]:
+    def resume(
+        self, requester: User, operation_id: int, *, version: int | None = None, take_back: bool = False
+    ) -> tuple[View, bool]:
         """Let a paused operation go on, or withdraw the pause; False with it when it runs already.
 
-        Raises MoveRefused, VersionPassed, DocumentUnusable.
+        One that was moved elsewhere goes on here only where an admin asks to `take_back`. Raises MoveRefused,
+        VersionPassed, DocumentUnusable, OperationMoved, TrustNeedsAdmin.
         """
-        changed = steering.resume(self.engine, self._wish(requester, operation_id, None, version))
+        if take_back and not requester.is_admin:
+            raise TrustNeedsAdmin("take back an operation that was moved elsewhere")
+        wish = self._wish(requester, operation_id, None, version)
+        changed = steering.resume(self.engine, wish, take_back=take_back)
         return self.show(requester, operation_id), changed
 
     def cancel(
@@ -220,11 +222,11 @@ class Commands:
             return events_of(tx, operation_id, after=after, limit=limit)
 
     def document(self, requester: User, operation_id: int) -> bytes:
-        """The bytes of a paused operation's workflow.json. Raises DocumentNotWritten, DocumentUnusable."""
+        """The bytes of a paused operation's workflow.json, signed. Raises DocumentNotWritten, DocumentUnusable."""
         operation = self.show(requester, operation_id).operation
         if operation.completion is not Completion.PAUSED:
             raise DocumentNotWritten(operation_id, operation.completion)
-        return verify_document(operation)
+        return self.engine.keys.sealed(verify_document(operation))
 
     def _wish(self, requester: User, operation_id: int, why: str | None, version: int | None) -> Wish:
         self.show(requester, operation_id)
@@ -243,7 +245,7 @@ class Commands:
         if recipe.parameters.takes_operation_id:
             with self.engine.database.write() as tx:
                 operation_id = next_id(tx)
-        canvas = _canvas(recipe, operation_id or 0, request.arguments)
+        canvas = recipe.canvas(operation_id or 0, request.arguments)
         graph = starting.graph_of(self.engine, canvas, operation_id, recipe.pause_every)
         return starting.insert(self.engine, request, graph, operation_id)
 
@@ -252,16 +254,6 @@ def _drawn(row: StepRow) -> Drawn:
     ended = row.finished_at or clock.now()
     task = str(json.loads(row.signature)["task"]).rpartition(".")[2]
     return Drawn(row.number, row.slug, task, row.state, None if row.started_at is None else ended - row.started_at)
-
-
-def _canvas(recipe: Workflow, operation_id: int, arguments: dict[str, Any]) -> Signature[Any] | Flow:
-    try:
-        built: Signature[Any] | Flow = recipe.build(operation_id, arguments)
-        return built
-    except CanvasRefused:
-        raise
-    except Exception as fault:  # whatever the author's function raises
-        raise WorkflowRaised(recipe.name, fault) from fault
 
 
 def _log_of(database: Database, operation_id: int, number: int) -> Iterator[str]:

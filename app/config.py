@@ -47,6 +47,12 @@ def _token(value: SecretStr) -> SecretStr:
     return value
 
 
+def _keys(value: SecretStr) -> SecretStr:
+    if not all(re.fullmatch(r"[!-+\--~]{32,}", key) for key in value.get_secret_value().split(",")):
+        raise ValueError
+    return value
+
+
 _DottedName = Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*$")]
 _Host = Annotated[str, Field(pattern=r"^([^\s/@:\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$")]
 _DatabaseUrl = Annotated[str, Field(pattern=r"^(sqlite:///[^:\s].*|postgresql(\+psycopg)?://\S+)$")]
@@ -109,6 +115,9 @@ class Settings(BaseModel):
         pattern=r"^([a-zA-Z][a-zA-Z0-9+.-]*://[^\s@]+|[^\s@:][^@:]*)$",
         description="a folder, or a URL such as s3://bucket/prefix or gs://bucket/prefix",
     )
+    document_key: Annotated[SecretStr, AfterValidator(_keys)] | None = Field(
+        None, description="32 characters or more without a space; several parted by commas, of which the first signs"
+    )
     checkpointing: bool = Field(True, description="true or false")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "INFO", description="DEBUG, INFO, WARNING or ERROR"
@@ -116,6 +125,10 @@ class Settings(BaseModel):
     log_format: Annotated[Literal["plain", "json"], BeforeValidator(_lower)] = Field(
         "plain", description="plain or json"
     )
+
+    def document_keys(self) -> list[str]:
+        """The keys that documents are signed with, the one that signs first."""
+        return self.document_key.get_secret_value().split(",") if self.document_key else []
 
 
 def load_settings(environ: Mapping[str, str] | None = None, env_file: Path = Path(".env")) -> Settings:
@@ -156,7 +169,7 @@ def _faults(given: dict[str, Any]) -> dict[str, str]:
 
 def _sentence(name: str, value: str) -> str:
     broken_url = "@" in value and "://" not in value
-    shown = "not usable" if name == "operations_token" or broken_url else repr(masked(value))
+    shown = "not usable" if name in ("operations_token", "document_key") or broken_url else repr(masked(value))
     return f"{name.upper()} is {shown}: set it to {Settings.model_fields[name].description}, or leave it out."
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.cli import backup, database, inspecting, notifications, pruning, reading, steering, users, workers
+from app.cli import backup, database, inspecting, moving, notifications, pruning, reading, steering, users, workers
 from app.cli.refusals import CommandGroup, is_in_terminal, told_plainly
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ for command in (
     steering.cancel,
     steering.retry,
     steering.rebuild,
+    moving.export,
+    moving.import_,
+    moving.advance,
     reading.steps,
     reading.log,
     reading.events,

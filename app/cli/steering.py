@@ -79,13 +79,14 @@ def pause(
 
 @click.command("resume")
 @operation_argument
+@click.option("--accept-moved", is_flag=True, help="Take it back: it does not go on where it was moved to.")
 @user_option
-def resume(operation_id: int, user_name: str | None) -> None:
+def resume(operation_id: int, accept_moved: bool, user_name: str | None) -> None:
     """Let operation ID go on.
 
     A pause that is still requested is withdrawn.
     """
-    _tell(*commands().resume(acting(user_name), operation_id))
+    _tell(*commands().resume(acting(user_name), operation_id, take_back=accept_moved))
 
 
 @click.command("cancel")

@@ -230,7 +230,7 @@ _PLAIN_FACTS: Final = ("decides", "retries", "runs", "due_at", "started_at", "fi
 
 def told_apart(result: Any) -> tuple[Any, dict[str, str] | None]:
     """The value of a result as the table has it, or None and where it is kept, if that is elsewhere."""
-    if not isinstance(result, dict) or MARK not in result:
+    if not isinstance(result, dict) or next(iter(result), None) != MARK:
         return result, None
     marked: dict[str, Any] = result[MARK]
     return (marked["value"], None) if "value" in marked else (None, marked)

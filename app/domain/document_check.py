@@ -29,7 +29,11 @@ def read_document(content: bytes) -> Document:
     Raises:
         DocumentMalformed: They are too many, no JSON, or not of the shape or the format that this service reads.
     """
-    document = parsed(content)
+    return checked(parsed(content))
+
+
+def checked(document: Any) -> Document:
+    """The document, if it is one. Raises DocumentMalformed."""
     demand_shape(document)
     _demand_graph(document["steps"])
     _demand_rest(document)

@@ -73,12 +73,24 @@ class _Kept(_Strict):
     serializer: Literal["json", "text", "bytes"]
 
 
+class _Error(_Strict):
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    message: str
+    traceback: str | None = None
+
+
+class _Failure(_Error):
+    step: str
+
+
 class _StepAtRest(_Step):
     state: _StateAtRest
     inputs: Any = None
     point: _Point | None = None
     kept: _Kept | None = None
-    error: dict[str, Any] | None = None
+    error: _Error | None = None
     decides: bool = False
     retries: int = Field(0, ge=0, le=2**31 - 1)
     runs: int = Field(0, ge=0, le=2**31 - 1)
@@ -122,7 +134,7 @@ class _Second(_Strict):
     created_at: float = Field(ge=0, le=_LATEST)
     started_at: float | None = Field(ge=0, le=_LATEST)
     paused_at: float | None = Field(ge=0, le=_LATEST)
-    error: dict[str, Any] | None
+    error: _Failure | None
     signed: _Signed | None = None
 
 

@@ -121,6 +121,16 @@ def named(inputs: Inputs, names: Mapping[int, str]) -> Any:
     return put_in_place(inputs, lambda number: names[number])  # type: ignore[return-value,arg-type]
 
 
+def numbered(inputs: Any, numbers: Mapping[str, int]) -> Inputs:
+    """The inputs whose steps are named in these: the reverse of `named`."""
+    if isinstance(inputs, str):
+        return numbers[inputs]
+    if isinstance(inputs, dict):
+        placed = [[way, numbered(part, numbers)] for way, part in inputs["at"]]
+        return {"first": numbered(inputs["first"], numbers), "at": placed}
+    return None if inputs is None else [numbered(part, numbers) for part in inputs]
+
+
 def gather(inputs: Inputs, results: dict[int, Any]) -> Any:
     """Put the results in the shape that `inputs` describes: one value, or nested lists of them.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from celery import Celery, current_app
 
 from app.config import broker_address
+from app.domain.sealing import Keys
 from app.execution.engine import Engine
 from app.execution.notices import Notices
 from app.execution.policies import Policies
@@ -81,6 +82,7 @@ def make_celery(settings: Settings) -> OperationsCelery:
         results=store_at(settings.results),
         checkpointing=settings.checkpointing,
         notices=Notices(settings.webhook_hosts, policies, tell),
+        keys=Keys(settings.document_keys()),
     )
     app.set_default()
     return app

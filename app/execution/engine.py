@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from app import clock
+from app.domain.sealing import Keys
 from app.execution.leaving import Leaving
 from app.processes import start_of, this_process
 from app.results.references import LARGE
@@ -62,6 +63,8 @@ class Engine:
     checkpointing: bool = True
     #: Characters of a result in the table at the most.
     large: int = LARGE
+    #: What documents are signed with.
+    keys: Keys = field(default_factory=Keys)
     incarnation: Incarnation = field(default_factory=lambda: Incarnation())
     leaving: Leaving = field(default_factory=Leaving)
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections import deque
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -36,7 +36,7 @@ from app.store.due import next_due
 from app.store.migrations import create_tables
 from app.store.operations import Operation, completion_of, find_operation
 from app.store.step_queries import StepRow, list_steps
-from app.store.users import add_user
+from app.store.users import User, add_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -92,7 +92,7 @@ class Inline:
 
     def __init__(self, folder: Path) -> None:
         self.app = own_app()
-        self._row = Row()
+        self.row = Row()
         self._database = Database(f"sqlite:///{folder / 'run.db'}", synchronous="NORMAL")
         self.engine = self._engine(folder)
         vars(self.app)["engine"] = self.engine
@@ -104,7 +104,7 @@ class Inline:
         return Engine(
             app=self.app,
             database=self._database,
-            publisher=cast("Publisher", self._row),
+            publisher=cast("Publisher", self.row),
             workflow_store=folder,
             slice_seconds=_UNBOUNDED,
             slice_steps=_UNBOUNDED,
@@ -126,32 +126,42 @@ class Inline:
         Raises Stalled when nothing is left that could run, which no operation should come to.
         """
         self.engine.policies.learn({name: policy})
-        with self._database.write() as tx:
-            user = add_user(tx, _NAME, "admin", clock.now())
+        user = self.user()
         request = Request(user.id, user.name, name, arguments)
         operation_id = starting.insert(self.engine, request, graph)
-        while not self._rests(operation_id):
-            self._next(operation_id)
+        while not self.rests(operation_id):
+            self.go_on(operation_id)
         with self._database.read() as tx:
             operation, steps = find_operation(tx, operation_id), list_steps(tx, operation_id)
         if operation is None:
             raise OperationNotFound(operation_id)
         return Outcome(operation, tuple(steps))
 
-    def _rests(self, operation_id: int) -> bool:
+    def user(self) -> User:
+        """Somebody whom an operation may belong to."""
+        with self._database.write() as tx:
+            return add_user(tx, _NAME, "admin", clock.now())
+
+    def rests(self, operation_id: int) -> bool:
+        """Whether the operation has ended, or is paused."""
         with self._database.glance() as tx:
             return completion_of(tx, operation_id) in ENDED | {Completion.PAUSED}
 
-    def _next(self, operation_id: int) -> None:
-        if self._row.waiting:
-            slices.run_slice(self.engine, *self._row.waiting.popleft())
-            return
+    def go_on(self, operation_id: int, *, steps: int = _UNBOUNDED, seconds: float = _UNBOUNDED) -> int:
+        """Run what is ready next, or wait so long for what is due later; returns how many steps that were.
+
+        Raises Stalled when nothing is left that could run.
+        """
+        if self.row.waiting:
+            engine = replace(self.engine, slice_steps=steps, slice_seconds=seconds)
+            return slices.run_slice(engine, *self.row.waiting.popleft())
         with self._database.glance() as tx:
             due = next_due(tx)
         if due is None:
             raise Stalled(operation_id)
-        time.sleep(max(0.0, due - clock.now()))
+        time.sleep(min(max(0.0, due - clock.now()), seconds))
         publish_due(self.engine)
+        return 0
 
     def close(self) -> None:
         """Forget all."""

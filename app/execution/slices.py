@@ -47,15 +47,15 @@ _late_writer = LateWriter()
 _log = logging.getLogger(__name__)
 
 
-def run_slice(engine: Engine, operation_id: int, number: int) -> None:
-    """Run the slice that begins with this step; does nothing when the step is no longer to be run."""
+def run_slice(engine: Engine, operation_id: int, number: int) -> int:
+    """Run the slice that begins with this step, unless that is no longer to be run; returns how many steps it ran."""
     if engine.leaving.is_set:
         publish_again(engine, operation_id, number)
-        return
+        return 0
     step = claim_surely(engine, operation_id, number)
     if step is None:
         drain(engine, operation_id)
-        return
+        return 0
     is_alone = bool(engine.publisher.own_options(step)) or is_timed(step.call)
     whole = Slice(engine, operation_id, is_alone=is_alone)
     try:
@@ -67,6 +67,7 @@ def run_slice(engine: Engine, operation_id: int, number: int) -> None:
     except Exception as fault:
         _log.exception("a slice of operation %s could not go on", operation_id)
         give_up(engine, operation_id, {(step.number, step.claim), *whole.claims}, fault)
+    return whole.steps
 
 
 class Slice:
@@ -78,7 +79,8 @@ class Slice:
         self._batch = Batch(engine, operation_id)
         self._is_alone = is_alone
         self._is_beside = False
-        self._steps = 0
+        #: How many steps it has run.
+        self.steps = 0
         self._until = clock.monotonic() + engine.slice_seconds
 
     @property
@@ -106,7 +108,7 @@ class Slice:
         known = self._batch.known_results()
         if known or self._batch.has_siblings:
             _late_writer.arm(self._batch)
-        self._steps += 1
+        self.steps += 1
         try:
             args, kwargs = surely(partial(call_with, self._engine, self._operation_id, step, known))
         except ResultFault as why:
@@ -201,7 +203,7 @@ class Slice:
         return is_short and self._has_budget(many) and self._may_go_on(completion, step)
 
     def _has_budget(self, more: int = 0) -> bool:
-        is_spent = self._steps + more >= self._engine.slice_steps or clock.monotonic() >= self._until
+        is_spent = self.steps + more >= self._engine.slice_steps or clock.monotonic() >= self._until
         return not is_spent and not self._engine.leaving.is_set
 
     def _request(self, step: StepTask) -> dict[str, Any]:

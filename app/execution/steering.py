@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypedDict
 
 from app import clock
 from app.domain.states import ENDED, REQUESTING, Completion, StepState
-from app.errors import MoveRefused, OperationNotFound, VersionPassed
+from app.errors import MoveRefused, OperationMoved, OperationNotFound, VersionPassed
 from app.execution.documents import snapshot_of, verify_document, write_document
 from app.execution.draining import drain, finish_cancel
 from app.execution.stopping import stop_now
@@ -98,17 +99,19 @@ def _accept(tx: Connection, wish: Wish) -> bool:
     return forget_unconfirmed(tx, wish.operation_id) > 0
 
 
-def resume(engine: Engine, wish: Wish) -> bool:
+def resume(engine: Engine, wish: Wish, *, take_back: bool = False) -> bool:
     """Let a paused operation go on, or withdraw a pause; False when it runs already.
 
-    Raises MoveRefused when it has ended or will, DocumentUnusable when its workflow.json is not what was written.
+    With `take_back`, whoever asks answers for it that one which was moved elsewhere does not go on there. Raises
+    MoveRefused when it has ended or will, DocumentUnusable when its workflow.json is not what was written,
+    OperationMoved.
     """
-    while (changed := _resume(engine, wish, _verified(engine, wish))) is None:
+    while (changed := _resume(engine, wish, _verified(engine, wish), take_back=take_back)) is None:
         continue  # it was paused, or its document rebuilt, after the look at its document: look at the new one
     return changed
 
 
-def _resume(engine: Engine, wish: Wish, verified: str | None) -> bool | None:
+def _resume(engine: Engine, wish: Wish, verified: str | None, *, take_back: bool) -> bool | None:
     """Resume an operation whose document was verified; None when that is no longer its document."""
     with engine.database.write() as tx:
         operation = locked(tx, wish)
@@ -116,9 +119,13 @@ def _resume(engine: Engine, wish: Wish, verified: str | None) -> bool | None:
             return False
         if operation.completion is _C.PAUSED and operation.workflow_digest != verified:
             return None
+        going_on = replace(operation, reason=None)
         if operation.completion is _C.PAUSED:
+            if not take_back:
+                demand_here(operation)
             _start_clocks(tx, engine, operation.id)
-        going_on = replace(operation, reason=None, slice=operation.slice + (operation.completion is _C.PAUSED))
+            going_on = replace(going_on, slice=operation.slice + 1, moved_at=None, moved_to=None)
+            wish = replace(wish, why=f"taken back: {_moved(operation)}") if operation.moved_at else wish
         if (start_at := later(operation.start_at)) is not None:
             _move(tx, replace(going_on, due_at=start_at), _C.SCHEDULED, wish, was=operation)
             return True
@@ -127,6 +134,17 @@ def _resume(engine: Engine, wish: Wish, verified: str | None) -> bool | None:
         ready = due_at_once(tx, operation.id, queued_steps(tx, operation.id))
     engine.publisher.publish(wish.operation_id, ready)
     return True
+
+
+def demand_here(operation: Operation) -> None:
+    """Demand that an operation was not moved elsewhere. Raises OperationMoved."""
+    if operation.moved_at is not None:
+        raise OperationMoved(operation.id, operation.completion, _moved(operation))
+
+
+def _moved(operation: Operation) -> str:
+    when = datetime.fromtimestamp(operation.moved_at or 0.0, UTC).isoformat(timespec="seconds")
+    return f"it was moved to {operation.moved_to or 'elsewhere'} at {when}"
 
 
 def _start_clocks(tx: Connection, engine: Engine, operation_id: int) -> None:

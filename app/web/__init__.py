@@ -15,6 +15,7 @@ from app.web.health import health
 from app.web.history import history
 from app.web.inspecting import inspecting
 from app.web.metrics import make_metrics, metrics
+from app.web.moving import carrying
 from app.web.operations import operations
 from app.web.pages import pages
 from app.web.problem_schemas import Problem
@@ -57,7 +58,7 @@ def make_web(commands: Commands, settings: Settings) -> OpenAPI:
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.url_map.converters["id"] = IdConverter
     app.extensions |= _parts(commands, settings)
-    for api in (workflows, operations, steering, inspecting, history, health, metrics):
+    for api in (workflows, operations, steering, carrying, inspecting, history, health, metrics):
         app.register_api(api)
     app.register_blueprint(pages)
     app.after_request(harden)

@@ -26,6 +26,7 @@ OF_A_BODY: Final = (400, 413, 415)
 _REASONS: Final = {
     400: "The request is malformed",
     401: "A valid token is needed",
+    403: "Only an admin may ask for that",
     404: "There is no such thing, or it is not the requester's",
     405: "This address does not know that method",
     409: "The operation cannot do that where it stands",

@@ -27,7 +27,7 @@ _OFFERED: Final = {
     _C.SCHEDULED: ("pause", "cancel"),
     _C.IN_PROGRESS: ("pause", "cancel"),
     _C.REQUESTING_PAUSE: ("resume", "cancel"),
-    _C.PAUSED: ("resume", "cancel"),
+    _C.PAUSED: ("resume", "cancel", "export"),
     _C.FAILED: ("retry",),
 }
 
@@ -120,6 +120,8 @@ def _summary(one: Operation, root: str) -> dict[str, Any]:
         "finished_at": _time(one.finished_at),
         "start_at": _time(one.start_at),
         "resume_at": _time(one.resume_at),
+        "moved_at": _time(one.moved_at),
+        "moved_to": one.moved_to,
         "links": _links(one, f"{root}/operations/{one.id}"),
     }
 

@@ -90,19 +90,31 @@ _READERS: Final[Mapping[str, Callable[[type[BaseModel]], Reader]]] = {
 }
 
 
-def _body() -> bytes:
+def content_of(largest: int) -> bytes:
+    """The bytes of a body that may have so many, and is read by what they are for."""
+    request.max_content_length = largest
+    body = _body(largest)
+    _demand_json(body)
+    return body
+
+
+def _body(largest: int = LARGEST_BODY) -> bytes:
     body = request.get_data(cache=False)
     # What comes in chunks is cut off at the limit, and Werkzeug does not say so.
-    if request.content_length is None and len(body) >= LARGEST_BODY:
+    if request.content_length is None and len(body) >= largest:
         abort(413)
     return body
 
 
-def _parsed(body: bytes) -> Any:
+def _demand_json(body: bytes) -> None:
     if not body:
         raise BodyMalformed("it is empty")
     if request.mimetype != "application/json":
         abort(415, f"The body is {request.mimetype or 'of no media type'}: send `Content-Type: application/json`.")
+
+
+def _parsed(body: bytes) -> Any:
+    _demand_json(body)
     try:
         value = from_json(body, allow_inf_nan=False)  # refuses what is nested more than 200 deep
         _finite.encode(value)  # 1e999 is JSON, and too large for any number here

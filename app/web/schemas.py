@@ -203,6 +203,8 @@ class OperationSummary(BaseModel):
     finished_at: datetime | None
     start_at: datetime | None = Field(description=_START_AT)
     resume_at: datetime | None = Field(description=_RESUME_AT)
+    moved_at: datetime | None = Field(description="Since when it may go on elsewhere alone.")
+    moved_to: str | None = Field(description="Where it was moved to, in the words of who moved it.")
     links: dict[str, str] = Field(description="Where to read more, and what can be asked of it where it stands.")
 
 

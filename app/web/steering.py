@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from flask import Response, current_app, request
+from pydantic import Field
 
 from app.commands import View
 from app.domain.states import Completion
@@ -14,6 +15,7 @@ from app.web.describing import OF_A_BODY, answering, api, problems
 from app.web.presenting import operation
 from app.web.reading import reads_request
 from app.web.schemas import (
+    Asked,
     CancelRequest,
     MoveHeader,
     Operation,
@@ -24,6 +26,15 @@ from app.web.schemas import (
     RetryRequest,
 )
 from app.web.waiting import WaitingRoom
+
+
+class ResumeQuery(Asked):
+    """What whoever resumes it answers for."""
+
+    accept: list[Literal["moved"]] = Field(
+        [], description="`moved`: an admin knows that it does not go on where it was moved to, and takes it back."
+    )
+
 
 steering = api("steering", "Pause, resume, cancel, retry.")
 steering.before_request(demand_token)
@@ -71,13 +82,17 @@ def pause_operation(path: OperationPath, query: PauseQuery, header: MoveHeader, 
 @steering.post(
     "/operations/<id:operation_id>/resume",
     description="200: it runs already.",
-    responses=_moving("It goes on; a pause that had not taken effect yet is withdrawn"),
+    responses={
+        **_moving("It goes on; a pause that had not taken effect yet is withdrawn"),
+        **problems(403),
+    },
     request_body=_optional_body(ResumeRequest),
 )
 @reads_request
-def resume_operation(path: OperationPath, header: MoveHeader, body: ResumeRequest) -> Response:  # noqa: ARG001
+def resume_operation(path: OperationPath, query: ResumeQuery, header: MoveHeader, body: ResumeRequest) -> Response:  # noqa: ARG001
     """Let an operation go on where it stood."""
-    view, is_new = commands().resume(requester(), path.operation_id, version=_version(path, header))
+    version, take_back = _version(path, header), "moved" in query.accept
+    view, is_new = commands().resume(requester(), path.operation_id, version=version, take_back=take_back)
     return _answer(view, 202 if is_new else 200)
 
 

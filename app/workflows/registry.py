@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 from celery.canvas import Signature
 
 from app.errors import (
+    CanvasRefused,
     ModuleUnusable,
     NotACanvas,
     StepOptionInvalid,
     WorkflowMalformed,
+    WorkflowRaised,
     WorkflowTwice,
     WorkflowUnknown,
 )
@@ -84,6 +86,18 @@ class Workflow:
         if not isinstance(canvas, Signature | Flow):
             raise NotACanvas(canvas)
         return canvas
+
+    def canvas(self, operation_id: int, arguments: Mapping[str, Any]) -> Any:
+        """What `build` gives, for a service that tells people what the author's code raised.
+
+        Raises CanvasRefused, and WorkflowRaised where the function raised anything else.
+        """
+        try:
+            return self.build(operation_id, arguments)
+        except CanvasRefused:
+            raise
+        except Exception as fault:  # whatever the author's function raises
+            raise WorkflowRaised(self.name, fault) from fault
 
 
 def workflow(

@@ -54,6 +54,7 @@ FLOWS = tuple(
         "retry_flows",
         "cursor_flows",
         "sibling_flows",
+        "moving_flows",
     )
 )
 

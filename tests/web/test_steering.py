@@ -155,7 +155,7 @@ def test_what_is_offered_is_what_would_change_something(bob: Caller, served: Ser
         shown = json_of(bob.post(f"{place}{verb}") if verb else bob.get(place))
         offered.append(shown["links"].keys() - {"self", "status", "steps", "events"})
 
-    assert offered == [{"pause", "cancel"}, {"resume", "cancel", "workflow.json"}, {"pause", "cancel"}, set()]
+    assert offered == [{"pause", "cancel"}, {"resume", "cancel", "export", "workflow.json"}, {"pause", "cancel"}, set()]
 
 
 def test_the_reason_for_a_pause_and_for_a_cancel_is_in_the_history(bob: Caller) -> None:

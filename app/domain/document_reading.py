@@ -1,0 +1,88 @@
+"""What a document tells, taken out of it again: the reverse of `app.domain.document.compose`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from app.domain.document import MARK, Cursor, Head, Origin, StepFacts
+from app.domain.graph import PausePoint, numbered
+from app.domain.states import BAD, FINAL, Completion, StepState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from app.domain.document_check import Document
+
+_S = StepState
+
+
+def facts_of(document: Document) -> tuple[Head, list[StepFacts]]:
+    """What a checked document of the second format tells; its steps are numbered from 0 in their order there."""
+    numbers = {step["task"]["slug"]: number for number, step in enumerate(document["steps"])}
+    steps = [_step(number, step, numbers) for number, step in enumerate(document["steps"])]
+    head = Head(
+        document["operation_id"],
+        document["workflow"],
+        document["arguments"],
+        numbered(document["outcome"], numbers),
+        Origin(**document["origin"]),
+        slice=document["slice"],
+        completion=Completion(document["completion"]),
+        created_at=document["created_at"],
+        started_at=document["started_at"],
+        paused_at=document["paused_at"],
+        error=document["error"],
+        result=document["result"],
+    )
+    return head, steps
+
+
+def _step(number: int, told: Mapping[str, Any], numbers: Mapping[str, int]) -> StepFacts:
+    point, state = told.get("point"), told["state"]
+    return StepFacts(
+        number=number,
+        slug=told["task"]["slug"],
+        state=_S(state["type"]),
+        signature=told["signature"],
+        inputs=numbered(told.get("inputs"), numbers),
+        upstream=tuple(sorted(numbers[slug] for slug in told["upstream"])),
+        point=PausePoint(point["number"], point["clause"], point["callback"]) if point else None,
+        result={MARK: told["kept"]} if told.get("kept") else marked(state["result"]),
+        error=told.get("error"),
+        message=state["message"],
+        cursor=Cursor(**told["cursor"]) if told.get("cursor") else None,
+        decides=told.get("decides", False),
+        passed=bool(point and point["passed"]),
+        retries=told.get("retries", 0),
+        runs=told.get("runs", 0),
+        due_at=told.get("due_at"),
+        started_at=told.get("started_at"),
+        finished_at=told.get("finished_at"),
+    )
+
+
+def marked(value: Any) -> Any:
+    """A value as the table has it: one that could be taken for a reference is put into an object."""
+    return {MARK: {"value": value}} if isinstance(value, dict) and next(iter(value), None) == MARK else value
+
+
+def at_rest(steps: Sequence[StepFacts]) -> list[StepFacts]:
+    """The steps, in topological order, each of those that have not ended standing as its upstreams let it."""
+    states: dict[int, StepState] = {}
+    for step in steps:
+        states[step.number] = _standing(step, [states[number] for number in step.upstream])
+    return [replace(step, state=states[step.number]) for step in steps]
+
+
+def _standing(step: StepFacts, upstream: Iterable[StepState]) -> StepState:
+    above = set(upstream)
+    if step.state in FINAL:
+        return step.state
+    if step.plain and above & BAD:
+        return _S.TRIGGER_FAILED
+    if above - FINAL:
+        return _S.PENDING
+    if step.plain and _S.SKIPPED in above:
+        return _S.SKIPPED
+    return _S.RETRYING if step.state is _S.RETRYING else _S.PAUSED

@@ -1,0 +1,142 @@
+"""Documents that no pause has written: a workflow, its arguments, and where some of its steps stand.
+
+Their steps are in the form that Prefect 1 wrote: `{"task": {"slug"}, "state": {"type", "message", "result"}}`.
+Documents of the first format are read so too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from app.domain.document import Head, Origin, StepFacts
+from app.domain.document_check import checked, parsed
+from app.domain.document_reading import marked
+from app.domain.graph import full_signature
+from app.domain.states import FINAL, Retrying, State, StepState
+from app.errors import DocumentMalformed, SlugsUnfit, StateMalformed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from app.domain.graph import Graph, Node
+
+    Document = dict[str, Any]
+
+_S = StepState
+_ENDED: Final = {str(state) for state in FINAL}
+
+
+def is_hand_made(document: Any) -> bool:
+    """Whether a document has to be laid over its workflow's graph, for it does not hold one."""
+    return isinstance(document, dict) and document.get("format", 1) == 1
+
+
+def read_any(content: bytes) -> Document:
+    """The document that these bytes hold, of any format, or made by hand. Raises DocumentMalformed."""
+    return checked_any(parsed(content))
+
+
+def checked_any(document: Any) -> Document:
+    """The document, if it is one of any format, or made by hand. Raises DocumentMalformed."""
+    if not isinstance(document, dict) or "format" in document:
+        document = checked(document)
+    if is_hand_made(document):
+        demand_hand_made(document)
+    return document  # type: ignore[no-any-return]
+
+
+def demand_hand_made(document: Document) -> None:
+    """Demand a workflow, its arguments and steps with slugs and states. Raises DocumentMalformed."""
+    if not isinstance(document.get("workflow"), str):
+        raise DocumentMalformed("is malformed at workflow: the name of a workflow is needed")
+    if not isinstance(document.get("arguments", {}), dict):
+        raise DocumentMalformed("is malformed at arguments: an object is needed")
+    if not isinstance(steps := document.get("steps", []), list):
+        raise DocumentMalformed("is malformed at steps: a list is needed")
+    for place, step in enumerate(steps):
+        task = step.get("task") if isinstance(step, dict) else None
+        if not isinstance(task, dict) or not isinstance(task.get("slug"), str):
+            raise DocumentMalformed(f"is malformed at steps.{place}.task.slug: the name of a step is needed")
+        state_in(step, place)
+
+
+def state_in(step: Mapping[str, Any], place: int) -> State:
+    """The state that a step is said to be in. Raises DocumentMalformed."""
+    told: Any = step.get("state")
+    if isinstance(told, dict) and told.get("type") == StepState.QUEUED:  # as a document of the first format may say
+        told = told | {"type": str(StepState.PENDING)}
+    try:
+        return State.deserialize(told)
+    except StateMalformed as why:
+        raise DocumentMalformed(f"is malformed at steps.{place}.state: {str(why)[:200]}") from None
+
+
+def laid_over(
+    document: Document, graph: Graph, references: Collection[int], *, lenient: bool = False
+) -> tuple[Head, list[StepFacts]]:
+    """What a hand-made document tells, its states laid by their slugs over the graph of its workflow.
+
+    Raises SlugsUnfit for slugs that the graph does not have, or that could be several steps; `lenient` skips these.
+    """
+    told = document.get("steps", [])
+    unknown, ambiguous = _unfit([step["task"]["slug"] for step in told], graph.nodes)
+    if (unknown or ambiguous) and not lenient:
+        raise SlugsUnfit(document["workflow"], unknown, ambiguous)
+    skipped = {*unknown, *ambiguous}
+    by_slug = {step["task"]["slug"]: (place, step) for place, step in enumerate(told)}
+    steps = []
+    for node in graph.nodes:
+        facts = _blank(node, decides=node.number in references)
+        is_told = node.slug in by_slug and node.slug not in skipped
+        steps.append(_with_state(facts, *by_slug[node.slug], document) if is_told else facts)
+    return _head(document, graph), steps
+
+
+def _unfit(slugs: list[str], nodes: tuple[Node, ...]) -> tuple[list[str], list[str]]:
+    known = {node.slug for node in nodes}
+    tasks = Counter(name for node in nodes for name in {*node.names[1:]})
+    twice = [slug for slug, many in Counter(slugs).items() if many > 1]
+    unknown = [slug for slug in dict.fromkeys(slugs) if slug not in known]
+    several = [slug for slug in unknown if tasks[slug] > 1]
+    return [slug for slug in unknown if slug not in several], [*several, *(one for one in twice if one in known)]
+
+
+def _blank(node: Node, *, decides: bool) -> StepFacts:
+    return StepFacts(
+        number=node.number,
+        slug=node.slug,
+        state=_S.PENDING,
+        signature=full_signature(node.signature),
+        inputs=node.inputs,
+        upstream=tuple(node.upstream),
+        point=node.pause,
+        result=None,
+        error=None,
+        decides=decides,
+    )
+
+
+def _with_state(facts: StepFacts, place: int, step: Mapping[str, Any], document: Document) -> StepFacts:
+    state = state_in(step, place)
+    if state.name in _ENDED:
+        value = step["state"].get("result")
+        result = value if "format" in document else marked(value)  # the first format has it as the table does
+        message = state.message or ""
+        error = {"type": state.name, "message": message, "traceback": ""} if state.is_failed() else None
+        return replace(facts, state=_S(state.name), message=state.message, result=result, error=error)
+    if isinstance(state, Retrying):
+        due_at = state.start_time.timestamp() if state.start_time else 0.0
+        return replace(facts, state=_S.RETRYING, message=state.message, retries=state.run_count or 1, due_at=due_at)
+    return facts
+
+
+def _head(document: Document, graph: Graph) -> Head:
+    given = json.dumps(document, sort_keys=True).encode(errors="backslashreplace")
+    operation_id = document.get("operation_id")
+    number = operation_id if type(operation_id) is int and operation_id > 0 else 1
+    origin = Origin(hashlib.sha256(given).hexdigest()[:32], number)
+    return Head(number, document["workflow"], document.get("arguments", {}), graph.result, origin)

@@ -1,0 +1,170 @@
+"""`advance`: runs the next steps that a document tells of in the calling process; how they ended, a new one tells.
+
+The engine is that of `flow.run`, over a table in memory: nothing is left of it but the new document.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from app import clock
+from app.domain.document import needed_results
+from app.domain.document_check import check_tasks
+from app.domain.document_reading import facts_of
+from app.domain.hand_made import is_hand_made, laid_over
+from app.domain.states import FINAL, Completion, StepState
+from app.errors import DocumentMalformed, OperationNotFound
+from app.execution.documents import snapshot_of
+from app.execution.inline import inline
+from app.execution.laying import counts, demand_reachable, fitted, lay, with_clocks
+from app.execution.timing import not_before
+from app.execution.values import encode
+from app.store.operations import insert_operation
+from app.store.step_queries import queued_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from app.domain.document import Head, StepFacts
+    from app.domain.document_check import Document
+    from app.domain.graph import Graph
+    from app.execution.engine import Engine
+    from app.execution.inline import Inline
+    from app.execution.policies import WorkflowPolicy
+
+    #: Compiles the graph of a workflow, by its name, arguments and operation's id.
+    Compile = Callable[[Engine, str, dict[str, Any], int], Graph]
+
+_S = StepState
+_UNBOUNDED = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much one call may run: so many steps, for so many seconds; None for as much as there is.
+
+    A step whose code runs when the seconds are over ends first, or stops at its cursor.
+    """
+
+    steps: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What this process knows of workflows: what their authors ask for, and how their graphs are compiled."""
+
+    policies: Mapping[str, WorkflowPolicy]
+    compile: Compile
+
+
+def advance(document: Document, budget: Budget, known: Known, *, lenient: bool = False) -> Document:
+    """Run the next steps of an operation until the budget is spent; returns the document of its next slice.
+
+    The document was read by `read_any`; one that has ended is returned as it is. What a hand-made one tells of steps
+    that its workflow does not have is refused, or skipped with `lenient`.
+
+    Raises TasksUnregistered, ResultsUnreachable, DocumentMalformed, SlugsUnfit, WorkflowUnknown, ArgumentsInvalid,
+    CanvasRefused.
+    """
+    if document.get("completion", Completion.PAUSED) != Completion.PAUSED:
+        return document
+    with inline() as engine:
+        engine.engine.policies.learn(known.policies)
+        head, steps = told_by(engine.engine, document, known, lenient=lenient)
+        head = replace(head, slice=head.slice + 1)
+        _lay(engine, head, with_clocks(engine.engine, head, steps, clock.now()))
+        _run(engine, head.operation_id, budget)
+        return _document(engine, head.operation_id)
+
+
+def told_by(engine: Engine, document: Document, known: Known, *, lenient: bool = False) -> tuple[Head, list[StepFacts]]:
+    """What a document tells, checked against the code that is here; the graph of a hand-made one is compiled.
+
+    Raises what `advance` does.
+    """
+    if is_hand_made(document):
+        head, steps = _laid_over(engine, document, known, lenient=lenient)
+    else:
+        check_tasks(document, engine.app.tasks.__contains__)
+        head, steps = facts_of(document)
+    steps = fitted(engine, steps)
+    if head.completion is Completion.PAUSED and all(step.state in FINAL for step in steps):
+        raise DocumentMalformed("has no step left that could run")
+    demand_reachable(steps, needed_results(head.outcome, steps))
+    return head, steps
+
+
+def _laid_over(engine: Engine, document: Document, known: Known, *, lenient: bool) -> tuple[Head, list[StepFacts]]:
+    name = document["workflow"]
+    number = document.get("operation_id")
+    graph = known.compile(engine, name, document.get("arguments", {}), number if type(number) is int else 1)
+    references = graph.references(engine.policies.of_workflow(name).reference)
+    head, steps = laid_over(document, graph, references, lenient=lenient)
+    return replace(head, created_at=clock.now()), steps
+
+
+def _lay(inline: Inline, head: Head, steps: list[StepFacts]) -> None:
+    """Put the operation into the table as it stands once it was resumed, and what is ready into the row."""
+    engine, now = inline.engine, clock.now()
+    row = {
+        "id": head.operation_id,
+        "requester_id": inline.user().id,
+        "completion": Completion.SCHEDULED if head.started_at is None else Completion.IN_PROGRESS,
+        "workflow": head.workflow,
+        "arguments": encode(head.arguments),
+        "version": 1,
+        "outcome": encode(head.outcome),
+        "error": encode(head.error) if head.error else None,
+        "created_at": head.created_at,
+        "started_at": head.started_at,
+        "slice": head.slice,
+        "origin": str(head.origin),
+    }
+    with engine.database.write() as tx:
+        insert_operation(tx, row | counts(steps)._asdict())
+        lay(tx, head.operation_id, [_released(step, now + engine.republish_after, now) for step in steps])
+        ready = queued_steps(tx, head.operation_id)
+    inline.row.publish(head.operation_id, [step for step in ready if not_before(step.call, now) is None])
+
+
+def _released(step: StepFacts, later: float, now: float) -> StepFacts:
+    if step.state is not _S.PAUSED:
+        return step
+    return replace(step, state=_S.QUEUED, passed=True, due_at=not_before(step.signature, now) or later)
+
+
+def _run(inline: Inline, operation_id: int, budget: Budget) -> None:
+    """Run until the operation rests, or the budget is spent: then nothing of it runs, since all ran in this thread."""
+    left = _UNBOUNDED if budget.steps is None else budget.steps
+    until = math.inf if budget.seconds is None else clock.monotonic() + budget.seconds
+    with _leaving(inline.engine, budget.seconds):
+        while not inline.rests(operation_id) and left > 0 and (rest := until - clock.monotonic()) > 0:
+            left -= inline.go_on(operation_id, steps=left, seconds=min(rest, _UNBOUNDED))
+
+
+@contextmanager
+def _leaving(engine: Engine, seconds: float | None) -> Iterator[None]:
+    """Let a step stop at its cursor when the seconds are over, as where a worker leaves."""
+    timer = None if seconds is None else threading.Timer(seconds, engine.leaving.set)
+    if timer:
+        timer.daemon = True
+        timer.start()
+    try:
+        yield
+    finally:
+        if timer:
+            timer.cancel()
+
+
+def _document(inline: Inline, operation_id: int) -> Document:
+    with inline.engine.database.read() as tx:
+        snapshot = snapshot_of(tx, operation_id)
+    if snapshot is None:
+        raise OperationNotFound(operation_id)
+    is_over = all(step.state in FINAL for step in snapshot.steps)
+    return replace(snapshot, paused_at=None if is_over else clock.now()).document()

@@ -1,0 +1,137 @@
+"""Operations as documents tell of them, made rows of the table again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from app.domain.document_reading import at_rest
+from app.domain.graph import full_signature
+from app.domain.states import FINAL, GOOD, StepState
+from app.errors import ResultFault, ResultsUnreachable
+from app.execution.loading import compact
+from app.execution.values import encode
+from app.results.references import reference_in
+from app.results.stores import store_at
+from app.store.laying import lay_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy import Connection
+
+    from app.domain.document import Head, StepFacts
+    from app.execution.engine import Engine
+
+_S = StepState
+_BLANK = full_signature({})
+#: Columns of a step that a document tells as they are.
+_AS_TOLD: Final = (
+    "number", "slug", "state", "runs", "retries", "passed", "message", "plain", "due_at", "started_at", "finished_at",
+)  # fmt: skip
+
+
+def fitted(engine: Engine, steps: Iterable[StepFacts]) -> list[StepFacts]:
+    """The steps as the code that is registered here has them run, each standing as its upstreams let it."""
+    policies = engine.policies
+    return at_rest([replace(one, plain=policies.of_task(one.signature["task"]).is_plain) for one in steps])
+
+
+def with_clocks(engine: Engine, head: Head, steps: Iterable[StepFacts], now: float) -> list[StepFacts]:
+    """The steps, those that wait for a retry waiting on where they stood when the operation was paused."""
+
+    def moved(step: StepFacts) -> StepFacts:
+        waits = head.paused_at is not None and step.due_at is not None and step.due_at > head.paused_at
+        if not waits or engine.policies.of_task(step.signature["task"]).count_paused_time:
+            return step
+        return replace(step, due_at=(step.due_at or 0.0) + max(0.0, now - (head.paused_at or now)))
+
+    return [moved(step) if step.state is _S.RETRYING else step for step in steps]
+
+
+def demand_reachable(steps: Iterable[StepFacts], needed: set[int]) -> None:
+    """Demand that the results which lie in stores and are needed can be read here. Raises ResultsUnreachable."""
+    faults = [fault for step in steps if step.number in needed and (fault := _fault(step))]
+    if faults:
+        raise ResultsUnreachable(faults)
+
+
+def _fault(step: StepFacts) -> str | None:
+    """Why the result of a step cannot be read here; None when it can, or is in the document."""
+    reference = reference_in(compact(step.result))
+    if reference is None:
+        return None
+    try:
+        store = store_at(reference.store)
+        place = store.place(reference.path)
+        return None if store.exists(reference.path) else f"{step.slug} (nothing lies at {place})"
+    except ResultFault as why:
+        return f"{step.slug} ({why})"
+    except Exception as why:  # a store may raise anything
+        return f"{step.slug} ({type(why).__name__}: {why})"
+
+
+class Counts(NamedTuple):
+    """How many steps an operation has, has left, and has done."""
+
+    steps_total: int
+    steps_left: int
+    steps_done: int
+
+
+def counts(steps: Sequence[StepFacts]) -> Counts:
+    """How many steps these are, and how many of them are left and done."""
+    left = sum(step.state not in FINAL for step in steps)
+    done = sum(step.state in GOOD or step.state is _S.SKIPPED for step in steps)
+    return Counts(len(steps), left, done)
+
+
+def lay(tx: Connection, operation_id: int, steps: Sequence[StepFacts]) -> None:
+    """Put steps into the table, with the edges between them."""
+    states = {step.number: step.state for step in steps}
+    pairs = [
+        {"operation_id": operation_id, "upstream": up, "downstream": step.number}
+        for step in steps
+        for up in step.upstream
+    ]
+    lay_steps(tx, [_row(operation_id, step, states) for step in steps], pairs)
+
+
+def _says(key: str, value: Any) -> bool:
+    """Whether a key of a signature holds anything but what it holds where nothing is said."""
+    return key not in _BLANK or _BLANK[key] != value
+
+
+def _row(operation_id: int, step: StepFacts, states: dict[int, StepState]) -> dict[str, Any]:
+    above = [states[number] for number in step.upstream]
+    return {
+        **{name: getattr(step, name) for name in _AS_TOLD},
+        **dict.fromkeys(("claim", "losses", "publishes"), 0),
+        **_point_columns(step),
+        **_cursor_columns(step),
+        "operation_id": operation_id,
+        "waiting": 0 if step.state in FINAL else sum(state not in FINAL for state in above),
+        "spoiled": sum(state in FINAL - GOOD for state in above),
+        "signature": encode({key: value for key, value in step.signature.items() if _says(key, value)}),
+        "inputs": _json(step.inputs),
+        "result": _json(step.result),
+        "error": _json(step.error),
+        "reference": step.decides,
+    }
+
+
+def _point_columns(step: StepFacts) -> dict[str, Any]:
+    point = step.point
+    if point is None:
+        return dict.fromkeys(("point", "clause", "callback"))
+    return {"point": point.number, "clause": _json(point.clause), "callback": _json(point.callback)}
+
+
+def _cursor_columns(step: StepFacts) -> dict[str, Any]:
+    if step.cursor is None:
+        return dict.fromkeys(("cursor", "done", "total"))
+    return {"cursor": compact(step.cursor.place), "done": step.cursor.done, "total": step.cursor.total}
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else compact(value)

@@ -1,0 +1,195 @@
+"""Operations that leave this installation as documents, and those that come to it so."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from app import clock
+from app.domain.document import needed_results
+from app.domain.states import ENDED, Completion
+from app.errors import (
+    DocumentNotWritten,
+    DocumentOlder,
+    OperationAtWork,
+    OperationNotFound,
+    VersionPassed,
+)
+from app.execution.documents import Snapshot, snapshot_of, write_document
+from app.execution.laying import counts, lay, with_clocks
+from app.execution.loading import compact, small
+from app.execution.values import encode
+from app.results.references import escaped, reference_in
+from app.results.serializers import SERIALIZERS
+from app.results.stores import store_at
+from app.store.events import append_event
+from app.store.lineage import find_imported, installation_name, operations_of
+from app.store.operations import Operation, find_operation, insert_operation, lock_operation, next_id, save
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
+    from app.domain.document import Head, StepFacts
+    from app.execution.engine import Engine
+    from app.execution.steering import Wish
+    from app.store.users import User
+
+_C = Completion
+#: Bytes of results that an export puts into the document at the most, where it is not told otherwise.
+INLINE: Final = 8 * 1024 * 1024
+
+
+def export(engine: Engine, wish: Wish, to: str | None, inline: int = INLINE) -> dict[str, Any]:
+    """Move a paused operation elsewhere: its document, results inlined up to so many bytes; it is not resumed here.
+
+    One that was moved before gives its document again. Raises OperationNotFound, DocumentNotWritten, VersionPassed.
+    """
+    with engine.database.read() as tx:
+        snapshot = snapshot_of(tx, wish.operation_id)
+    if snapshot is None:
+        raise OperationNotFound(wish.operation_id)
+    operation = snapshot.operation
+    if operation.completion not in ENDED | {_C.PAUSED}:
+        raise DocumentNotWritten(operation.id, operation.completion)
+    if wish.version is not None and wish.version != operation.version:
+        raise VersionPassed(operation.id, operation.version)
+    document = replace(snapshot, steps=tuple(inlined(snapshot, inline))).document()
+    if operation.completion is _C.PAUSED and operation.moved_at is None:
+        _mark_moved(engine, operation, wish.who, to)
+    return document
+
+
+def inlined(snapshot: Snapshot, limit: int) -> Iterator[StepFacts]:
+    """The steps, the results that the rest needs put in place of the references to them, up to so many bytes."""
+    needed = needed_results(snapshot.head.outcome, snapshot.steps)
+    left = limit
+    for step in snapshot.steps:
+        reference = reference_in(compact(step.result)) if step.number in needed else None
+        try:
+            content = store_at(reference.store).read(reference.path) if reference and left > 0 else None
+        except Exception:  # a store may raise anything; whoever imports the document is told what cannot be read
+            content = None
+        if reference is None or content is None or len(content) > left:
+            yield step
+        else:
+            left -= len(content)
+            yield replace(step, result=json.loads(escaped(SERIALIZERS[reference.serializer].load(content))))
+
+
+def _mark_moved(engine: Engine, operation: Operation, who: str, to: str | None) -> None:
+    now = clock.now()
+    with engine.database.write() as tx:
+        if not save(tx, operation, replace(operation, moved_at=now, moved_to=to)):
+            raise VersionPassed(operation.id, operation.version)
+        why = f"moved to {to}" if to else "moved elsewhere"
+        append_event(tx, operation.id, at=now, who=who, old=_C.PAUSED, new=_C.PAUSED, why=why)
+
+
+def known_here(engine: Engine, head: Head) -> Operation | None:
+    """The operation that was made from this document, or wrote it; None when it tells of something new.
+
+    Raises DocumentOlder, OperationAtWork.
+    """
+    with engine.database.read() as tx:
+        return _known(tx, head)
+
+
+def _known(tx: Connection, head: Head) -> Operation | None:
+    if same := find_imported(tx, _name_of(head)):
+        return same
+    kin = operations_of(tx, str(head.origin))
+    if head.origin.installation == installation_name(tx) and (first := find_operation(tx, head.origin.operation_id)):
+        kin.append(first)
+    for one in kin:
+        if one.slice > head.slice:
+            raise DocumentOlder(head.slice, one.slice, one.id, one.completion)
+        if one.completion not in ENDED | {_C.PAUSED}:
+            raise OperationAtWork(one.id, one.completion)
+    return next((one for one in kin if one.slice == head.slice), None)
+
+
+def bring_in(engine: Engine, head: Head, steps: list[StepFacts], requester: User) -> tuple[int, bool]:
+    """Make an operation of what a document tells; returns its id, and False with it when that was done before.
+
+    It is paused, or has ended, as the document says. Raises DocumentOlder, OperationAtWork, ResultUnwritable.
+    """
+    if same := known_here(engine, head):
+        return same.id, False
+    now = clock.now()
+    with engine.database.write() as tx:
+        new_id = next_id(tx)
+    steps = [_kept_small(engine, new_id, step) for step in with_clocks(engine, head, steps, now)]
+    operation = _operation(engine, new_id, head, steps, requester)
+    if operation.completion is _C.PAUSED:
+        snapshot = Snapshot(operation, tuple(steps), head.origin, now)
+        operation = replace(operation, **write_document(engine, snapshot))  # type: ignore[arg-type]
+    with engine.database.write() as tx:
+        if same := _known(tx, head):  # somebody has just imported it too
+            return same.id, False
+        _insert(tx, operation, head, steps, requester)
+    return new_id, True
+
+
+def _kept_small(engine: Engine, operation_id: int, step: StepFacts) -> StepFacts:
+    text = compact(step.result)
+    kept = text if reference_in(text) else small(engine, operation_id, step.slug, text)
+    return step if kept is text else replace(step, result=json.loads(kept))
+
+
+def _operation(engine: Engine, new_id: int, head: Head, steps: list[StepFacts], requester: User) -> Operation:
+    result = encode(head.result) if head.completion is _C.COMPLETED else None
+    return Operation(
+        id=new_id,
+        requester_id=requester.id,
+        completion=head.completion,
+        result=small(engine, new_id, "result", result) if result else None,
+        workflow=head.workflow,
+        arguments=encode(head.arguments),
+        version=0,  # its document is that of the version that comes next
+        **counts(steps)._asdict(),
+        outcome=encode(head.outcome),
+        error=encode(head.error) if head.error else None,
+        created_at=head.created_at,
+        started_at=head.started_at,
+        finished_at=clock.now() if head.completion in ENDED else None,
+        slice=head.slice,
+        origin=str(head.origin),
+        imported=_name_of(head),
+        **_NONE_YET,
+    )
+
+
+#: What nobody has asked for of an operation that comes in.
+_NONE_YET: Final[dict[str, Any]] = dict.fromkeys(
+    ("workflow_store", "workflow_digest", "reason", "idempotency_key", "request_digest"), None
+)
+
+
+def _insert(tx: Connection, operation: Operation, head: Head, steps: list[StepFacts], requester: User) -> None:
+    now = clock.now()
+    _supersede(tx, head, operation.id, requester.name)
+    row = {name: getattr(operation, name) for name in Operation.__slots__}
+    insert_operation(tx, row | {"version": 1})
+    lay(tx, operation.id, steps)
+    why = f"imported: slice {head.slice} of operation {head.origin.operation_id} of {head.origin.installation}"
+    append_event(tx, operation.id, at=now, who=requester.name, new=operation.completion, why=why)
+
+
+def _supersede(tx: Connection, head: Head, new_id: int, who: str) -> None:
+    """Let what rests here of the same operation go on no more: the new one has come further."""
+    kin = {one.id for one in operations_of(tx, str(head.origin))}
+    if head.origin.installation == installation_name(tx):
+        kin.add(head.origin.operation_id)
+    for number in sorted(kin):
+        one = lock_operation(tx, number)
+        if one and one.completion is _C.PAUSED and one.moved_at is None:
+            to, now = f"operation {new_id} here", clock.now()
+            save(tx, one, replace(one, moved_at=now, moved_to=to))
+            append_event(tx, one.id, at=now, who=who, old=_C.PAUSED, new=_C.PAUSED, why=f"moved to {to}")
+
+
+def _name_of(head: Head) -> str:
+    return f"{head.origin}#{head.slice}"

@@ -1,0 +1,83 @@
+"""What a person may ask about operations that move: to export, import and advance them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from app.domain.document import encode
+from app.domain.document_check import parsed
+from app.domain.hand_made import checked_any
+from app.errors import TrustNeedsAdmin
+from app.execution import advancing, starting
+from app.execution.advancing import Known, told_by
+from app.execution.moving import INLINE, bring_in, export
+from app.execution.steering import Wish
+
+if TYPE_CHECKING:
+    from app.commands import Commands, View
+    from app.domain.document_check import Document
+    from app.domain.graph import Graph
+    from app.domain.sealing import Keys
+    from app.execution.advancing import Budget
+    from app.execution.engine import Engine
+    from app.store.users import User
+    from app.workflows.registry import Workflows
+
+
+def export_operation(
+    commands: Commands, requester: User, operation_id: int, *, to: str | None = None, inline: int = INLINE
+) -> bytes:
+    """The signed document of an operation at rest, which is moved with it: it is not resumed here any more.
+
+    Results are inlined up to so many bytes in all. Raises OperationNotFound, DocumentNotWritten, VersionPassed.
+    """
+    commands.show(requester, operation_id)
+    document = export(commands.engine, Wish(operation_id, requester.name), to, inline)
+    return encode(commands.engine.keys.signed(document))
+
+
+def import_operation(
+    commands: Commands, requester: User, content: bytes, *, trust: bool = False, lenient: bool = False
+) -> tuple[View, bool]:
+    """Make an operation of a document; False with it when that was done before. It is paused, or has ended.
+
+    Only an admin may `trust` one that no key of this service has signed. Raises DocumentMalformed, DocumentUntrusted,
+    TrustNeedsAdmin, DocumentOlder, OperationAtWork, and what `told_by` raises.
+    """
+    if trust and not requester.is_admin:
+        raise TrustNeedsAdmin("import a workflow.json that this service has not signed")
+    document = _believed(content, None if trust else commands.engine.keys)
+    head, steps = told_by(commands.engine, document, known_of(commands.workflows), lenient=lenient)
+    new_id, is_new = bring_in(commands.engine, head, steps, requester)
+    return commands.show(requester, new_id), is_new
+
+
+def advance(
+    content: bytes, budget: Budget, workflows: Workflows, keys: Keys, *, trust: bool = False, lenient: bool = False
+) -> Document:
+    """Run the next steps that a document tells of in this process; returns the document of the next slice, signed.
+
+    Where there are keys, one that none of them has signed must be trusted. Raises DocumentMalformed,
+    DocumentUntrusted, and what `app.execution.advancing.advance` raises.
+    """
+    document = _believed(content, keys if keys and not trust else None)
+    return keys.signed(advancing.advance(document, budget, known_of(workflows), lenient=lenient))
+
+
+def _believed(content: bytes, keys: Keys | None) -> Document:
+    """The document that these bytes hold, which one of the keys must have signed: nothing else of it is read before."""
+    document = parsed(content)
+    if keys is not None and isinstance(document, dict):
+        keys.demand_signed(document)
+    return checked_any(document)
+
+
+def known_of(workflows: Workflows) -> Known:
+    """What an engine needs to know of these workflows."""
+
+    def compile_(engine: Engine, name: str, arguments: dict[str, Any], operation_id: int) -> Graph:
+        recipe = workflows.get(name)
+        canvas = recipe.canvas(operation_id, recipe.validate(arguments))
+        return starting.graph_of(engine, canvas, operation_id, recipe.pause_every)
+
+    return Known({one.name: one.policy for one in workflows}, compile_)

@@ -1,0 +1,107 @@
+"""What an import believes, and what of large results it can read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.domain.document import encode
+from app.domain.document_check import read_document
+from app.domain.sealing import Keys
+from app.domain.states import StepState
+from app.errors import (
+    DocumentUntrusted,
+    ResultsUnreachable,
+    TasksUnregistered,
+    TrustNeedsAdmin,
+)
+from app.moving import import_operation
+from app.results.references import LARGE
+from app.store.users import add_user
+from tests.execution.moving import exported, here, imported, paused, run_out, there
+
+if TYPE_CHECKING:
+    from tests.execution.moving import ByHand
+    from tests.execution.service import Service
+
+
+__all__ = ["here", "there"]
+
+
+@pytest.mark.parametrize("inline", [0, 10 * LARGE])
+def test_a_large_result_goes_with_the_document_or_by_reference(here: Service, there: Service, inline: int) -> None:
+    operation = paused(here, "letters", count=2 * LARGE)
+
+    content = exported(here, operation, inline=inline)
+    moved = imported(there, content)
+
+    first = read_document(content)["steps"][0]
+    assert ("kept" in first, first["state"]["result"] is None) == (not inline, not inline)
+    assert len(content) > LARGE if inline else len(content) < LARGE
+    assert len(there.steps(moved)["letters"].result or "") < 500
+    store = there.settings.results if inline else here.settings.results
+    assert json.loads(there.steps(moved)["letters"].result or "")["__result__"]["store"] == store
+    assert run_out(there, moved) == 2 * LARGE
+
+
+def test_results_that_cannot_be_read_there_are_named(here: Service, there: Service) -> None:
+    operation = paused(here, "letters", count=2 * LARGE)
+    content = exported(here, operation, inline=0)
+    (kept,) = Path(here.settings.results).rglob("*.json")
+    kept.unlink()
+
+    with pytest.raises(ResultsUnreachable, match=rf"letters \(nothing lies at .*{kept.name}\)"):
+        imported(there, content)
+
+
+def test_what_is_not_signed_with_the_key_of_the_service_is_refused_unless_an_admin_trusts_it(
+    here: Service, there: Service
+) -> None:
+    document = json.loads(exported(here, paused(here, "adding", numbers=[1, 2])))
+    unsigned = encode({key: value for key, value in document.items() if key != "signed"})
+    altered = encode(document | {"created_at": 1.0})
+    foreign = encode(Keys(["x" * 40]).signed(document))
+
+    for content, why in ((unsigned, "is not signed"), (altered, "was altered"), (foreign, "another DOCUMENT_KEY")):
+        with pytest.raises(DocumentUntrusted, match=why):
+            imported(there, content)
+    with there.engine.database.write() as tx:
+        bob = add_user(tx, "bob", "user", 0.0)
+    with pytest.raises(TrustNeedsAdmin):
+        import_operation(there.commands, bob, unsigned, trust=True)
+    assert there.read("SELECT count(*) FROM operations") == [(0,)]
+
+    assert run_out(there, imported(there, unsigned, trust=True)) == 3
+
+
+def test_without_a_key_nothing_is_signed_and_nothing_is_believed(by_hand: ByHand) -> None:
+    service = by_hand(slice_steps=1)
+    content = exported(service, paused(service, "adding", numbers=[1, 2]))
+
+    assert b'"signed"' not in content
+    with pytest.raises(DocumentUntrusted, match=r"no DOCUMENT_KEY is set here.*Set it to the key"):
+        imported(service, content)
+
+
+def test_a_document_that_names_tasks_that_are_not_there_is_refused(here: Service, there: Service) -> None:
+    document = json.loads(exported(here, paused(here, "adding", numbers=[1, 2])))
+    armed = json.loads(json.dumps(document).replace("tests.execution.flows.add", "os.system"))
+
+    with pytest.raises(TasksUnregistered, match=r"os\.system"):
+        imported(there, encode(there.engine.keys.signed(armed)))
+
+    assert there.read("SELECT count(*) FROM operations") == [(0,)]
+
+
+def test_a_document_made_by_hand_is_imported(here: Service) -> None:
+    steps = [{"task": {"slug": "same"}, "state": {"type": "Success", "message": None, "result": 10}}]
+    document = {"workflow": "adding", "arguments": {"numbers": [1, 2, 3]}, "steps": steps}
+
+    moved = imported(here, encode(document), trust=True)
+
+    assert here.states(moved) == {"same": StepState.SUCCESS, "add-1": StepState.PAUSED, "add-2": StepState.PENDING}
+    assert run_out(here, moved) == 15
+    assert imported(here, encode(document), trust=True) == moved
