@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Task
 
-from app.workflows import Canvas, chain, group, step, workflow
+from app.workflows import Canvas, Flow, chain, cursor, group, step, workflow
 from chaos.ledger import executing
 from chaos.shapes import folded, mixed
 
@@ -72,6 +72,26 @@ def give_up(self: AnyTask, value: int) -> int:
         raise ArithmeticError(f"{value} is not to be")
 
 
+@step(bind=True)
+def crawl(self: AnyTask, value: int, numbers: list[int], seconds: float) -> int:
+    """A step that keeps its place after each number."""
+    done, value = cursor.place or (0, value)
+    with executing(self.request, done):
+        for at, number in enumerate(numbers[done:], done + 1):
+            time.sleep(seconds)
+            value = mixed(value, number)
+            cursor.keep([at, value], done=at, total=len(numbers))
+    return value
+
+
+@step(bind=True)
+def unfold(self: AnyTask, value: int, numbers: list[int]) -> int:
+    """A step that puts a group in its own place."""
+    with executing(self.request):
+        replaced: int = self.replace(group(mix.s(value, number) for number in numbers) | fold.s())
+    return replaced
+
+
 @workflow("chaos-chain")
 def a_chain(start: int, numbers: list[int]) -> Canvas:
     """Short steps, one after the other."""
@@ -134,3 +154,25 @@ def failing(start: int) -> Canvas:
 def failing_beside(start: int, seconds: float) -> Canvas:
     """A step that fails beside one that takes its time."""
     return mix.s(start, 1) | group(give_up.s(), doze.s(seconds), mix.s(2)) | fold.s()
+
+
+@workflow("chaos-wide")
+def wide(start: int, numbers: list[int]) -> Flow:
+    """Many short steps beside each other, each of which waits for the same two."""
+    flow = Flow()
+    first, second = flow.add(mix.s(start, 1)), flow.add(mix.s(start, 2))
+    middle = [flow.add(mix.s(first, number), upstream=[second]) for number in numbers]
+    flow.add(fold.s(middle))
+    return flow
+
+
+@workflow("chaos-cursor")
+def crawling(start: int, numbers: list[int], seconds: float) -> Canvas:
+    """A step that stops inside, between others."""
+    return mix.s(start, 1) | crawl.s(numbers, seconds) | mix.s(2)
+
+
+@workflow("chaos-replace")
+def replacing(start: int, numbers: list[int]) -> Canvas:
+    """A step that puts others in its place, between others."""
+    return mix.s(start, 1) | unfold.s(numbers) | mix.s(2)

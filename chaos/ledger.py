@@ -34,19 +34,21 @@ class Execution:
     ended: float | None = None
     #: The worker that the process belongs to, dead or alive.
     worker: Process | None = None
+    #: The place of its cursor that it went on from, counted from 0.
+    place: int = 0
 
     def is_hit(self, processes: Collection[Process]) -> bool:
         """Whether its process is one of these, or the worker without which that process lives no longer."""
         return self.process in processes or self.worker in processes
 
     @property
-    def turn(self) -> tuple[int, str, int]:
-        """What is to be run once: a step, and once more for every retry that it asked for."""
-        return self.operation_id, self.step, self.retries
+    def turn(self) -> tuple[int, str, int, int]:
+        """What is to be run once: a step, once more for every retry that it asked for, and from each place it kept."""
+        return self.operation_id, self.step, self.retries, self.place
 
 
 @contextmanager
-def executing(request: Any) -> Iterator[None]:
+def executing(request: Any, place: int = 0) -> Iterator[None]:
     """Note that the code of a step begins, and, however it ends, that it has ended."""
     process = this_process()
     execution = f"{process.pid}-{process.start}-{next(_numbers)}"
@@ -54,6 +56,7 @@ def executing(request: Any) -> Iterator[None]:
         "operation": request.operation_id,
         "step": request.id.partition("-")[2],
         "retries": request.retries,
+        "place": place,
         "process": process,
         "worker": state_of(os.getppid()),
     }
@@ -77,7 +80,8 @@ def read(file: Path) -> list[Execution]:
 def _begun(fact: dict[str, Any]) -> Execution:
     worker = Process(*fact["worker"]) if fact.get("worker") else None
     process = Process(*fact["process"])
-    return Execution(fact["operation"], fact["step"], fact["retries"], process, fact["at"], worker=worker)
+    step, retries, place = fact["step"], fact["retries"], fact["place"]
+    return Execution(fact["operation"], step, retries, process, fact["at"], worker=worker, place=place)
 
 
 def _ended(one: Execution, at: float) -> Execution:

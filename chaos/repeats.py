@@ -86,8 +86,8 @@ def _queued(evidence: Evidence, key: tuple[int, str], since: float) -> float:
     return min((one.at for one in evidence.taken if one.key == key and one.at >= since), default=since)
 
 
-def _turns(evidence: Evidence) -> dict[tuple[int, str, int], list[Execution]]:
-    turns: dict[tuple[int, str, int], list[Execution]] = defaultdict(list)
+def _turns(evidence: Evidence) -> dict[tuple[int, str, int, int], list[Execution]]:
+    turns: dict[tuple[int, str, int, int], list[Execution]] = defaultdict(list)
     for one in sorted(evidence.executions, key=lambda one: one.begun):
         turns[one.turn].append(one)
     return turns

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 LEASE = 3
 #: Seconds after which a step that nobody has claimed is published again.
 REPUBLISH_AFTER = 10
-#: Seconds from the last fault to the end of the last operation, at the most.
+#: Seconds in which no operation comes to its end, once the faults are over, after which those that are left are stuck.
 SETTLING = 60.0
 
 _LOOK = 0.05
@@ -88,12 +88,14 @@ class Run:
 
     def _settle(self, lives: Lives) -> float:
         """Resume what is paused until everything has ended; returns how long that took."""
-        begun = time.monotonic()
+        begun, before = time.monotonic(), (-1, -1)
         self._client.until = begun + SETTLING
-        while time.monotonic() - begun < SETTLING:
+        while time.monotonic() < self._client.until:
             left = self._audit.left()
             if not left and not lives.left:
                 break
+            if (len(left), lives.left) != before:
+                before, self._client.until = (len(left), lives.left), time.monotonic() + SETTLING
             if not lives.left:
                 self._resume([id_ for id_, completion in left.items() if completion == Completion.PAUSED])
             self._tend_for(_BETWEEN_RESUMES)

@@ -90,12 +90,24 @@ def _after_naps(given: dict[str, Any], _id: int) -> int:
     return start + len(given["naps"])
 
 
+def _crawl(rng: Random) -> dict[str, Any]:
+    return {**_numbers(40)(rng), "seconds": 0.03}
+
+
+def _crawled(given: dict[str, Any], value: int) -> int:
+    return reduce(mixed, given["numbers"], value)
+
+
+def _unfolded(given: dict[str, Any], value: int) -> int:
+    return folded(mixed(value, number) for number in given["numbers"])
+
+
 def _add_numbers(given: dict[str, Any], operation_id: int) -> dict[str, int]:
     return {"operation_id": operation_id, "total": given["start"] + 9}
 
 
 SHAPES: Final = {
-    "chain of 5": Shape("chaos-chain", 34, _numbers(5), _chain),
+    "chain of 5": Shape("chaos-chain", 28, _numbers(5), _chain),
     "chain of 50": Shape("chaos-chain", 8, _numbers(50), _chain),
     "join": Shape("chaos-join", 14, _numbers(5), _join),
     "nested": Shape("chaos-nested", 8, _numbers(5), _nested),
@@ -107,6 +119,9 @@ SHAPES: Final = {
     ),
     "naps": Shape("chaos-naps", 8, _naps, _after_naps),
     "slow": Shape("chaos-slow", 5, _slow, _around(lambda _given, value: value + 1)),
+    "wide": Shape("chaos-wide", 3, _numbers(100), _join),
+    "cursor": Shape("chaos-cursor", 5, _crawl, _around(_crawled)),
+    "replace": Shape("chaos-replace", 4, _numbers(8), _around(_unfolded)),
     "own queue": Shape(
         "chaos-apart",
         6,

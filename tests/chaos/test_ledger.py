@@ -28,7 +28,7 @@ def test_an_execution_is_read_as_it_was_written(file: Path) -> None:
         pass
 
     (one,) = ledger.read(file)
-    assert one.turn == (7, "mix-1", 2)
+    assert one.turn == (7, "mix-1", 2, 0)
     assert one.process == this_process()
     assert one.ended is not None
     assert one.begun <= one.ended
