@@ -4,7 +4,7 @@
     python -m examples.eight_tasks          once more: what was kept is not run again
 
 `t4` returns nothing, so there is nothing to keep, and it runs each time. As a workflow of the service:
-`WORKFLOWS=examples.eight_tasks make run`, then `flask operations start eight-tasks`.
+write `WORKFLOWS=examples.eight_tasks` into `.env`, `make run`, then `.venv/bin/flask operations start eight-tasks`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """State handlers, from the smallest to those built of parts: each workflow here shows one use of them.
 
-`WORKFLOWS=examples.state_handlers make run` serves them, and `flask operations start state-handler-demo` starts one.
+Write `WORKFLOWS=examples.state_handlers` into `.env`: `make run` serves them then, and
+`.venv/bin/flask operations start state-handler-demo` starts one.
 What is posted goes to the URL that the secret SLACK_URL holds. What the handlers of steps print is in the log of their
 step too (`flask operations log ID SLUG`); what those of operations print, in the worker's log alone.
 """

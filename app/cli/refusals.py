@@ -103,7 +103,10 @@ def _sentence(fault: Exception) -> str | None:
     if isinstance(fault, errors.SettingsInvalid):
         return "\n  ".join(["Settings that cannot be used:", *fault.faults.values()])
     if isinstance(fault, errors.WorkflowUnknown) and not fault.near:
-        return f"There is no workflow {fault.name!r}: `flask operations workflows` lists those there are."
+        return (
+            f"There is no workflow {fault.name!r}: `flask operations workflows` lists those there are. "
+            "For your own, the setting WORKFLOWS must say here what it says to the service."
+        )
     if isinstance(fault, _OURS):
         return str(fault)
     if isinstance(fault, OSError):

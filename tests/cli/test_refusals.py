@@ -27,7 +27,11 @@ if TYPE_CHECKING:
         ("resume 1", "Operation 1 is CANCELLED: it cannot become IN PROGRESS."),
         ("rebuild 1", "Operation 1 is CANCELLED: it cannot become rebuilt: only a PAUSED one has a workflow.json."),
         ("start thre", "There is no workflow 'thre'. Is three meant?"),
-        ("start zzz", "There is no workflow 'zzz': `flask operations workflows` lists those there are."),
+        (
+            "start zzz",
+            "There is no workflow 'zzz': `flask operations workflows` lists those there are. "
+            "For your own, the setting WORKFLOWS must say here what it says to the service.",
+        ),
         ("start three size=1", "The arguments do not fit the workflow 'three': size: There is no such parameter."),
         ("start without-steps", "The canvas has no step: an operation needs at least one."),
     ],
