@@ -226,7 +226,8 @@ class Commands:
         operation = self.show(requester, operation_id).operation
         if operation.completion is not Completion.PAUSED:
             raise DocumentNotWritten(operation_id, operation.completion)
-        return self.engine.keys.sealed(verify_document(operation))
+        content, keys = verify_document(operation), self.engine.keys
+        return keys.sealed(json.loads(content)) if keys else content
 
     def _wish(self, requester: User, operation_id: int, why: str | None, version: int | None) -> Wish:
         self.show(requester, operation_id)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from app.domain.document import encode
-from app.domain.document_check import parsed
+from app.domain.document_check import LARGEST, parsed
 from app.domain.hand_made import checked_any
+from app.domain.uncollected import uncollected
 from app.errors import TrustNeedsAdmin
 from app.execution import advancing, starting
 from app.execution.advancing import Known, told_by
@@ -33,7 +33,7 @@ def export_operation(
     """
     commands.show(requester, operation_id)
     document = export(commands.engine, Wish(operation_id, requester.name), to, inline)
-    return encode(commands.engine.keys.signed(document))
+    return commands.engine.keys.sealed(document)
 
 
 def import_operation(
@@ -46,7 +46,7 @@ def import_operation(
     """
     if trust and not requester.is_admin:
         raise TrustNeedsAdmin("import a workflow.json that this service has not signed")
-    document = _believed(content, None if trust else commands.engine.keys)
+    document = believed(content, None if trust else commands.engine.keys)
     head, steps = told_by(commands.engine, document, known_of(commands.workflows), lenient=lenient)
     new_id, is_new = bring_in(commands.engine, head, steps, requester)
     return commands.show(requester, new_id), is_new
@@ -55,17 +55,23 @@ def import_operation(
 def advance(
     content: bytes, budget: Budget, workflows: Workflows, keys: Keys, *, trust: bool = False, lenient: bool = False
 ) -> Document:
-    """Run the next steps that a document tells of in this process; returns the document of the next slice, signed.
+    """Run the next steps that a document tells of in this process; returns the document of the next slice.
 
     Where there are keys, one that none of them has signed must be trusted. Raises DocumentMalformed,
     DocumentUntrusted, and what `app.execution.advancing.advance` raises.
     """
-    document = _believed(content, keys if keys and not trust else None)
-    return keys.signed(advancing.advance(document, budget, known_of(workflows), lenient=lenient))
+    document = believed(content, keys if keys and not trust else None)
+    return advancing.advance(document, budget, known_of(workflows), lenient=lenient)
 
 
-def _believed(content: bytes, keys: Keys | None) -> Document:
-    """The document that these bytes hold, which one of the keys must have signed: nothing else of it is read before."""
+@uncollected
+def believed(content: bytes, keys: Keys | None) -> Document:
+    """The document that these bytes hold, which one of the keys must have signed: nothing else of it is read before.
+
+    Raises DocumentMalformed, DocumentUntrusted.
+    """
+    if keys is not None and len(content) <= LARGEST and keys.has_sealed(content):
+        return checked_any(parsed(content, is_ours=True))
     document = parsed(content)
     if keys is not None and isinstance(document, dict):
         keys.demand_signed(document)

@@ -23,6 +23,7 @@ from bench import (
     recovering,
     report,
     resting,
+    slicing,
     throughput,
     web,
 )
@@ -49,6 +50,7 @@ MEASURES: dict[str, Callable[[Bed], Iterator[Figure]]] = {
     "inside": pausing.inside,
     "recover": recovering.recover,
     "rest": resting.rest,
+    "slices": slicing.slices,
     "http": web.http,
     "handlers": handling.handlers,
     "list": listing.listing,

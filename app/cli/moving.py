@@ -13,7 +13,6 @@ from app import moving
 from app.cli.people import acting, commands, operation_argument, user_option
 from app.cli.printing import hint, say
 from app.cli.progress import advice, standing
-from app.domain.document import encode
 from app.domain.document_check import LARGEST
 from app.execution.advancing import Budget
 from app.execution.moving import INLINE
@@ -83,7 +82,7 @@ def advance(
     known = commands()
     budget = Budget(steps, seconds)
     document = moving.advance(_read(file), budget, known.workflows, known.engine.keys, trust=trust, lenient=lenient)
-    _write(encode(document), output)
+    _write(known.engine.keys.sealed(document), output)
     hint(_told(document))
 
 

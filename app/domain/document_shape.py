@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from app.domain.states import FINAL, StepState
 from app.errors import DocumentMalformed
@@ -17,91 +18,113 @@ _LARGEST: Final = 2**63 - 1
 _LATEST: Final = 253402300799.0
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+_STRICT: Final = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+_OPEN: Final = ConfigDict(strict=True, extra="allow", hide_input_in_errors=True)
 
 
-class _Signature(_Strict):
-    task: str = Field(min_length=1)
+class _Signature(TypedDict):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
+    task: Annotated[str, Field(min_length=1)]
     args: list[Any]
     kwargs: dict[str, Any]
     options: dict[str, Any]
     subtask_type: str | None
     immutable: bool
-    complete: bool = False
+    complete: NotRequired[bool]
 
 
-class _Task(_Strict):
-    slug: str = Field(min_length=1, max_length=1000)
-    name: str = Field(min_length=1, max_length=1000)
+class _Task(TypedDict):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
+    slug: Annotated[str, Field(min_length=1, max_length=1000)]
+    name: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
-class _State(_Strict):
+class _State(TypedDict):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
     type: Literal[_ANYWHERE]  # type: ignore[valid-type]
     message: str | None
     result: Any
 
 
 class _StateAtRest(_State):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
     type: Literal[_AT_REST]  # type: ignore[valid-type]
 
 
-class _Cursor(_Strict):
+class _Cursor(TypedDict):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
     place: Any
-    done: int | None = Field(ge=0, le=_LARGEST)
-    total: int | None = Field(ge=0, le=_LARGEST)
+    done: Annotated[int | None, Field(ge=0, le=_LARGEST)]
+    total: Annotated[int | None, Field(ge=0, le=_LARGEST)]
 
 
-class _Step(_Strict):
+class _Step(TypedDict):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
     task: _Task
     state: _State
     upstream: list[str]
     signature: _Signature
-    cursor: _Cursor | None = None
+    cursor: NotRequired[_Cursor | None]
 
 
-class _Point(_Strict):
-    number: int = Field(ge=0, le=2**31 - 1)
+class _Point(TypedDict):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
+    number: Annotated[int, Field(ge=0, le=2**31 - 1)]
     clause: dict[str, Any] | None
     callback: dict[str, Any] | None
     passed: bool
 
 
-class _Kept(_Strict):
-    store: str = Field(min_length=1)
-    path: str = Field(min_length=1)
+class _Kept(TypedDict):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
+    store: Annotated[str, Field(min_length=1)]
+    path: Annotated[str, Field(min_length=1)]
     serializer: Literal["json", "text", "bytes"]
 
 
-class _Error(_Strict):
-    model_config = ConfigDict(extra="allow")
+class _Error(TypedDict):
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
 
     type: str
     message: str
-    traceback: str | None = None
+    traceback: NotRequired[str | None]
 
 
 class _Failure(_Error):
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+
     step: str
 
 
 class _StepAtRest(_Step):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
     state: _StateAtRest
-    inputs: Any = None
-    point: _Point | None = None
-    kept: _Kept | None = None
-    error: _Error | None = None
-    decides: bool = False
-    retries: int = Field(0, ge=0, le=2**31 - 1)
-    runs: int = Field(0, ge=0, le=2**31 - 1)
-    due_at: float | None = Field(None, ge=0, le=_LATEST)
-    started_at: float | None = Field(None, ge=0, le=_LATEST)
-    finished_at: float | None = Field(None, ge=0, le=_LATEST)
+    inputs: NotRequired[Any]
+    point: NotRequired[_Point | None]
+    kept: NotRequired[_Kept | None]
+    error: NotRequired[_Error | None]
+    decides: NotRequired[bool]
+    retries: NotRequired[Annotated[int, Field(ge=0, le=2**31 - 1)]]
+    runs: NotRequired[Annotated[int, Field(ge=0, le=2**31 - 1)]]
+    due_at: NotRequired[Annotated[float | None, Field(ge=0, le=_LATEST)]]
+    started_at: NotRequired[Annotated[float | None, Field(ge=0, le=_LATEST)]]
+    finished_at: NotRequired[Annotated[float | None, Field(ge=0, le=_LATEST)]]
 
 
-class _First(_Strict):
+class _First(TypedDict):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
     format: Literal[1]
-    operation_id: int = Field(ge=1, le=_LARGEST)
+    operation_id: Annotated[int, Field(ge=1, le=_LARGEST)]
     workflow: str
     arguments: dict[str, Any]
     result: Any
@@ -109,36 +132,42 @@ class _First(_Strict):
     steps: list[_Step]
 
 
-class _Origin(_Strict):
-    installation: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
-    operation_id: int = Field(ge=1, le=_LARGEST)
+class _Origin(TypedDict):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
+    installation: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+    operation_id: Annotated[int, Field(ge=1, le=_LARGEST)]
 
 
-class _Signed(_Strict):
-    key: str = Field(max_length=64)
-    hmac: str = Field(max_length=64)
+class _Signed(TypedDict):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
+    key: Annotated[str, Field(max_length=64)]
+    hmac: Annotated[str, Field(max_length=64)]
 
 
-class _Second(_Strict):
+class _Second(TypedDict):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
     format: Literal[2]
-    operation_id: int = Field(ge=1, le=_LARGEST)
-    workflow: str = Field(min_length=1, max_length=1000)
+    operation_id: Annotated[int, Field(ge=1, le=_LARGEST)]
+    workflow: Annotated[str, Field(min_length=1, max_length=1000)]
     arguments: dict[str, Any]
     result: Any
     chain: list[_Signature]
     steps: list[_StepAtRest]
     outcome: Any
     origin: _Origin
-    slice: int = Field(ge=0, le=2**31 - 1)
+    slice: Annotated[int, Field(ge=0, le=2**31 - 1)]
     completion: Literal["PAUSED", "COMPLETED", "FAILED", "CANCELLED"]
-    created_at: float = Field(ge=0, le=_LATEST)
-    started_at: float | None = Field(ge=0, le=_LATEST)
-    paused_at: float | None = Field(ge=0, le=_LATEST)
+    created_at: Annotated[float, Field(ge=0, le=_LATEST)]
+    started_at: Annotated[float | None, Field(ge=0, le=_LATEST)]
+    paused_at: Annotated[float | None, Field(ge=0, le=_LATEST)]
     error: _Failure | None
-    signed: _Signed | None = None
+    signed: NotRequired[_Signed | None]
 
 
-_FORMATS: Final[dict[int, type[_Strict]]] = {1: _First, 2: _Second}
+_FORMATS: Final[dict[int, TypeAdapter[Any]]] = {1: TypeAdapter(_First), 2: TypeAdapter(_Second)}
 _NEWEST: Final = max(_FORMATS)
 
 
@@ -149,7 +178,7 @@ def demand_shape(document: Any) -> None:
         known = " and ".join(map(str, _FORMATS))
         raise DocumentMalformed(f"is of format {str(number)[:20]!r}, and this service reads {known}")
     try:
-        _FORMATS[number].model_validate(document)
+        _FORMATS[number].validate_python(document)
     except ValidationError as invalid:
         raise DocumentMalformed(_first(invalid)) from None
 

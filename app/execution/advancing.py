@@ -17,6 +17,7 @@ from app.domain.document_check import check_tasks
 from app.domain.document_reading import facts_of
 from app.domain.hand_made import is_hand_made, laid_over
 from app.domain.states import FINAL, Completion, StepState
+from app.domain.uncollected import uncollected
 from app.errors import DocumentMalformed, OperationNotFound
 from app.execution.documents import snapshot_of
 from app.execution.inline import inline
@@ -82,6 +83,7 @@ def advance(document: Document, budget: Budget, known: Known, *, lenient: bool =
         return _document(engine, head.operation_id)
 
 
+@uncollected
 def told_by(engine: Engine, document: Document, known: Known, *, lenient: bool = False) -> tuple[Head, list[StepFacts]]:
     """What a document tells, checked against the code that is here; the graph of a hand-made one is compiled.
 
@@ -108,6 +110,7 @@ def _laid_over(engine: Engine, document: Document, known: Known, *, lenient: boo
     return replace(head, created_at=clock.now()), steps
 
 
+@uncollected
 def _lay(inline: Inline, head: Head, steps: list[StepFacts]) -> None:
     """Put the operation into the table as it stands once it was resumed, and what is ready into the row."""
     engine, now = inline.engine, clock.now()
@@ -161,6 +164,7 @@ def _leaving(engine: Engine, seconds: float | None) -> Iterator[None]:
             timer.cancel()
 
 
+@uncollected
 def _document(inline: Inline, operation_id: int) -> Document:
     with inline.engine.database.read() as tx:
         snapshot = snapshot_of(tx, operation_id)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.document import encode
 from app.domain.states import Completion
 from app.moving import advance, export_operation, import_operation
 from tests.execution.pausing import in_database
@@ -69,4 +68,5 @@ def run_out(service: Service, operation: int) -> Any:
 
 
 def advanced(service: Service, content: bytes, budget: Budget) -> bytes:
-    return encode(advance(content, budget, service.commands.workflows, service.engine.keys))
+    keys = service.engine.keys
+    return keys.sealed(advance(content, budget, service.commands.workflows, keys))

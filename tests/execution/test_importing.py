@@ -63,7 +63,7 @@ def test_what_is_not_signed_with_the_key_of_the_service_is_refused_unless_an_adm
     document = json.loads(exported(here, paused(here, "adding", numbers=[1, 2])))
     unsigned = encode({key: value for key, value in document.items() if key != "signed"})
     altered = encode(document | {"created_at": 1.0})
-    foreign = encode(Keys(["x" * 40]).signed(document))
+    foreign = Keys(["x" * 40]).sealed(document)
 
     for content, why in ((unsigned, "is not signed"), (altered, "was altered"), (foreign, "another DOCUMENT_KEY")):
         with pytest.raises(DocumentUntrusted, match=why):
@@ -91,7 +91,7 @@ def test_a_document_that_names_tasks_that_are_not_there_is_refused(here: Service
     armed = json.loads(json.dumps(document).replace("tests.execution.flows.add", "os.system"))
 
     with pytest.raises(TasksUnregistered, match=r"os\.system"):
-        imported(there, encode(there.engine.keys.signed(armed)))
+        imported(there, there.engine.keys.sealed(armed))
 
     assert there.read("SELECT count(*) FROM operations") == [(0,)]
 

@@ -186,8 +186,8 @@ def test_one_that_has_failed_elsewhere_is_retried_here(here: Service) -> None:
 def test_a_step_goes_on_from_its_cursor_where_it_was_moved_to(here: Service, there: Service) -> None:
     ledger = here.path()
     document = {"workflow": "counting-slowly", "arguments": {"ledger": ledger, "upto": 200}}
-    content = encode(document)
-    stopped = encode(advance(content, Budget(seconds=0.3), here.commands.workflows, here.engine.keys, trust=True))
+    keys = here.engine.keys
+    stopped = keys.sealed(advance(encode(document), Budget(seconds=0.3), here.commands.workflows, keys, trust=True))
 
     moved = imported(there, stopped)
 
@@ -202,7 +202,7 @@ def test_a_wait_for_a_retry_stands_still_while_the_operation_moves(here: Service
     document["steps"][1] |= {"due_at": document["paused_at"] + 1000, "retries": 1}
     document["steps"][1]["state"]["type"] = "Retrying"
 
-    moved = imported(there, encode(there.engine.keys.signed(document)))
+    moved = imported(there, there.engine.keys.sealed(document))
 
     imported_at = there.commands.events(there.ada, moved)[0].at
     left = (there.steps(moved)["add"].due_at or 0.0) - imported_at

@@ -72,7 +72,7 @@ def test_the_document_of_a_slice_that_ran_elsewhere_makes_an_operation_of_the_im
     bob: Caller, eve: Caller, served: Served, place: str
 ) -> None:
     moved = json.loads(bob.post(f"{place}/export").data) | {"slice": 1}
-    content = encode(served.commands.engine.keys.signed(moved))
+    content = served.commands.engine.keys.sealed(moved)
 
     first, again = take_in(eve, content), take_in(eve, content)
 
