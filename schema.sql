@@ -8,8 +8,45 @@
 -- events           its history; appended in the transaction of the change it tells of, never changed
 -- notifications    what people are to be told of it, and what came of that; written with the change, sent by workers
 -- workers          who holds claims; each worker writes its own row, and whoever finds it dead
+-- bulks            the same asked of many operations; begun by the commands, worked off by sweeps
 -- installation     its name, by which documents tell where an operation was started; never changed
 -- alembic_version  how far the migrations have come; written by them alone
+
+-- The same asked of many operations, worked off by the sweeps of all workers.
+CREATE TABLE bulks (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, -- counts up, never used twice
+    requester_id INTEGER NOT NULL,       -- who asked for it
+    verb TEXT NOT NULL,                  -- what is asked of each operation
+    workflow TEXT,                       -- only operations of this workflow; empty for all
+    completions TEXT NOT NULL,           -- JSON: only operations that stood at one of these when it was asked for
+    owner_id INTEGER,                    -- only operations of this user; empty for everybody's
+    reason TEXT,                         -- why; the history of each operation keeps it
+    resume_at FLOAT,                     -- of a pause, when the service resumes the operation; empty for never
+    per_minute INTEGER,                  -- how many operations a minute at the most; empty for as many as go
+    newest BIGINT NOT NULL,              -- the largest id of an operation when it was asked for: later ones are not meant
+    newest_event BIGINT NOT NULL,        -- the largest id of an event then: the history up to it tells what stood where
+    place BIGINT DEFAULT 0 NOT NULL,     -- the id up to which it has come; what is done goes on from there
+    total INTEGER NOT NULL,              -- how many operations were meant
+    done INTEGER DEFAULT 0 NOT NULL,     -- how many of them have done as asked
+    refused INTEGER DEFAULT 0 NOT NULL,  -- how many have not
+    refusals TEXT DEFAULT '{}' NOT NULL, -- JSON: for each reason how many, and the ids of some
+    created_at FLOAT NOT NULL,           -- when it was asked for
+    due_at FLOAT NOT NULL,               -- when the next operation may be asked
+    finished_at FLOAT,                   -- when nothing was left to do, or it was stopped
+    stopped_by TEXT,                     -- the name of the user who stopped it
+    idempotency_key TEXT,                -- the Idempotency-Key it was asked for under, if any
+    request_digest TEXT,                 -- SHA-256 of the request made under that key: another under it is refused
+    CONSTRAINT bulks_verb_check CHECK (verb IN ('pause', 'resume', 'cancel')),
+    CONSTRAINT bulks_requester_id_fkey FOREIGN KEY(requester_id) REFERENCES user (id)
+);
+
+-- One bulk for each key that a requester names.
+CREATE UNIQUE INDEX bulks_by_idempotency_key ON bulks (requester_id, idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
+
+-- What is to be worked on, the earliest first.
+CREATE INDEX bulks_due ON bulks (due_at)
+    WHERE finished_at IS NULL;
 
 -- Somebody who may call the service: a person or a program.
 CREATE TABLE user (

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.cli import backup, database, inspecting, moving, notifications, pruning, reading, steering, users, workers
+from app.cli import (
+    backup,
+    bulks,
+    database,
+    inspecting,
+    moving,
+    notifications,
+    pruning,
+    reading,
+    steering,
+    users,
+    workers,
+)
 from app.cli.refusals import CommandGroup, is_in_terminal, told_plainly
 
 if TYPE_CHECKING:
@@ -39,6 +51,6 @@ for command in (
 
 def register_commands(flask: Flask) -> None:
     """Put the commands behind the `flask` of this application."""
-    groups = (operations, notifications.notifications, users.users, workers.workers, database.database)
+    groups = (operations, bulks.bulks, notifications.notifications, users.users, workers.workers, database.database)
     for command in (*groups, backup.backup, backup.restore):
         flask.cli.add_command(command)

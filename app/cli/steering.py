@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from app.cli.arguments import Moment, arguments_of
+from app.cli.bulks import Many, ask_many, of_one_or_many
 from app.cli.people import acting, commands, look_at, operation_argument, user_option
 from app.cli.printing import hint, say
 from app.cli.progress import advice, standing
 from app.cli.watching import until_rest, watch
+from app.domain.bulk import Verb
 from app.domain.states import Completion
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def start(
 
 
 @click.command("pause")
-@operation_argument
+@of_one_or_many
 @click.option("--reason", metavar="TEXT", help="Why; the history keeps it.")
 @click.option("--wait", "seconds", metavar="SECONDS", type=click.FloatRange(min=0), help="Wait so long for PAUSED.")
 @click.option("--now", is_flag=True, help="Stop the steps that run: they run again when it is resumed.")
@@ -58,47 +60,59 @@ def start(
 @user_option
 def pause(
     operation_id: int,
+    many: Many | None,
     reason: str | None,
     seconds: float | None,
     user_name: str | None,
     **how: Unpack[HowToPause],
 ) -> None:
-    """Pause operation ID.
+    """Pause operation ID, or many.
 
     It is PAUSED once the steps that run have ended, or have stopped at their cursor.
     With --wait the exit status is 1 if that takes longer.
     """
+    if many:
+        if seconds is not None or how["now"] or how["accept_unconfirmed"]:
+            raise click.UsageError("--wait, --now and --accept-unconfirmed are for one operation.")
+        return ask_many(user_name, Verb.PAUSE, many, reason=reason, resume_at=how["resume_at"])
     user = acting(user_name)
     view, is_new = commands().pause(user, operation_id, reason=reason, **how)
     if seconds is not None:
         view = until_rest(look_at(user, operation_id), seconds)
     if seconds is not None and view.operation.completion is not Completion.PAUSED:
         raise click.ClickException(f"Not PAUSED after {seconds:g} s: {standing(view)}")
-    _tell(view, is_new or seconds is not None)
+    return _tell(view, is_new or seconds is not None)
 
 
 @click.command("resume")
-@operation_argument
+@of_one_or_many
+@click.option("--reason", metavar="TEXT", help="Of many: why; the history keeps it.")
 @click.option("--accept-moved", is_flag=True, help="Take it back: it does not go on where it was moved to.")
 @user_option
-def resume(operation_id: int, accept_moved: bool, user_name: str | None) -> None:
-    """Let operation ID go on.
+def resume(operation_id: int, many: Many | None, reason: str | None, accept_moved: bool, user_name: str | None) -> None:
+    """Let operation ID go on, or many.
 
     A pause that is still requested is withdrawn.
     """
-    _tell(*commands().resume(acting(user_name), operation_id, take_back=accept_moved))
+    if many and accept_moved:
+        raise click.UsageError("--accept-moved is for one operation.")
+    if many:
+        return ask_many(user_name, Verb.RESUME, many, reason=reason)
+    return _tell(*commands().resume(acting(user_name), operation_id, take_back=accept_moved))
 
 
 @click.command("cancel")
-@operation_argument
+@of_one_or_many
 @click.option("--reason", metavar="TEXT", help="Why; the history keeps it.")
 @user_option
-def cancel(operation_id: int, reason: str | None, user_name: str | None) -> None:
-    """Cancel operation ID.
+def cancel(operation_id: int, many: Many | None, reason: str | None, user_name: str | None) -> None:
+    """Cancel operation ID, or many.
 
     It is CANCELLED once the steps that run have ended.
     """
-    _tell(*commands().cancel(acting(user_name), operation_id, reason=reason))
+    if many:
+        return ask_many(user_name, Verb.CANCEL, many, reason=reason)
+    return _tell(*commands().cancel(acting(user_name), operation_id, reason=reason))
 
 
 @click.command("retry")

@@ -7,6 +7,15 @@ from app.errors.backups import (
     DatabaseInUse,
     RestoreNeedsPgRestore,
 )
+from app.errors.bulks import (
+    BulkKeyReused,
+    BulkMisdirected,
+    BulkMovedOn,
+    BulkNotFound,
+    BulkRefused,
+    BulkUnbounded,
+    OperationMovedOn,
+)
 from app.errors.canvas import (
     CanvasEmpty,
     CanvasRefused,
@@ -146,6 +155,12 @@ __all__ = [
     "BackupUnusable",
     "BodyMalformed",
     "BrokerProgramMissing",
+    "BulkKeyReused",
+    "BulkMisdirected",
+    "BulkMovedOn",
+    "BulkNotFound",
+    "BulkRefused",
+    "BulkUnbounded",
     "CanvasEmpty",
     "CanvasRefused",
     "CanvasTooDeep",
@@ -186,6 +201,7 @@ __all__ = [
     "NotificationMalformed",
     "OperationAtWork",
     "OperationMoved",
+    "OperationMovedOn",
     "OperationNotFound",
     "OperationThinned",
     "OptionRefused",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from app import clock
 from app.results.references import folder_of
+from app.store.bulks import delete_bulks
 from app.store.pruning import (
     ROWS,
     Old,
@@ -78,6 +79,7 @@ def prune(engine: Engine, old: Old, tell: Callable[[int], None]) -> Pruned:
     with engine.database.read() as tx:
         idle = ended_workers(tx, old.before)
     delete_workers(engine.database, idle)
+    _alone(engine, lambda tx: delete_bulks(tx, old.before))
     pruned.workers = len(idle)
     return pruned
 

@@ -20,7 +20,7 @@ from app.store.operations import Operation, find_operation, lock_operation, save
 from app.store.step_queries import is_anything_running, queued_steps, retrying_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection
 
@@ -39,6 +39,8 @@ class Wish:
     who: str
     why: str | None = None
     version: int | None = None
+    #: Called under the operation's lock, before it is moved; what it raises leaves the operation as it is.
+    beside: Callable[[Connection], None] | None = None
 
 
 class HowToPause(TypedDict, total=False):
@@ -76,6 +78,8 @@ def _put_off(tx: Connection, operation: Operation, wish: Wish, resume_at: float 
     """Have a pause last until another time, or until a person ends it; False where it does already."""
     if operation.due_at == resume_at:
         return False
+    if wish.beside:
+        wish.beside(tx)
     save(tx, operation, replace(operation, due_at=resume_at, reason=wish.why or operation.reason))
     stands, until = operation.completion, "until somebody resumes it" if resume_at is None else _until(resume_at)
     why = "; ".join(filter(None, [wish.why, until]))
@@ -231,6 +235,8 @@ def _move(tx: Connection, operation: Operation, to: Completion, wish: Wish, was:
     before = was or operation
     if before.completion in ENDED or (to is not _C.CANCELLED and before.completion is _C.REQUESTING_CANCEL):
         raise MoveRefused(before.id, before.completion, to)
+    if wish.beside:
+        wish.beside(tx)
     reason = wish.why if to in REQUESTING else operation.reason
     after = replace(operation, completion=to, reason=reason, result=None)
     save(tx, before, after)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from app import clock
 from app.execution.bell import Bell
+from app.execution.bulks import work_off
 from app.execution.draining import drain
 from app.execution.due import start_and_resume
 from app.execution.recovery import Recovery
 from app.execution.republishing import publish_due, publish_lost
+from app.store.bulks import next_due_bulk
 from app.store.due import next_due
 from app.store.operations import next_due_operation, requesting
 from app.store.workers import stop_worker
@@ -70,7 +72,7 @@ class Sweeper:
 
     def _until_next(self) -> float:
         with self._engine.database.glance() as tx:
-            due = min(filter(None, (next_due(tx), next_due_operation(tx))), default=None)
+            due = min(filter(None, (next_due(tx), next_due_operation(tx), next_due_bulk(tx))), default=None)
         latest = self._engine.period() * random.uniform(0.8, 1.2)  # noqa: S311
         return latest if due is None else max(_SHORTEST, min(latest, due - clock.now()))
 
@@ -84,3 +86,4 @@ def sweep(engine: Engine) -> None:
         waiting = requesting(tx)
     for operation_id in waiting:
         drain(engine, operation_id)
+    work_off(engine)

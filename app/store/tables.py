@@ -5,7 +5,7 @@ JSON is kept as text: it is written and read whole, and never searched.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
@@ -16,7 +16,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -27,35 +26,14 @@ from sqlalchemy import (
 )
 
 from app.domain.states import Completion, StepState
-
-metadata: Final = MetaData(
-    naming_convention={
-        "ix": "%(table_name)s_by_%(column_0_N_name)s",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-        "fk": "%(table_name)s_%(column_0_name)s_fkey",
-        "pk": "%(table_name)s_pkey",
-    }
-)
-
-#: A key that counts up; on SQLite only INTEGER does.
-_KEY: Final = BigInteger().with_variant(Integer, "sqlite")
-
-
-def _one_of(column: str, values: type[Completion] | type[StepState]) -> CheckConstraint:
-    texts = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{column} IN ({texts})", name=column)
-
-
-def _only(condition: str) -> dict[str, Any]:
-    """An index of those rows alone."""
-    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
-
+from app.store.bulk_tables import bulks as bulks
+from app.store.columns import KEY, one_of, only
+from app.store.columns import metadata as metadata
 
 user: Final = Table(
     "user",
     metadata,
-    Column("id", _KEY, primary_key=True),
+    Column("id", KEY, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("role", Text, CheckConstraint("role IN ('user', 'admin')", name="role"), nullable=False),
     Column("created_at", Float, nullable=False),
@@ -65,8 +43,8 @@ user: Final = Table(
 tokens: Final = Table(
     "tokens",
     metadata,
-    Column("id", _KEY, primary_key=True),
-    Column("user_id", _KEY, ForeignKey("user.id"), nullable=False),
+    Column("id", KEY, primary_key=True),
+    Column("user_id", KEY, ForeignKey("user.id"), nullable=False),
     Column("prefix", Text, nullable=False),
     Column("digest", Text, nullable=False, unique=True),
     Column("created_at", Float, nullable=False),
@@ -77,9 +55,9 @@ tokens: Final = Table(
 operations: Final = Table(
     "operations",
     metadata,
-    Column("id", _KEY, primary_key=True),
-    Column("requester_id", _KEY, ForeignKey("user.id"), nullable=False),
-    Column("completion", Text, _one_of("completion", Completion), nullable=False),
+    Column("id", KEY, primary_key=True),
+    Column("requester_id", KEY, ForeignKey("user.id"), nullable=False),
+    Column("completion", Text, one_of("completion", Completion), nullable=False),
     Column("workflow_store", Text),
     Column("result", Text),
     Column("workflow", Text, nullable=False),
@@ -109,7 +87,7 @@ operations: Final = Table(
 Index(
     "operations_due",
     operations.c.due_at,
-    **_only("due_at IS NOT NULL"),
+    **only("due_at IS NOT NULL"),
 )
 Index("operations_by_requester", operations.c.requester_id, operations.c.id)
 Index("operations_of_requester_by_completion", operations.c.requester_id, operations.c.completion, operations.c.id)
@@ -119,36 +97,36 @@ Index("operations_by_workflow", operations.c.workflow, operations.c.id)
 Index(
     "operations_by_finish",
     operations.c.finished_at,
-    **_only("finished_at IS NOT NULL"),
+    **only("finished_at IS NOT NULL"),
 )
 Index(
     "operations_by_idempotency_key",
     operations.c.requester_id,
     operations.c.idempotency_key,
     unique=True,
-    **_only("idempotency_key IS NOT NULL"),
+    **only("idempotency_key IS NOT NULL"),
 )
 
 Index(
     "operations_by_origin",
     operations.c.origin,
     operations.c.slice,
-    **_only("origin IS NOT NULL"),
+    **only("origin IS NOT NULL"),
 )
 Index(
     "operations_by_imported",
     operations.c.imported,
     unique=True,
-    **_only("imported IS NOT NULL"),
+    **only("imported IS NOT NULL"),
 )
 
 steps: Final = Table(
     "steps",
     metadata,
-    Column("operation_id", _KEY, ForeignKey("operations.id", ondelete="CASCADE"), nullable=False),
+    Column("operation_id", KEY, ForeignKey("operations.id", ondelete="CASCADE"), nullable=False),
     Column("number", Integer, nullable=False),
     Column("slug", Text, nullable=False),
-    Column("state", Text, _one_of("state", StepState), nullable=False),
+    Column("state", Text, one_of("state", StepState), nullable=False),
     Column("claim", Integer, nullable=False),
     Column("losses", Integer, nullable=False),
     Column("runs", Integer, nullable=False),
@@ -162,7 +140,7 @@ steps: Final = Table(
     Column("passed", Boolean, nullable=False),
     Column("result", Text),
     Column("error", Text),
-    Column("worker_id", _KEY, ForeignKey("workers.id")),
+    Column("worker_id", KEY, ForeignKey("workers.id")),
     Column("process", Integer),
     Column("process_start", BigInteger),
     Column("due_at", Float),
@@ -181,18 +159,18 @@ steps: Final = Table(
 Index(
     "steps_running",
     steps.c.operation_id,
-    **_only("state = 'Running'"),
+    **only("state = 'Running'"),
 )
 Index(
     "steps_due",
     steps.c.due_at,
-    **_only("state IN ('Queued', 'Retrying')"),
+    **only("state IN ('Queued', 'Retrying')"),
 )
 
 edges: Final = Table(
     "edges",
     metadata,
-    Column("operation_id", _KEY, ForeignKey("operations.id", ondelete="CASCADE"), nullable=False),
+    Column("operation_id", KEY, ForeignKey("operations.id", ondelete="CASCADE"), nullable=False),
     Column("upstream", Integer, nullable=False),
     Column("downstream", Integer, nullable=False),
     PrimaryKeyConstraint("operation_id", "upstream", "downstream"),
@@ -202,8 +180,8 @@ edges: Final = Table(
 events: Final = Table(
     "events",
     metadata,
-    Column("id", _KEY, primary_key=True),
-    Column("operation_id", _KEY, ForeignKey("operations.id", ondelete="CASCADE"), nullable=False),
+    Column("id", KEY, primary_key=True),
+    Column("operation_id", KEY, ForeignKey("operations.id", ondelete="CASCADE"), nullable=False),
     Column("at", Float, nullable=False),
     Column("who", Text, nullable=False),
     Column("step", Text),
@@ -216,7 +194,7 @@ Index("events_by_operation", events.c.operation_id, events.c.id)
 workers: Final = Table(
     "workers",
     metadata,
-    Column("id", _KEY, primary_key=True),
+    Column("id", KEY, primary_key=True),
     Column("host", Text, nullable=False),
     Column("boot_id", Text, nullable=False),
     Column("pid", Integer, nullable=False),
@@ -234,10 +212,10 @@ workers: Final = Table(
 lost_claims: Final = Table(
     "lost_claims",
     metadata,
-    Column("operation_id", _KEY, ForeignKey("operations.id", ondelete="CASCADE"), nullable=False),
+    Column("operation_id", KEY, ForeignKey("operations.id", ondelete="CASCADE"), nullable=False),
     Column("number", Integer, nullable=False),
     Column("claim", Integer, nullable=False),
-    Column("worker_id", _KEY, ForeignKey("workers.id")),
+    Column("worker_id", KEY, ForeignKey("workers.id")),
     Column("process", Integer),
     Column("process_start", BigInteger),
     Column("lost_at", Float, nullable=False),
@@ -248,7 +226,7 @@ lost_claims: Final = Table(
 step_logs: Final = Table(
     "step_logs",
     metadata,
-    Column("operation_id", _KEY, ForeignKey("operations.id", ondelete="CASCADE"), nullable=False),
+    Column("operation_id", KEY, ForeignKey("operations.id", ondelete="CASCADE"), nullable=False),
     Column("number", Integer, nullable=False),
     Column("run", Integer, nullable=False),
     Column("part", Integer, nullable=False),
@@ -273,8 +251,8 @@ installation: Final = Table("installation", metadata, Column("name", Text, prima
 notifications: Final = Table(
     "notifications",
     metadata,
-    Column("id", _KEY, primary_key=True),
-    Column("operation_id", _KEY, ForeignKey("operations.id", ondelete="CASCADE"), nullable=False),
+    Column("id", KEY, primary_key=True),
+    Column("operation_id", KEY, ForeignKey("operations.id", ondelete="CASCADE"), nullable=False),
     Column("step", Text, nullable=False),
     Column("kind", Text, CheckConstraint("kind IN ('notification', 'telling')", name="kind"), nullable=False),
     Column("change", Text, nullable=False),
@@ -293,6 +271,6 @@ notifications: Final = Table(
 Index(
     "notifications_due",
     notifications.c.due_at,
-    **_only("state = 'Waiting'"),
+    **only("state = 'Waiting'"),
 )
 Index("notifications_by_state", notifications.c.state, notifications.c.id)

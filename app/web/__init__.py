@@ -9,6 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
 
 from app.web.answering import harden
+from app.web.bulks import bulks
 from app.web.describing import INFO, SECURITY_SCHEMES
 from app.web.failed_tokens import FailedTokens
 from app.web.health import health
@@ -58,7 +59,7 @@ def make_web(commands: Commands, settings: Settings) -> OpenAPI:
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.url_map.converters["id"] = IdConverter
     app.extensions |= _parts(commands, settings)
-    for api in (workflows, operations, steering, carrying, inspecting, history, health, metrics):
+    for api in (workflows, operations, steering, bulks, carrying, inspecting, history, health, metrics):
         app.register_api(api)
     app.register_blueprint(pages)
     app.after_request(harden)

@@ -16,6 +16,7 @@ from app.commands import View
 from app.domain.explaining import Cause, Explanation
 from app.domain.states import Completion
 from app.results.references import unescaped
+from app.store.bulks import Bulk
 from app.store.events import Event
 from app.store.operations import Operation
 from app.store.step_queries import Running, StepRow
@@ -99,6 +100,33 @@ def workflow(one: Workflow) -> str:
     """A workflow and what it asks for."""
     said = {"name": one.name, "summary": one.summary, "pause_every": one.pause_every, "parameters": one.schema()}
     return _object(said)
+
+
+def bulk(one: Bulk, root: str) -> str:
+    """The same asked of many operations, and how far that has come."""
+    here = f"{root}/bulks/{one.id}"
+    links = {"self": here} if one.finished_at else {"self": here, "stop": f"{here}/stop"}
+    said = {
+        "id": one.id,
+        "verb": one.verb,
+        "workflow": one.workflow,
+        "completion": one.completions,
+        "reason": one.reason,
+        "resume_at": _time(one.resume_at),
+        "per_minute": one.per_minute,
+        "state": one.state,
+        "total": one.total,
+        "done": one.done,
+        "refused": one.refused,
+        "left": one.left,
+        "refusals": [{"reason": reason, **told} for reason, told in from_json(one.refusals).items()],
+        "requester_id": one.requester_id,
+        "created_at": _time(one.created_at),
+        "finished_at": _time(one.finished_at),
+        "stopped_by": one.stopped_by,
+        "links": links,
+    }
+    return _json(said)
 
 
 def page(name: str, items: Iterable[str], following: str | None) -> str:

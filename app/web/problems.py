@@ -32,6 +32,7 @@ class Kind(NamedTuple):
     title: str
 
 
+_REUSED: Final = Kind(422, "idempotency-key-reused", "The idempotency key belongs to another request")
 #: The kind of every error that a request can run into; subclasses share it.
 KINDS: Final[Mapping[type[Exception], Kind]] = {
     errors.TokenRefused: Kind(401, "token-refused", "A valid token is needed"),
@@ -43,7 +44,10 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     errors.RequestInvalid: Kind(422, "request-invalid", "A part of the request cannot be used"),
     errors.ArgumentsInvalid: Kind(422, "arguments-invalid", "The arguments do not fit the workflow"),
     errors.CanvasRefused: Kind(422, "canvas-refused", "The workflow cannot be run with these arguments"),
-    errors.IdempotencyKeyReused: Kind(422, "idempotency-key-reused", "The idempotency key belongs to another request"),
+    errors.IdempotencyKeyReused: _REUSED,
+    errors.BulkKeyReused: _REUSED,
+    errors.BulkNotFound: Kind(404, "bulk-not-found", "There is no such bulk"),
+    errors.BulkRefused: Kind(422, "bulk-refused", "That cannot be asked of many operations"),
     errors.MoveRefused: Kind(409, "move-refused", "The operation cannot do that where it stands"),
     errors.NothingToRetry: Kind(409, "nothing-to-retry", "No step of the operation has failed"),
     errors.OperationThinned: Kind(409, "operation-thinned", "Parts of the operation were taken away"),

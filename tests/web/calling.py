@@ -80,7 +80,7 @@ def check(document: dict[str, Any], method: str, answer: Answer) -> None:
 
 def _described(document: dict[str, Any], method: str, path: str) -> dict[str, Any] | None:
     for template, item in document["paths"].items():
-        if re.fullmatch(template.replace("{operation_id}", "[1-9][0-9]*").replace("{slug}", "[^/]+"), path):
+        if re.fullmatch(re.sub(r"{\w+_id}", "[1-9][0-9]*", template).replace("{slug}", "[^/]+"), path):
             described: dict[str, Any] | None = item.get(method.lower())
             return described
     return None
