@@ -48,6 +48,14 @@ CREATE UNIQUE INDEX bulks_by_idempotency_key ON bulks (requester_id, idempotency
 CREATE INDEX bulks_due ON bulks (due_at)
     WHERE finished_at IS NULL;
 
+-- The code that an operation was paused with: what a resume holds the code against that is there then.
+CREATE TABLE paused_code (
+    operation_id INTEGER NOT NULL,       -- the operation
+    code TEXT NOT NULL,                  -- JSON: which Python made the fingerprints; those of its workflow and tasks
+    CONSTRAINT paused_code_pkey PRIMARY KEY (operation_id),
+    CONSTRAINT paused_code_operation_id_fkey FOREIGN KEY(operation_id) REFERENCES operations (id) ON DELETE CASCADE
+);
+
 -- Somebody who may call the service: a person or a program.
 CREATE TABLE user (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, -- counts up, never used twice

@@ -36,7 +36,7 @@ from app.store.step_logs import log_parts, number_of_slug
 from app.store.step_queries import Running, StepRow, edges_of, list_steps, running_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from app.execution.engine import Engine
     from app.store.database import Database
@@ -158,17 +158,24 @@ class Commands:
         return self.show(requester, operation_id), changed
 
     def resume(
-        self, requester: User, operation_id: int, *, version: int | None = None, take_back: bool = False
+        self,
+        requester: User,
+        operation_id: int,
+        *,
+        version: int | None = None,
+        take_back: bool = False,
+        accepted: Collection[str] = (),
     ) -> tuple[View, bool]:
         """Let a paused operation go on, or withdraw the pause; False with it when it runs already.
 
-        One that was moved elsewhere goes on here only where an admin asks to `take_back`. Raises MoveRefused,
-        VersionPassed, DocumentUnusable, OperationMoved, TrustNeedsAdmin.
+        One that was moved elsewhere goes on here only where an admin asks to `take_back`. Of what is found before
+        (`app.domain.findings`), that is passed over which the requester has `accepted`. Raises MoveRefused,
+        VersionPassed, DocumentUnusable, OperationMoved, TrustNeedsAdmin, PreflightFailed.
         """
         if take_back and not requester.is_admin:
             raise TrustNeedsAdmin("take back an operation that was moved elsewhere")
         wish = self._wish(requester, operation_id, None, version)
-        changed = steering.resume(self.engine, wish, take_back=take_back)
+        changed = steering.resume(self.engine, wish, take_back=take_back, accepted=accepted)
         return self.show(requester, operation_id), changed
 
     def cancel(

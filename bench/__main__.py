@@ -16,6 +16,7 @@ from bench import (
     graphs,
     growth,
     handling,
+    inspecting,
     large,
     listing,
     notifying,
@@ -54,6 +55,7 @@ MEASURES: dict[str, Callable[[Bed], Iterator[Figure]]] = {
     "http": web.http,
     "handlers": handling.handlers,
     "list": listing.listing,
+    "inspect": inspecting.inspect,
     "count": counting.count,
     "notify": notifying.notify,
 }

@@ -31,6 +31,7 @@ for command in (
     reading.show,
     reading.watch_,
     inspecting.explain,
+    inspecting.preflight,
     steering.pause,
     steering.resume,
     steering.cancel,

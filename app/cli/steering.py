@@ -13,6 +13,7 @@ from app.cli.printing import hint, say
 from app.cli.progress import advice, standing
 from app.cli.watching import until_rest, watch
 from app.domain.bulk import Verb
+from app.domain.findings import ACCEPTABLE
 from app.domain.states import Completion
 
 if TYPE_CHECKING:
@@ -88,17 +89,32 @@ def pause(
 @of_one_or_many
 @click.option("--reason", metavar="TEXT", help="Of many: why; the history keeps it.")
 @click.option("--accept-moved", is_flag=True, help="Take it back: it does not go on where it was moved to.")
+@click.option(
+    "--accept",
+    type=click.Choice(ACCEPTABLE),
+    multiple=True,
+    help="Go on although the code is another, or secrets or stores are missing here; again for both.",
+)
 @user_option
-def resume(operation_id: int, many: Many | None, reason: str | None, accept_moved: bool, user_name: str | None) -> None:
+def resume(
+    operation_id: int,
+    many: Many | None,
+    reason: str | None,
+    accept_moved: bool,
+    accept: tuple[str, ...],
+    user_name: str | None,
+) -> None:
     """Let operation ID go on, or many.
 
-    A pause that is still requested is withdrawn.
+    A pause that is still requested is withdrawn. What `preflight` finds in the way of a PAUSED one is told, and it
+    stays PAUSED unless that is accepted.
     """
-    if many and accept_moved:
-        raise click.UsageError("--accept-moved is for one operation.")
+    if many and (accept_moved or accept):
+        raise click.UsageError("What is accepted is for one operation.")
     if many:
         return ask_many(user_name, Verb.RESUME, many, reason=reason)
-    return _tell(*commands().resume(acting(user_name), operation_id, take_back=accept_moved))
+    user = acting(user_name)
+    return _tell(*commands().resume(user, operation_id, take_back=accept_moved, accepted=accept))
 
 
 @click.command("cancel")

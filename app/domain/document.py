@@ -43,7 +43,7 @@ class Head:
     """What the document tells of the operation itself; times are seconds since the epoch.
 
     `slice` is how often it has gone on from a rest before. `error` are the facts of its first failure, `result` its
-    value once it has ended.
+    value once it has ended, `code` the fingerprints of what it was paused with, where these are known.
     """
 
     operation_id: int
@@ -58,6 +58,7 @@ class Head:
     paused_at: float | None = None
     error: dict[str, Any] | None = None
     result: Any = None
+    code: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,7 @@ def compose(head: Head, steps: Sequence[StepFacts]) -> dict[str, Any]:
         "started_at": head.started_at,
         "paused_at": head.paused_at,
         "error": head.error,
+        **({"code": head.code} if head.code else {}),
     }
 
 

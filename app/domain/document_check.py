@@ -66,7 +66,7 @@ def check_tasks(document: Document, is_registered: Callable[[str], bool]) -> Non
     """Demand that all that a document may still run is registered here. Raises TasksUnregistered."""
     points = [step.get("point") or {} for step in document["steps"] if step["state"]["type"] not in FINAL]
     called = [called for point in points for called in (point.get("clause"), point.get("callback")) if called]
-    names = {name for signature in (*document["chain"], *called) for name in _tasks_of(signature)}
+    names = {name for signature in (*document["chain"], *called) for name in tasks_of(signature)}
     if unknown := sorted(name for name in names if not is_registered(name)):
         raise TasksUnregistered(unknown)
 
@@ -228,7 +228,7 @@ def _demand_completion(document: Document) -> None:
         raise DocumentMalformed(f"says {document['completion']}, and its steps say otherwise")
 
 
-def _tasks_of(signature: Mapping[str, Any]) -> Iterator[str]:
+def tasks_of(signature: Mapping[str, Any]) -> Iterator[str]:
     """The tasks that a signature may run: its own, those behind it, and those of a pause point."""
     yield signature["task"] if isinstance(signature.get("task"), str) else repr(signature)[:80]
     options = signature.get("options")
@@ -238,4 +238,4 @@ def _tasks_of(signature: Mapping[str, Any]) -> Iterator[str]:
     for one in within:
         for part in one if isinstance(one, list) else [one]:
             if isinstance(part, dict):
-                yield from _tasks_of(part)
+                yield from tasks_of(part)

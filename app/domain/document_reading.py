@@ -34,6 +34,7 @@ def facts_of(document: Document) -> tuple[Head, list[StepFacts]]:
         paused_at=document["paused_at"],
         error=document["error"],
         result=document["result"],
+        code=document.get("code"),
     )
     return head, steps
 

@@ -146,6 +146,14 @@ class _Signed(TypedDict):
     hmac: Annotated[str, Field(max_length=64)]
 
 
+class _Code(TypedDict):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
+    python: Annotated[str, Field(max_length=64)]
+    workflow: Annotated[str | None, Field(max_length=64)]
+    tasks: dict[str, str]
+
+
 class _Second(TypedDict):
     __pydantic_config__ = _STRICT  # type: ignore[misc]
 
@@ -165,6 +173,7 @@ class _Second(TypedDict):
     paused_at: Annotated[float | None, Field(ge=0, le=_LATEST)]
     error: _Failure | None
     signed: NotRequired[_Signed | None]
+    code: NotRequired[_Code | None]
 
 
 _FORMATS: Final[dict[int, TypeAdapter[Any]]] = {1: TypeAdapter(_First), 2: TypeAdapter(_Second)}

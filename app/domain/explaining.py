@@ -64,6 +64,7 @@ def _causes(standing: Standing, now: float) -> Iterator[Cause]:
     if standing.completion in ENDED:
         yield _finished(standing)
     elif standing.completion is _C.PAUSED:
+        yield from _moved(standing)
         yield _paused(standing, now)
     elif standing.completion in REQUESTING:
         yield _requested(standing, now)
@@ -113,14 +114,23 @@ def _paused(standing: Standing, now: float) -> Cause:
     asked = standing.asked
     by = f" by {asked.who} at {in_utc(asked.at)}, {spoken(now - asked.at)} ago" if asked else ""
     why = standing.reason or (asked.why if asked else None)
+    until = f" The service resumes it at {in_utc(standing.due_at)}." if standing.due_at else ""
     return Cause(
         "paused",
-        f"It was paused{by}{_because(why)} Resumed, it goes on with {_steps(held, '')}.",
+        f"It was paused{by}{_because(why)} Resumed, it goes on with {_steps(held, '')}.{until}",
         steps=held,
+        until=standing.due_at,
         who=asked.who if asked else None,
         why=why,
         since=asked.at if asked else None,
     )
+
+
+def _moved(standing: Standing) -> Iterator[Cause]:
+    if standing.moved_at is not None:
+        where = f"to {standing.moved_to}" if standing.moved_to else "elsewhere"
+        sentence = f"It was moved {where} at {in_utc(standing.moved_at)}, and goes on there alone."
+        yield Cause("moved", sentence, since=standing.moved_at)
 
 
 def _requested(standing: Standing, now: float) -> Cause:
@@ -210,6 +220,9 @@ def _queued(standing: Standing, ready: Ready, now: float) -> Cause:
 
 
 def _timed(standing: Standing, now: float) -> Iterator[Cause]:
+    if standing.due_at is not None:
+        when = f"at {in_utc(standing.due_at)}, in {spoken(standing.due_at - now)}"
+        yield Cause("scheduled", f"It starts {when}.", until=standing.due_at)
     for retry in sorted(standing.retries, key=lambda one: one.due_at):
         wait = f"in {spoken(retry.due_at - now)}" if retry.due_at > now else "which is now"
         yield Cause(

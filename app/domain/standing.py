@@ -111,6 +111,11 @@ class Standing:
     failed_step: str | None = None
     fault: str | None = None
     finished_at: float | None = None
+    #: When the service itself starts or resumes it.
+    due_at: float | None = None
+    #: Since when it may go on elsewhere alone, and where, in the words of who moved it.
+    moved_at: float | None = None
+    moved_to: str | None = None
     counts: Mapping[StepState, int] = field(default_factory=dict)
     held: tuple[Held, ...] = ()
     ready: tuple[Ready, ...] = ()

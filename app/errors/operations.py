@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.domain.findings import Finding
+
 
 class OperationNotFound(Exception):
     """There is no operation of that id, or it is not this requester's."""
@@ -70,6 +77,22 @@ class DocumentUnusable(Exception):
         self.completion = completion
         remedy = remedy or f"`flask operations rebuild {operation_id}` writes it anew from the database."
         super().__init__(f"Operation {operation_id} stays {completion}: {why}. {remedy}")
+
+
+class PreflightFailed(Exception):
+    """An operation is not resumed, for it would not go on as it was paused: `findings` tells all that is in the way."""
+
+    def __init__(self, operation_id: int, completion: str, findings: Sequence[Finding]) -> None:
+        self.operation_id = operation_id
+        self.completion = completion
+        self.findings = findings
+        others = f" {len(findings) - 1} more findings are in the way." if len(findings) > 1 else ""
+        words = sorted({one.accept for one in findings if one.accept})
+        is_in_their_hands = all(one.accept for one in findings)
+        remedy = f"Bring back what it was paused with, or answer for it with accept={','.join(words)}."
+        if not is_in_their_hands:
+            remedy = "Bring back the code that it needs, and resume it then."
+        super().__init__(f"Operation {operation_id} stays {completion}: {findings[0].sentence}{others} {remedy}")
 
 
 class DocumentMalformed(Exception):

@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any, Final
 from app.domain.document import Cursor, Head, Origin, StepFacts, compose, digest_of, encode, in_order
 from app.domain.document_check import LARGEST, check_document, read_document
 from app.domain.graph import PausePoint, full_signature
-from app.domain.states import ENDED, Completion, StepState
+from app.domain.states import ENDED, FINAL, Completion, StepState
 from app.errors import DocumentMalformed, DocumentUnusable, TasksUnregistered
+from app.execution.fingerprints import code_of
 from app.store.events import last_asked
 from app.store.files import write_atomically
 from app.store.lineage import origin_of
 from app.store.operations import Operation, find_operation
+from app.store.remaining import code_when_paused
 from app.store.step_queries import Aims, StepRow, edges_of, list_aims, list_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from sqlalchemy import Connection
 
@@ -39,6 +42,8 @@ class Snapshot:
     steps: tuple[StepFacts, ...]
     origin: Origin
     paused_at: float | None
+    #: The fingerprints of the code that it was paused with, where these are known.
+    code: dict[str, Any] | None = None
 
     @property
     def head(self) -> Head:
@@ -57,6 +62,7 @@ class Snapshot:
             paused_at=self.paused_at,
             error=_loads(operation.error),
             result=_loads(operation.result),
+            code=self.code,
         )
 
     def document(self) -> dict[str, Any]:
@@ -74,7 +80,8 @@ def snapshot_of(tx: Connection, operation_id: int) -> Snapshot | None:
         upstream.setdefault(down, []).append(up)
     rows = zip(list_steps(tx, operation_id), list_aims(tx, operation_id), strict=True)
     steps = [_facts(row, aims, upstream.get(row.number, ())) for row, aims in rows]
-    return Snapshot(operation, in_order(steps), origin_of(tx, operation), _paused_at(tx, operation_id))
+    code = code_when_paused(tx, operation_id) if operation.completion is Completion.PAUSED else None
+    return Snapshot(operation, in_order(steps), origin_of(tx, operation), _paused_at(tx, operation_id), code)
 
 
 def _paused_at(tx: Connection, operation_id: int) -> float | None:
@@ -88,10 +95,29 @@ def write_document(engine: Engine, snapshot: Snapshot) -> dict[str, str]:
 
     Raises OSError when the disk does not take it. Writing the same version twice writes the same bytes.
     """
-    operation, content = snapshot.operation, encode(snapshot.document())
-    path = engine.workflow_store / str(operation.id) / str(operation.version + 1) / "workflow.json"
+    operation = snapshot.operation
+    if operation.completion is not Completion.PAUSED:
+        snapshot = replace(snapshot, code=code_here(engine, snapshot))
+    content = encode(snapshot.document())
+    path = _place(engine.workflow_store / str(operation.id), str(operation.version + 1), content)
     write_atomically(path, content, new_folders=2)  # the version's and the operation's
     return {"workflow_store": str(path), "workflow_digest": digest_of(content)}
+
+
+def code_here(engine: Engine, snapshot: Snapshot) -> dict[str, Any]:
+    """The fingerprints of the code that an operation would go on with here."""
+    tasks = {step.signature["task"] for step in snapshot.steps if step.state not in FINAL}
+    return code_of(engine, snapshot.operation.workflow, tasks)
+
+
+def _place(folder: Path, version: str, content: bytes) -> Path:
+    """Where a version is written; beside one that another process has written of it, whose code is another one."""
+    path = folder / version / "workflow.json"
+    try:
+        is_taken = path.read_bytes() != content
+    except OSError:
+        is_taken = False
+    return folder / f"{version}-{digest_of(content)[:8]}" / "workflow.json" if is_taken else path
 
 
 def verify_document(operation: Operation, is_registered: Callable[[str], bool] | None = None) -> bytes:
@@ -111,6 +137,15 @@ def verify_document(operation: Operation, is_registered: Callable[[str], bool] |
     if is_altered:
         raise DocumentUnusable(operation.id, operation.completion, "its workflow.json was altered, or is an older one")
     return content
+
+
+def demand_as_written(operation: Operation) -> None:
+    """Demand that a paused operation's document is byte for byte what was written; what it holds is not looked at then.
+
+    Raises DocumentUnusable, with the reason.
+    """
+    if digest_of(_content_of(operation)) != operation.workflow_digest:
+        verify_document(operation)
 
 
 def _content_of(operation: Operation) -> bytes:

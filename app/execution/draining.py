@@ -17,7 +17,7 @@ from app.domain.graph import numbers_in
 from app.domain.standing import NOT_YET
 from app.domain.states import FINAL, REQUESTING, Completion, StepState
 from app.execution.announcing import Announcer
-from app.execution.documents import Snapshot, snapshot_of
+from app.execution.documents import Snapshot, code_here, snapshot_of
 from app.execution.finishing import cancelled
 from app.execution.loading import compact, load
 from app.execution.tallying import PAUSE_SECONDS
@@ -26,6 +26,7 @@ from app.store import steps as store
 from app.store.claims import is_any_unconfirmed
 from app.store.events import append_event, last_asked
 from app.store.operations import Operation, completion_of, lock_operation, save
+from app.store.remaining import keep_code
 from app.store.step_queries import is_anything_running
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _finish_pause(engine: Engine, snapshot: Snapshot) -> None:
         _log.exception("operation %s cannot pause yet", operation.id)
         _note(engine, operation, why)
         return
-    _write_paused(engine, operation, stored, carried)
+    _write_paused(engine, snapshot, stored, carried)
 
 
 def _loaded(snapshot: Snapshot) -> Any:
@@ -102,9 +103,9 @@ def _own_callbacks(snapshot: Snapshot) -> list[dict[str, Any]]:
     return list({point.number: point.callback for point in held if point.callback}.values())
 
 
-def _write_paused(engine: Engine, operation: Operation, stored: dict[str, str], result: str) -> None:
+def _write_paused(engine: Engine, snapshot: Snapshot, stored: dict[str, str], result: str) -> None:
     """Set PAUSED if nothing has happened since the snapshot; else somebody else has drained, or will."""
-    now = clock.now()
+    operation, code, now = snapshot.operation, code_here(engine, snapshot), clock.now()
     with engine.database.write() as tx:
         present = lock_operation(tx, operation.id)
         if present != operation or is_anything_running(tx, operation.id) or is_any_unconfirmed(tx, operation.id):
@@ -119,6 +120,7 @@ def _write_paused(engine: Engine, operation: Operation, stored: dict[str, str], 
             workflow_digest=stored["workflow_digest"],
         )
         save(tx, operation, after)
+        keep_code(tx, operation.id, code)
         append_event(
             tx, operation.id, at=now, who="worker", old=operation.completion, new=after.completion, why=after.reason
         )

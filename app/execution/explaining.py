@@ -71,6 +71,9 @@ def _at_rest(engine: Engine, tx: Connection, operation: Operation) -> Standing:
         failed_step=failure.get("step"),
         fault=": ".join(failure[part] for part in ("type", "message") if failure.get(part)) or None,
         finished_at=operation.finished_at,
+        due_at=operation.due_at,
+        moved_at=operation.moved_at,
+        moved_to=operation.moved_to,
         lease=engine.lease,
         period=engine.period(),
     )

@@ -26,6 +26,7 @@ from app.results.stores import store_at
 from app.store.events import append_event
 from app.store.lineage import find_imported, installation_name, operations_of
 from app.store.operations import Operation, find_operation, insert_operation, lock_operation, next_id, save
+from app.store.remaining import keep_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +125,7 @@ def bring_in(engine: Engine, head: Head, steps: list[StepFacts], requester: User
     steps = [_kept_small(engine, new_id, step) for step in with_clocks(engine, head, steps, now)]
     operation = _operation(engine, new_id, head, steps, requester)
     if operation.completion is _C.PAUSED:
-        snapshot = Snapshot(operation, tuple(steps), head.origin, now)
+        snapshot = Snapshot(operation, tuple(steps), head.origin, now, head.code)
         operation = replace(operation, **write_document(engine, snapshot))  # type: ignore[arg-type]
     with engine.database.write() as tx:
         if same := _known(tx, head):  # somebody has just imported it too
@@ -174,6 +175,7 @@ def _insert(tx: Connection, operation: Operation, head: Head, steps: list[StepFa
     row = {name: getattr(operation, name) for name in Operation.__slots__}
     insert_operation(tx, row | {"version": 1})
     lay(tx, operation.id, steps)
+    keep_code(tx, operation.id, head.code)
     why = f"imported: slice {head.slice} of operation {head.origin.operation_id} of {head.origin.installation}"
     append_event(tx, operation.id, at=now, who=requester.name, new=operation.completion, why=why)
 

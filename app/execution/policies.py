@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from app.domain.triggers import Trigger, all_successful
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from celery import Celery
 
@@ -51,6 +51,8 @@ class WorkflowPolicy:
     pause_every: int = 1
     #: The store of the targets of its steps; by default that of the setting RESULTS.
     result: Result | None = None
+    #: What was decorated.
+    function: Callable[..., Any] | None = None
 
 
 _NO_STEPS: Final = StepPolicy()

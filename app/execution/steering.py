@@ -11,6 +11,7 @@ from app.domain.states import ENDED, REQUESTING, Completion, StepState
 from app.errors import MoveRefused, OperationMoved, OperationNotFound, VersionPassed
 from app.execution.documents import snapshot_of, verify_document, write_document
 from app.execution.draining import drain, finish_cancel
+from app.execution.preflight import demand_fit
 from app.execution.stopping import stop_now
 from app.execution.timing import later, not_before, written
 from app.store import steps as store
@@ -20,7 +21,7 @@ from app.store.operations import Operation, find_operation, lock_operation, save
 from app.store.step_queries import is_anything_running, queued_steps, retrying_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from sqlalchemy import Connection
 
@@ -103,33 +104,30 @@ def _accept(tx: Connection, wish: Wish) -> bool:
     return forget_unconfirmed(tx, wish.operation_id) > 0
 
 
-def resume(engine: Engine, wish: Wish, *, take_back: bool = False) -> bool:
+def resume(engine: Engine, wish: Wish, *, take_back: bool = False, accepted: Collection[str] = ()) -> bool:
     """Let a paused operation go on, or withdraw a pause; False when it runs already.
 
-    With `take_back`, whoever asks answers for it that one which was moved elsewhere does not go on there. Raises
-    MoveRefused when it has ended or will, DocumentUnusable when its workflow.json is not what was written,
-    OperationMoved.
+    With `take_back`, whoever asks answers for it that one which was moved elsewhere does not go on there, and for what
+    is `accepted`: see `app.domain.findings`. Raises MoveRefused when it has ended or will, DocumentUnusable when its
+    workflow.json is not what was written, OperationMoved, PreflightFailed when it would not go on as it was paused.
     """
-    while (changed := _resume(engine, wish, _verified(engine, wish), take_back=take_back)) is None:
+    while (changed := _resume(engine, *_looked_at(engine, wish, accepted, take_back=take_back))) is None:
         continue  # it was paused, or its document rebuilt, after the look at its document: look at the new one
     return changed
 
 
-def _resume(engine: Engine, wish: Wish, verified: str | None, *, take_back: bool) -> bool | None:
-    """Resume an operation whose document was verified; None when that is no longer its document."""
+def _resume(engine: Engine, wish: Wish, seen: Operation) -> bool | None:
+    """Resume an operation as it was looked at; None when it was paused, or its document written, since."""
     with engine.database.write() as tx:
         operation = locked(tx, wish)
-        if operation.completion in (_C.SCHEDULED, _C.IN_PROGRESS):
+        if operation.completion in (_C.SCHEDULED, _C.IN_PROGRESS) or _has_run_since(seen, operation):
             return False
-        if operation.completion is _C.PAUSED and operation.workflow_digest != verified:
-            return None
         going_on = replace(operation, reason=None)
         if operation.completion is _C.PAUSED:
-            if not take_back:
-                demand_here(operation)
+            if (operation.workflow_digest, operation.moved_at) != (seen.workflow_digest, seen.moved_at):
+                return None
             _start_clocks(tx, engine, operation.id)
             going_on = replace(going_on, slice=operation.slice + 1, moved_at=None, moved_to=None)
-            wish = replace(wish, why=f"taken back: {_moved(operation)}") if operation.moved_at else wish
         if (start_at := later(operation.start_at)) is not None:
             _move(tx, replace(going_on, due_at=start_at), _C.SCHEDULED, wish, was=operation)
             return True
@@ -138,6 +136,11 @@ def _resume(engine: Engine, wish: Wish, verified: str | None, *, take_back: bool
         ready = due_at_once(tx, operation.id, queued_steps(tx, operation.id))
     engine.publisher.publish(wish.operation_id, ready)
     return True
+
+
+def _has_run_since(seen: Operation, operation: Operation) -> bool:
+    """Whether somebody else has resumed it since it was looked at, and it has come to its end already."""
+    return operation.completion in (_C.COMPLETED, _C.FAILED) and operation.slice > seen.slice
 
 
 def demand_here(operation: Operation) -> None:
@@ -208,16 +211,25 @@ def due_at_once(tx: Connection, operation_id: int, queued: Sequence[StepTask]) -
     return [step for step in queued if not_before(step.call, now) is None]
 
 
-def _verified(engine: Engine, wish: Wish) -> str | None:
-    """The digest of a paused operation's document once its file was read and found whole."""
+def _looked_at(
+    engine: Engine, wish: Wish, accepted: Collection[str], *, take_back: bool
+) -> tuple[Wish, Operation]:  # fmt: skip
+    """The operation once, where it is paused, its document was found whole and what is here fit for it.
+
+    It comes with the wish, which tells in spite of what it goes on.
+    """
     with engine.database.glance() as tx:
         operation = find_operation(tx, wish.operation_id)
     if operation is None:
         raise OperationNotFound(wish.operation_id)
     if operation.completion is not _C.PAUSED:
-        return None
-    verify_document(operation, engine.app.tasks.__contains__)
-    return operation.workflow_digest
+        return wish, operation
+    if not take_back:
+        demand_here(operation)
+    verify_document(operation)
+    why = [f"accepted: {one.sentence}" for one in demand_fit(engine, operation, accepted)]
+    back = f"taken back: {_moved(operation)}" if operation.moved_at else None
+    return replace(wish, why="; ".join(filter(None, [wish.why, back, *why])) or None), operation
 
 
 def locked(tx: Connection, wish: Wish) -> Operation:

@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from app.domain.states import Completion, StepState
 from app.store.bulk_tables import bulks as bulks
+from app.store.code_tables import paused_code as paused_code
 from app.store.columns import KEY, one_of, only
 from app.store.columns import metadata as metadata
 

@@ -1,4 +1,4 @@
-"""The shapes of what is told of an operation without its being changed: why it does not move."""
+"""The shapes of what is told of an operation that is only looked at: why it does not move, what a resume finds."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from app.domain.states import Completion
+from app.web.problem_schemas import Finding
 
 Kind = Literal[
-    "finished", "paused", "requesting_pause", "requesting_cancel", "document_unwritable", "running", "holder_silent",
-    "holder_gone", "holder_unproven", "no_worker", "broker_unreachable", "queued", "retry", "scheduled", "waiting",
+    "finished", "moved", "paused", "requesting_pause", "requesting_cancel", "document_unwritable", "running",
+    "holder_silent", "holder_gone", "holder_unproven", "no_worker", "broker_unreachable", "queued", "retry",
+    "scheduled", "waiting",
 ]  # fmt: skip
 
 
@@ -40,3 +42,11 @@ class Explanation(BaseModel):
     moving: bool = Field(description="Whether a step of it runs in a worker that lives.")
     summary: str
     causes: list[Cause]
+
+
+class Preflight(BaseModel):
+    """What a resume would find, what is in its way first."""
+
+    operation_id: int
+    ok: bool = Field(description="Whether nothing is in the way.")
+    findings: list[Finding]

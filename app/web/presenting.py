@@ -14,6 +14,7 @@ from pydantic_core import from_json, to_json
 
 from app.commands import View
 from app.domain.explaining import Cause, Explanation
+from app.domain.findings import Finding, in_the_way
 from app.domain.states import Completion
 from app.results.references import unescaped
 from app.store.bulks import Bulk
@@ -90,6 +91,13 @@ def explanation(operation_id: int, one: Explanation) -> str:
     """Why an operation does not move."""
     said = {"operation_id": operation_id, "completion": one.completion, "moving": one.is_moving}
     return _object(said | {"summary": one.summary, "causes": list(map(_cause, one.causes))})
+
+
+def findings(operation_id: int, found: Iterable[Finding]) -> str:
+    """What is found before an operation goes on."""
+    told = list(found)
+    said = {"operation_id": operation_id, "ok": not in_the_way(told), "findings": list(map(asdict, told))}
+    return _object(said)
 
 
 def _cause(one: Cause) -> dict[str, Any]:

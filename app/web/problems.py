@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flask import current_app, request
@@ -51,6 +52,7 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     errors.MoveRefused: Kind(409, "move-refused", "The operation cannot do that where it stands"),
     errors.NothingToRetry: Kind(409, "nothing-to-retry", "No step of the operation has failed"),
     errors.OperationThinned: Kind(409, "operation-thinned", "Parts of the operation were taken away"),
+    errors.PreflightFailed: Kind(409, "preflight-failed", "The operation would not go on as it was paused"),
     errors.DocumentUnusable: Kind(409, "document-unusable", "The workflow.json is missing or altered"),
     errors.DocumentNotWritten: Kind(409, "document-not-written", "The operation has no workflow.json now"),
     errors.DocumentOlder: Kind(409, "document-older", "The workflow.json is of an older slice"),
@@ -138,6 +140,8 @@ def _facts(error: Exception) -> dict[str, Any]:
     facts = {name: getattr(error, name) for name in _FACTS if hasattr(error, name)}
     if isinstance(error, errors.ArgumentsInvalid):
         facts["errors"] = [{"in": "body", **fault, "field": f"arguments.{fault['field']}"} for fault in error.faults]
+    if isinstance(error, errors.PreflightFailed):
+        facts["findings"] = list(map(asdict, error.findings))
     if isinstance(error, errors.RequestInvalid):
         facts["errors"] = error.faults
     return facts

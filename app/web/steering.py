@@ -31,8 +31,11 @@ from app.web.waiting import WaitingRoom
 class ResumeQuery(Asked):
     """What whoever resumes it answers for."""
 
-    accept: list[Literal["moved"]] = Field(
-        [], description="`moved`: an admin knows that it does not go on where it was moved to, and takes it back."
+    accept: list[Literal["moved", "code", "environment"]] = Field(
+        [],
+        description="`moved`: an admin knows that it does not go on where it was moved to, and takes it back. "
+        "`code`: the code is another than at the pause. `environment`: secrets or stores are missing where this is "
+        "asked, and the workers have them. The history tells who said so. May be given more than once.",
     )
 
 
@@ -81,7 +84,8 @@ def pause_operation(path: OperationPath, query: PauseQuery, header: MoveHeader, 
 
 @steering.post(
     "/operations/<id:operation_id>/resume",
-    description="200: it runs already.",
+    description="200: it runs already. Before a PAUSED one goes on, what remains of it is held against the code that "
+    "is there now: see `preflight`. What differs is refused with 409 and `findings`, unless it is accepted.",
     responses={
         **_moving("It goes on; a pause that had not taken effect yet is withdrawn"),
         **problems(403),
@@ -91,8 +95,10 @@ def pause_operation(path: OperationPath, query: PauseQuery, header: MoveHeader, 
 @reads_request
 def resume_operation(path: OperationPath, query: ResumeQuery, header: MoveHeader, body: ResumeRequest) -> Response:  # noqa: ARG001
     """Let an operation go on where it stood."""
-    version, take_back = _version(path, header), "moved" in query.accept
-    view, is_new = commands().resume(requester(), path.operation_id, version=version, take_back=take_back)
+    version, accepted = _version(path, header), query.accept
+    view, is_new = commands().resume(
+        requester(), path.operation_id, version=version, take_back="moved" in accepted, accepted=accepted
+    )
     return _answer(view, 202 if is_new else 200)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -126,7 +126,8 @@ def workflow(
         raise WorkflowMalformed(name, f"it has no option {min(options)}: leave it out")
 
     def decorate(function: Callable[..., Built]) -> Workflow:
-        return Workflow(name, pause_every, _summary(function), function, parameters_of(name, function), policy)
+        whole = replace(policy, function=function)
+        return Workflow(name, pause_every, _summary(function), function, parameters_of(name, function), whole)
 
     return decorate
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -175,9 +175,9 @@ def test_a_resume_looks_at_the_document_of_a_pause_that_came_meanwhile(
 ) -> None:
     looked_at: list[str | None] = []
 
-    def go_on_and_pause_after_the_first_look(operation: Operation, is_registered: Any) -> bytes:
+    def go_on_and_pause_after_the_first_look(operation: Operation) -> bytes:
         looked_at.append(operation.workflow_store)
-        content = verify_document(operation, is_registered)
+        content = verify_document(operation)
         if len(looked_at) == 1:
             service.resume(paused)
             service.deliver()

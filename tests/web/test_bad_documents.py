@@ -159,7 +159,7 @@ def test_a_task_that_is_gone_is_named_and_waited_for(served: Served, bob: Caller
 
     assert refused.status_code == 409
     assert problem(refused)["detail"] == (
-        f"Operation 1 stays PAUSED: No code is registered here for {name}. "
+        f"Operation 1 stays PAUSED: No code is registered here for {name}, which 2 steps (give-2 first) call. "
         "Bring back the code that it needs, and resume it then."
     )
     assert bob.post(f"{paused}/resume").status_code == 202

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -230,3 +231,29 @@ def test_the_terminal_tells_the_same_sentences(bob: Caller, served: Served) -> N
     said = Terminal(served).says("operations", "explain", "1")
 
     assert said.startswith("Operation 1 is PAUSED.\n- It was paused by bob at 20")
+
+
+def test_a_start_and_a_resume_at_their_times_are_told(bob: Caller) -> None:
+    first, then = (datetime.fromtimestamp(int(time.time()) + days * 86400, UTC) for days in (1, 2))
+    address = bob.post("/operations", {"workflow": "three", "start_at": first.isoformat()}).headers["Location"]
+
+    cause = causes(bob, address)["scheduled"]
+    assert datetime.fromisoformat(cause["until"]) == first
+    assert f"It starts at {first:%Y-%m-%d %H:%M:%S} UTC, in " in cause["sentence"]
+
+    bob.post(f"{address}/pause", {"resume_at": then.isoformat()})
+
+    cause = causes(bob, address)["paused"]
+    assert datetime.fromisoformat(cause["until"]) == then
+    assert cause["sentence"].endswith(f"The service resumes it at {then:%Y-%m-%d %H:%M:%S} UTC.")
+
+
+def test_one_that_was_moved_goes_on_elsewhere(bob: Caller, database: Database) -> None:
+    address = bob.start("three")
+    bob.post(f"{address}/pause")
+    with database.write() as tx:
+        tx.execute(text("UPDATE operations SET moved_at = 0, moved_to = 'the other house'"))
+
+    found = explained(bob, address)
+
+    assert found["summary"] == "It was moved to the other house at 1970-01-01 00:00:00 UTC, and goes on there alone."

@@ -1,0 +1,207 @@
+"""Reading a function as a whole: its code, its defaults and closure, and the project's functions that it calls.
+
+Nothing is run. What a name stands for is looked up where the function would find it; a name that is imported while the
+function runs, or found by its text, is not followed.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+from collections import deque
+from dataclasses import dataclass
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+from app.domain.fingerprint.constants import DEEP, MANY, literals_of, written
+from app.domain.fingerprint.instructions import body_of, head_of
+from app.domain.fingerprint.ownership import is_of_shipped, is_own, is_own_class
+from app.secrets import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    #: What stands behind a value that only hands its calls on: a function, or a text where that is all to be told.
+    Unwrap = Callable[[Any], Any]
+
+#: Functions and classes that are entered at the most.
+_MOST: Final = 500
+_GLOBALS: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
+_ATTRIBUTES: Final = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
+_MISSING: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The fingerprint of a function, the secrets that it names, and where each name was found that it goes by."""
+
+    fingerprint: str
+    secrets: frozenset[str]
+    found: tuple[tuple[Mapping[str, Any], str, Any], ...]
+
+    def is_current(self) -> bool:
+        """Whether all names still stand for what they stood for when the function was read."""
+        return all(place.get(name, _MISSING) is value for place, name, value in self.found)
+
+
+def read_code(function: FunctionType, unwrap: Unwrap = lambda value: value) -> Reading | None:
+    """Read a function, and all that it calls of its own project, however often and in whatever circle.
+
+    None of one that is a library's, Python's or the service's: what these do is for their own versions to say.
+    """
+    if not is_own(function, is_shipped=is_of_shipped(function)):
+        return None
+    reader = _Reader(unwrap, is_shipped=is_of_shipped(function))
+    reader.read(function)
+    return Reading(reader.digest(), frozenset(reader.secrets), tuple(reader.found))
+
+
+class _Reader:
+    """Writes what it meets into a digest, each function and class once, in the order in which they are met."""
+
+    def __init__(self, unwrap: Unwrap, *, is_shipped: bool) -> None:
+        self._unwrap = unwrap
+        self._is_shipped = is_shipped
+        self._digest = hashlib.sha256()
+        self._met: dict[int, tuple[int, object]] = {}
+        self._to_read: deque[FunctionType | type] = deque()
+        self.secrets: set[str] = set()
+        self.found: list[tuple[Mapping[str, Any], str, Any]] = []
+
+    def digest(self) -> str:
+        return self._digest.hexdigest()
+
+    def read(self, function: FunctionType) -> None:
+        self._enter(function)
+        while self._to_read:
+            one = self._to_read.popleft()
+            self._function(one) if isinstance(one, FunctionType) else self._class(one)
+
+    def _write(self, *parts: object) -> None:
+        self._digest.update(f"{parts!r}\n".encode(errors="backslashreplace"))
+
+    def _enter(self, one: FunctionType | type) -> None:
+        if id(one) not in self._met and len(self._met) < _MOST:
+            self._met[id(one)] = len(self._met), one  # kept, so that no other object gets its id
+            self._to_read.append(one)
+        self._write("calls", self._met.get(id(one), (None,))[0])
+
+    def _function(self, function: FunctionType) -> None:
+        self._write("function")
+        self._code(function.__code__, function.__globals__)
+        for value in function.__defaults__ or ():
+            self._value(value)
+        for name, value in sorted((function.__kwdefaults__ or {}).items()):
+            self._write("default", name)
+            self._value(value)
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            self._write("closure", name)
+            try:
+                self._value(cell.cell_contents)
+            except ValueError:
+                self._write("empty")
+
+    def _class(self, kind: type) -> None:
+        self._write("class", kind.__name__)
+        for name, value in sorted(vars(kind).items()):
+            is_special = name.startswith("__") and not callable(value)
+            if not is_special:
+                self._write("attribute", name)
+                self._value(value)
+        for base in kind.__bases__:
+            self._value(base)
+
+    def _code(self, code: CodeType, names: Mapping[str, Any]) -> None:
+        self._write("code", *head_of(code))
+        behind: Any = None
+        instructions, watched = body_of(code)
+        for one in instructions:
+            if one.is_constant:
+                self._constant(one.does, one.on, names)
+                if behind is Secret and isinstance(one.on, str):
+                    self.secrets.add(one.on)
+            else:
+                self._write(one.does, one.on)
+            if one.does != "PUSH_NULL":
+                behind = self._named(one.does, one.on, names, behind)
+        self._write("watched", *watched)
+
+    def _constant(self, does: str, value: Any, names: Mapping[str, Any]) -> None:
+        if isinstance(value, CodeType):
+            self._code(value, names)
+        else:
+            self._write(does, written(value) or type(value).__qualname__)
+
+    def _named(self, does: str, name: Any, names: Mapping[str, Any], behind: Any) -> Any:
+        """Follow a name, or that of a module's own behind it; returns what it stands for."""
+        if does in _GLOBALS:
+            place = names
+        elif does in _ATTRIBUTES and isinstance(behind, ModuleType):
+            place = vars(behind)
+        else:
+            return None
+        value = place.get(name, _MISSING)
+        if value is _MISSING:
+            return None
+        self.found.append((place, name, value))
+        self._write("literal", *literals_of(str(place.get("__name__"))).get(name, ()))
+        self._mention(value)
+        return value
+
+    def _value(self, value: Any) -> None:
+        """A value that belongs to what is read: a constant, or something that may be called."""
+        self._write(written(value) or type(value).__qualname__)
+        self._mention(value)
+
+    def _mention(self, value: Any, depth: int = 0) -> None:
+        """Enter what may be called behind a value, if it is the project's own."""
+        value = self._unwrapped(value)
+        kind = type(value)  # `isinstance` would ask a stand-in what it stands for
+        if kind is Secret:
+            self.secrets.add(value.name)
+        elif kind is str:
+            self._write("named", value)
+        elif kind is FunctionType and is_own(value, is_shipped=self._is_shipped):
+            self._enter(value)
+        elif issubclass(kind, type):
+            if is_own_class(value, is_shipped=self._is_shipped):
+                self._enter(value)
+        elif kind is not ModuleType and depth < DEEP:
+            self._mention_parts(value, depth + 1)
+
+    def _mention_parts(self, value: Any, depth: int) -> None:
+        if type(value) is functools.partial:
+            self._write("given", written(value.args), written(value.keywords))
+        parts = list(_parts(value))
+        for part in parts[:MANY]:
+            self._mention(part, depth)
+        if not parts and is_own_class(type(value), is_shipped=self._is_shipped):
+            self._enter(type(value))
+
+    def _unwrapped(self, value: Any) -> Any:
+        if type(value) is str:  # a text is a value; only in the place of something else does it stand for a name
+            return None
+        try:
+            return self._unwrap(value)
+        except Exception:  # a stand-in for something that is not there now may raise anything
+            return None
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """Yield what a value hands its calls on to, or holds."""
+    kind = type(value)
+    if kind in (MethodType, staticmethod, classmethod):
+        yield value.__func__
+    elif kind is property:
+        yield from filter(None, (value.fget, value.fset, value.fdel))
+    elif kind is functools.cached_property:
+        yield value.func
+    elif kind is functools.partial:
+        yield from (value.func, *value.args, *value.keywords.values())
+    elif kind in (list, tuple):
+        yield from value
+    elif kind is dict:
+        yield from value.values()
+    elif type(wrapped := inspect.getattr_static(value, "__wrapped__", None)) is FunctionType:
+        yield wrapped

@@ -1,0 +1,73 @@
+"""The fingerprints of a workflow and of the tasks of its steps, as the code of this process has them."""
+
+from __future__ import annotations
+
+import inspect
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from celery import Task
+
+from app.domain.fingerprint import TAG, Reading, read_code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from celery import Celery
+
+    from app.execution.engine import Engine
+
+_read: dict[tuple[FunctionType, bool], Reading | None] = {}
+
+
+def code_of(engine: Engine, workflow: str, tasks: Iterable[str]) -> dict[str, Any]:
+    """The fingerprints of a workflow's function, None where that is not known here, and of these tasks."""
+    of_workflow = reading_of_workflow(engine, workflow)
+    found = {name: reading_of(engine.app, name) for name in sorted(set(tasks))}
+    return {
+        "python": TAG,
+        "workflow": of_workflow and of_workflow.fingerprint,
+        "tasks": {name: reading.fingerprint for name, reading in found.items() if reading},
+    }
+
+
+def reading_of(app: Celery, task: str) -> Reading | None:
+    """What the code of a task is; None where there is no such task, or no function that it runs."""
+    function = _function_of(app.tasks.get(task))
+    return function and _kept(function, is_step=True)
+
+
+def reading_of_workflow(engine: Engine, name: str) -> Reading | None:
+    """What the code of a workflow is; None where it is not known here.
+
+    Of its steps it names the tasks alone: each has a fingerprint of its own, and those that have ended do not matter.
+    """
+    function = engine.policies.of_workflow(name).function
+    return _kept(function, is_step=False) if isinstance(function, FunctionType) else None
+
+
+def _kept(function: FunctionType, *, is_step: bool) -> Reading | None:
+    """The reading of a function, done once: a process does not change its code, unless a name is given another."""
+    key = function, is_step
+    known = _read.get(key)
+    if key not in _read or (known is not None and not known.is_current()):
+        known = _read[key] = read_code(function, _function_or_self if is_step else _name_or_self)
+    return known
+
+
+def _function_or_self(value: Any) -> Any:
+    return _function_of(value) if isinstance(value, Task) else value
+
+
+def _name_or_self(value: Any) -> Any:
+    return str(value.name) if isinstance(value, Task) else value
+
+
+def _function_of(task: Any) -> FunctionType | None:
+    """What a task runs, as its author wrote it: Celery, and the engine, put functions of their own around that."""
+    for name in ("__wrapped__", "run"):
+        found = inspect.getattr_static(type(task), name, None)
+        function = found.__func__ if isinstance(found, staticmethod) else found
+        if isinstance(function, FunctionType):
+            return function
+    return None

@@ -1,0 +1,159 @@
+"""The statements that tell what an operation has yet to call, step by step alike taken together."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import JSON, and_, bindparam, case, cast, delete, func, insert, literal, select
+
+from app.domain.document import MARK
+from app.domain.states import FINAL
+from app.store.tables import edges, paused_code, steps
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Connection, Select
+
+#: References to results that are looked at.
+_MOST: Final = 1000
+#: What a reference to a result begins with: see `app.results.references`.
+_REFERENCE: Final = f'{{"{MARK}":{{"store":'
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """Steps that have not ended and call a task in the same way: the slug of the first, and how many there are.
+
+    `positional` and `keywords` are what their task is called with, a value that is handed on included.
+    """
+
+    number: int
+    slug: str
+    steps: int
+    task: str
+    positional: int
+    keywords: dict[str, Any]
+    options: dict[str, Any]
+
+    @property
+    def call(self) -> dict[str, Any]:
+        """What decides where its message goes."""
+        return {"task": self.task, "options": self.options}
+
+
+_OPERATION = steps.c.operation_id == bindparam("operation_id")
+_REMAINS = steps.c.state.not_in(sorted(FINAL))
+_POINTS = select(steps.c.clause, steps.c.callback).where(_OPERATION, _REMAINS, steps.c.point.is_not(None)).distinct()
+_SLUGS = select(steps.c.number, steps.c.slug).where(
+    _OPERATION, steps.c.number.in_(bindparam("numbers", expanding=True))
+)
+_BELOW = steps.alias("below")
+_NEEDED = (
+    select(steps.c.slug, steps.c.result)
+    .select_from(steps)
+    .join(edges, and_(edges.c.operation_id == steps.c.operation_id, edges.c.upstream == steps.c.number))
+    .join(_BELOW, and_(_BELOW.c.operation_id == edges.c.operation_id, _BELOW.c.number == edges.c.downstream))
+    .where(
+        _OPERATION,
+        steps.c.state.in_(sorted(FINAL)),
+        _BELOW.c.state.not_in(sorted(FINAL)),
+        func.substr(steps.c.result, 1, len(_REFERENCE)) == literal(_REFERENCE),
+    )
+    .distinct()
+    .limit(_MOST)
+)
+_CODE = select(paused_code.c.code).where(paused_code.c.operation_id == bindparam("operation_id"))
+_FORGET = delete(paused_code).where(paused_code.c.operation_id == bindparam("operation_id"))
+_KEEP = insert(paused_code)
+
+
+def remaining_calls(tx: Connection, operation_id: int) -> list[Remaining]:
+    """What an operation has yet to call."""
+    rows: Any = tx.execute(_calls(tx), {"operation_id": operation_id}).all()
+    slugs = _slugs(tx, operation_id, [row[-1] for row in rows])
+    return [_remaining(slugs[number], *row, number) for *row, number in rows]
+
+
+def signatures_behind(tx: Connection, operation_id: int) -> list[dict[str, Any]]:
+    """The authors' own clauses and callbacks of the pause points before what has not ended."""
+    rows = tx.execute(_POINTS, {"operation_id": operation_id})
+    return [json.loads(text) for row in rows for text in row if text]
+
+
+def needed_results(tx: Connection, operation_id: int) -> list[tuple[str, str]]:
+    """The slugs and references of results that lie in stores, and that what has not ended waits for."""
+    return [(slug, result) for slug, result in tx.execute(_NEEDED, {"operation_id": operation_id})]
+
+
+def code_when_paused(tx: Connection, operation_id: int) -> dict[str, Any] | None:
+    """The fingerprints that were kept when the operation was paused last; None of one paused before they were."""
+    text: str | None = tx.execute(_CODE, {"operation_id": operation_id}).scalar()
+    return None if text is None else dict(json.loads(text))
+
+
+def keep_code(tx: Connection, operation_id: int, code: dict[str, Any] | None) -> None:
+    """Keep the fingerprints of the code that an operation is paused with, in the place of those of an earlier pause."""
+    tx.execute(_FORGET, {"operation_id": operation_id})
+    if code is not None:
+        tx.execute(_KEEP, {"operation_id": operation_id, "code": json.dumps(code, separators=(",", ":"))})
+
+
+def _calls(tx: Connection) -> Select[Any]:
+    """JSON is read by the database, so that 10,000 steps that are called alike are one row."""
+    keys = ("task", "kwargs", "options", "immutable", "complete")
+    parts = [_part(tx, name).label(name) for name in keys]
+    many, handed = _length(tx).label("many"), _handed(tx).label("handed")
+    counted = func.count().label("steps"), func.min(steps.c.number).label("first")
+    query = select(*parts, many, handed, *counted).where(_OPERATION, _REMAINS)
+    return query.group_by(*keys, "many", "handed").order_by("first")
+
+
+def _part(tx: Connection, name: str) -> ColumnElement[Any]:
+    if tx.dialect.name == "sqlite":
+        return func.json_extract(steps.c.signature, f"$.{name}")
+    part: ColumnElement[Any] = cast(steps.c.signature, JSON)[name].as_string()
+    return part
+
+
+def _length(tx: Connection) -> ColumnElement[Any]:
+    if tx.dialect.name == "sqlite":
+        return func.json_array_length(steps.c.signature, "$.args")
+    return func.json_array_length(cast(steps.c.signature, JSON)["args"])
+
+
+def _handed(tx: Connection) -> ColumnElement[int]:
+    """Whether a step is handed a first argument: what others return, unless those only fill places in its call."""
+    inputs = steps.c.inputs
+    if tx.dialect.name == "sqlite":
+        first: ColumnElement[Any] = func.json_type(inputs, "$.first")
+    else:
+        first = func.json_typeof(cast(inputs, JSON)["first"])
+    fills = func.substr(inputs, 1, 1) == "{"
+    return case((inputs.is_(None), 0), (~fills, 1), (first == "null", 0), else_=1)
+
+
+def _remaining(
+    slug: str, task: str, kwargs: str | None, options: str | None, *rest: Any
+) -> Remaining:  # fmt: skip
+    immutable, complete, many, handed, count, number = rest
+    is_handed = handed and not _is_true(immutable) and not _is_true(complete)
+    return Remaining(
+        number=number,
+        slug=slug,
+        steps=count,
+        task=task,
+        positional=(many or 0) + bool(is_handed),
+        keywords=json.loads(kwargs) if kwargs else {},
+        options=json.loads(options) if options else {},
+    )
+
+
+def _is_true(value: Any) -> bool:
+    """SQLite gives a number, PostgreSQL the word."""
+    return value in (1, "true")
+
+
+def _slugs(tx: Connection, operation_id: int, numbers: list[int]) -> dict[int, str]:
+    rows: Any = tx.execute(_SLUGS, {"operation_id": operation_id, "numbers": numbers}) if numbers else []
+    return {number: slug for number, slug in rows}
