@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import JSON, and_, bindparam, case, cast, delete, func, insert, literal, select
@@ -70,7 +71,7 @@ _KEEP = insert(paused_code)
 
 def remaining_calls(tx: Connection, operation_id: int) -> list[Remaining]:
     """What an operation has yet to call."""
-    rows: Any = tx.execute(_calls(tx), {"operation_id": operation_id}).all()
+    rows: Any = tx.execute(_calls(tx.dialect.name), {"operation_id": operation_id}).all()
     slugs = _slugs(tx, operation_id, [row[-1] for row in rows])
     return [_remaining(slugs[number], *row, number) for *row, number in rows]
 
@@ -99,33 +100,34 @@ def keep_code(tx: Connection, operation_id: int, code: dict[str, Any] | None) ->
         tx.execute(_KEEP, {"operation_id": operation_id, "code": json.dumps(code, separators=(",", ":"))})
 
 
-def _calls(tx: Connection) -> Select[Any]:
+@cache
+def _calls(dialect: str) -> Select[Any]:
     """JSON is read by the database, so that 10,000 steps that are called alike are one row."""
     keys = ("task", "kwargs", "options", "immutable", "complete")
-    parts = [_part(tx, name).label(name) for name in keys]
-    many, handed = _length(tx).label("many"), _handed(tx).label("handed")
+    parts = [_part(dialect, name).label(name) for name in keys]
+    many, handed = _length(dialect).label("many"), _handed(dialect).label("handed")
     counted = func.count().label("steps"), func.min(steps.c.number).label("first")
     query = select(*parts, many, handed, *counted).where(_OPERATION, _REMAINS)
     return query.group_by(*keys, "many", "handed").order_by("first")
 
 
-def _part(tx: Connection, name: str) -> ColumnElement[Any]:
-    if tx.dialect.name == "sqlite":
+def _part(dialect: str, name: str) -> ColumnElement[Any]:
+    if dialect == "sqlite":
         return func.json_extract(steps.c.signature, f"$.{name}")
     part: ColumnElement[Any] = cast(steps.c.signature, JSON)[name].as_string()
     return part
 
 
-def _length(tx: Connection) -> ColumnElement[Any]:
-    if tx.dialect.name == "sqlite":
+def _length(dialect: str) -> ColumnElement[Any]:
+    if dialect == "sqlite":
         return func.json_array_length(steps.c.signature, "$.args")
     return func.json_array_length(cast(steps.c.signature, JSON)["args"])
 
 
-def _handed(tx: Connection) -> ColumnElement[int]:
+def _handed(dialect: str) -> ColumnElement[int]:
     """Whether a step is handed a first argument: what others return, unless those only fill places in its call."""
     inputs = steps.c.inputs
-    if tx.dialect.name == "sqlite":
+    if dialect == "sqlite":
         first: ColumnElement[Any] = func.json_type(inputs, "$.first")
     else:
         first = func.json_typeof(cast(inputs, JSON)["first"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import JSON, and_, bindparam, case, cast, func, or_, select, text
@@ -142,7 +143,7 @@ def asked(tx: Connection, operation_id: int, completion: Completion) -> Asked | 
 
 def counted(tx: Connection, operation_id: int) -> tuple[dict[StepState, int], list[Alike]]:
     """How many steps stand where, and those that are queued, by what they call."""
-    rows: Any = tx.execute(_counting(tx), {"operation_id": operation_id}).all()
+    rows: Any = tx.execute(_counting(tx.dialect.name), {"operation_id": operation_id}).all()
     counts: dict[StepState, int] = {}
     for state, _, _, many, *_ in rows:
         counts[StepState(state)] = counts.get(StepState(state), 0) + many
@@ -184,17 +185,18 @@ def listening(tx: Connection) -> tuple[Listening, ...]:
     return tuple(Listening(*(*row[:8], read_queues(row[8]), row[9])) for row in rows)
 
 
-def _counting(tx: Connection) -> Select[Any]:
+@cache
+def _counting(dialect: str) -> Select[Any]:
     """JSON is read by the database, and only of steps that are queued: there may be 10,000, with large arguments."""
     is_queued = steps.c.state == _S.QUEUED
-    task, options = (case((is_queued, _part(tx, name))).label(name) for name in ("task", "options"))
+    task, options = (case((is_queued, _part(dialect, name))).label(name) for name in ("task", "options"))
     first = func.min(steps.c.number), func.min(steps.c.due_at), func.min(steps.c.publishes)
     grouped = select(steps.c.state.label("stands"), task, options, func.count(), *first).where(_OPERATION)
     return grouped.group_by("stands", "task", "options").order_by(func.min(steps.c.number))
 
 
-def _part(tx: Connection, name: str) -> ColumnElement[str | None]:
-    if tx.dialect.name == "sqlite":
+def _part(dialect: str, name: str) -> ColumnElement[str | None]:
+    if dialect == "sqlite":
         return func.json_extract(steps.c.signature, f"$.{name}")
     part: ColumnElement[str | None] = cast(steps.c.signature, JSON)[name].as_string()
     return part
