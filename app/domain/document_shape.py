@@ -18,6 +18,9 @@ _LARGEST: Final = 2**63 - 1
 _LATEST: Final = 253402300799.0
 
 
+#: Text as both kinds of database keep it: no NUL in it, and nothing that UTF-8 has no bytes for.
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+
 _STRICT: Final = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
 _OPEN: Final = ConfigDict(strict=True, extra="allow", hide_input_in_errors=True)
 
@@ -37,15 +40,15 @@ class _Signature(TypedDict):
 class _Task(TypedDict):
     __pydantic_config__ = _STRICT  # type: ignore[misc]
 
-    slug: Annotated[str, Field(min_length=1, max_length=1000)]
-    name: Annotated[str, Field(min_length=1, max_length=1000)]
+    slug: Annotated[Text, Field(min_length=1, max_length=1000)]
+    name: Annotated[Text, Field(min_length=1, max_length=1000)]
 
 
 class _State(TypedDict):
     __pydantic_config__ = _STRICT  # type: ignore[misc]
 
     type: Literal[_ANYWHERE]  # type: ignore[valid-type]
-    message: str | None
+    message: Text | None
     result: Any
 
 
@@ -159,7 +162,7 @@ class _Second(TypedDict):
 
     format: Literal[2]
     operation_id: Annotated[int, Field(ge=1, le=_LARGEST)]
-    workflow: Annotated[str, Field(min_length=1, max_length=1000)]
+    workflow: Annotated[Text, Field(min_length=1, max_length=1000)]
     arguments: dict[str, Any]
     result: Any
     chain: list[_Signature]
@@ -190,6 +193,17 @@ def demand_shape(document: Any) -> None:
         _FORMATS[number].validate_python(document)
     except ValidationError as invalid:
         raise DocumentMalformed(_first(invalid)) from None
+
+
+def demand_text(text: str | None, place: str) -> None:
+    """Demand that both kinds of database can keep a text. Raises DocumentMalformed."""
+    try:
+        _TEXT.validate_python(text)
+    except ValidationError as invalid:
+        raise DocumentMalformed(f"is malformed at {place}: {invalid.errors()[0]['msg'].lower()}") from None
+
+
+_TEXT: Final[TypeAdapter[Any]] = TypeAdapter(Text | None)
 
 
 def _first(invalid: ValidationError) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from app.domain.document import Head, Origin, StepFacts
 from app.domain.document_check import checked, parsed
 from app.domain.document_reading import marked
+from app.domain.document_shape import demand_text
 from app.domain.graph import full_signature
 from app.domain.states import FINAL, Retrying, State, StepState
 from app.errors import DocumentMalformed, SlugsUnfit, StateMalformed
@@ -61,7 +62,7 @@ def demand_hand_made(document: Document) -> None:
         task = step.get("task") if isinstance(step, dict) else None
         if not isinstance(task, dict) or not isinstance(task.get("slug"), str):
             raise DocumentMalformed(f"is malformed at steps.{place}.task.slug: the name of a step is needed")
-        state_in(step, place)
+        demand_text(state_in(step, place).message, f"steps.{place}.state.message")
 
 
 def state_in(step: Mapping[str, Any], place: int) -> State:

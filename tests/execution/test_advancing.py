@@ -184,6 +184,10 @@ def test_a_document_of_a_workflow_that_is_not_here_is_refused(service: Service) 
         advanced(service, {"workflow": "gone"}, ALL)
 
 
+#: A state with text that no database keeps.
+BAD = {"type": "Failed", "message": "caf\udce9", "result": None}
+
+
 @pytest.mark.parametrize(
     ("document", "why"),
     [
@@ -193,6 +197,7 @@ def test_a_document_of_a_workflow_that_is_not_here_is_refused(service: Service) 
         ({"workflow": "adding", "steps": [{"task": "same"}]}, r"steps.0.task.slug: the name"),
         ({"workflow": "adding", "steps": [told("same", "Done")]}, r"steps.0.state: "),
         ({"workflow": "adding", "steps": [{"task": {"slug": "same"}, "state": []}]}, r"steps.0.state: "),
+        ({"workflow": "adding", "steps": [told("same", "Failed") | {"state": BAD}]}, r"steps.0.state.message"),
         ([], "the whole"),
         ({"format": 1}, "operation_id"),
     ],
