@@ -19,7 +19,7 @@ from app.domain.hand_made import is_hand_made, laid_over
 from app.domain.states import FINAL, Completion, StepState
 from app.domain.uncollected import uncollected
 from app.errors import DocumentMalformed, OperationNotFound
-from app.execution.documents import snapshot_of
+from app.execution.documents import code_here, snapshot_of
 from app.execution.inline import inline
 from app.execution.laying import counts, demand_reachable, fitted, lay, with_clocks
 from app.execution.timing import not_before
@@ -170,5 +170,7 @@ def _document(inline: Inline, operation_id: int) -> Document:
         snapshot = snapshot_of(tx, operation_id)
     if snapshot is None:
         raise OperationNotFound(operation_id)
-    is_over = all(step.state in FINAL for step in snapshot.steps)
-    return replace(snapshot, paused_at=None if is_over else clock.now()).document()
+    if all(step.state in FINAL for step in snapshot.steps):
+        return snapshot.document()
+    code = code_here(inline.engine, snapshot)
+    return replace(snapshot, paused_at=clock.now(), code=code).document()

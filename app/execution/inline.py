@@ -63,6 +63,8 @@ class Row:
         """Let these steps run when their turn comes."""
         self.waiting.extend((operation_id, step.number) for step in steps)
 
+    publish_all = publish
+
     def own_options(self, _step: Ready) -> dict[str, Any]:
         """None: queues and priorities mean nothing here, and no process may be killed."""
         return {}

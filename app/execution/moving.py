@@ -23,6 +23,7 @@ from app.execution.values import encode
 from app.results.references import escaped, reference_in
 from app.results.serializers import SERIALIZERS
 from app.results.stores import store_at
+from app.store.errors import is_taken
 from app.store.events import append_event
 from app.store.lineage import find_imported, installation_name, operations_of
 from app.store.operations import Operation, find_operation, insert_operation, lock_operation, next_id, save
@@ -127,10 +128,16 @@ def bring_in(engine: Engine, head: Head, steps: list[StepFacts], requester: User
     if operation.completion is _C.PAUSED:
         snapshot = Snapshot(operation, tuple(steps), head.origin, now, head.code)
         operation = replace(operation, **write_document(engine, snapshot))  # type: ignore[arg-type]
-    with engine.database.write() as tx:
-        if same := _known(tx, head):  # somebody has just imported it too
-            return same.id, False
-        _insert(tx, operation, head, steps, requester)
+    try:
+        with engine.database.write() as tx:
+            if same := _known(tx, head):  # it may have come further meanwhile
+                return same.id, False
+            _insert(tx, operation, head, steps, requester)
+    except Exception as fault:
+        # Somebody imports it at the same moment: the database lets one in, the other gets what that one has made.
+        if not is_taken(fault) or (same := known_here(engine, head)) is None:
+            raise
+        return same.id, False
     return new_id, True
 
 

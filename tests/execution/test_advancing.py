@@ -73,6 +73,15 @@ def test_a_budget_of_one_step_runs_one_step(service: Service) -> None:
     assert read_document(json.dumps(second).encode()) == second
 
 
+def test_the_document_of_what_remains_tells_the_code_that_it_was_left_with(service: Service) -> None:
+    first = read_document(paused(service, "adding", numbers=[1, 2, 3]))
+
+    second = advanced(service, first, ONE)
+
+    assert second["code"] == first["code"]
+    assert "code" not in advanced(service, second, ALL)
+
+
 def test_without_a_budget_the_operation_is_run_to_its_end(service: Service) -> None:
     ended = advanced(service, paused(service, "fan", width=3), ALL)
 

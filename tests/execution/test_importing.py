@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,6 +95,16 @@ def test_a_document_that_names_tasks_that_are_not_there_is_refused(here: Service
         imported(there, there.engine.keys.sealed(armed))
 
     assert there.read("SELECT count(*) FROM operations") == [(0,)]
+
+
+def test_of_several_imports_at_once_one_makes_the_operation(here: Service) -> None:
+    for number in range(5):
+        content = encode({"workflow": "adding", "arguments": {"numbers": [number, 2]}})
+        with ThreadPoolExecutor(3) as pool:
+            made = list(pool.map(lambda _, content=content: imported(here, content, trust=True), range(3)))
+
+        assert len({*made}) == 1
+    assert here.read("SELECT count(*) FROM operations") == [(5,)]
 
 
 def test_a_document_made_by_hand_is_imported(here: Service) -> None:
