@@ -118,6 +118,15 @@ class Settings(BaseModel):
     document_key: Annotated[SecretStr, AfterValidator(_keys)] | None = Field(
         None, description="32 characters or more without a space; several parted by commas, of which the first signs"
     )
+    publish_to: str | None = Field(
+        None,
+        pattern=r"^\S+$",
+        description="a topic, such as projects/P/topics/T, or the URL of an SQS queue",
+    )
+    function_seconds: float = Field(
+        510.0, gt=0, allow_inf_nan=False, description="a number of seconds greater than 0, such as 510"
+    )
+    function_steps: int | None = Field(None, ge=1, description="a whole number, at least 1")
     checkpointing: bool = Field(True, description="true or false")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "INFO", description="DEBUG, INFO, WARNING or ERROR"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from app.cli.progress import advice, standing
 from app.domain.document_check import LARGEST
 from app.execution.advancing import Budget
 from app.execution.moving import INLINE
+from app.serverless.folder import loop
 from app.store.files import write_atomically
 
 if TYPE_CHECKING:
@@ -72,13 +74,27 @@ def import_(file: Path, trust: bool, lenient: bool, user_name: str | None) -> No
 @_lenient_option
 @_trust_option
 @_output_option
-def advance(
-    file: Path, steps: int | None, seconds: float | None, lenient: bool, trust: bool, output: Path | None
-) -> None:
+@click.option("--loop", "is_looped", is_flag=True, help="Go on slice by slice, each in a fresh process, to the end.")
+def advance(file: Path, output: Path | None, is_looped: bool, **how: Any) -> None:
     """Run the next steps that FILE, a document, tells of here and now.
 
     Without a limit they are run to the end. The document of what remains, or of the end, is written.
     """
+    (_loop if is_looped else _advance)(file, output, **how)
+
+
+def _loop(file: Path, output: Path | None, **how: Any) -> None:
+    """Run each slice in a process of its own, as cloud functions do; a folder that is gone then holds the messages."""
+    options = [f"--{name}" if given is True else f"--{name}={given}" for name, given in how.items() if given]
+    with tempfile.TemporaryDirectory(prefix="operations-") as folder:
+        for document in loop(_read(file), Path(folder), options):
+            hint(_told(document))
+    _write(commands().engine.keys.sealed(document), output)
+
+
+def _advance(
+    file: Path, output: Path | None, steps: int | None, seconds: float | None, lenient: bool, trust: bool
+) -> None:
     known = commands()
     budget = Budget(steps, seconds)
     document = moving.advance(_read(file), budget, known.workflows, known.engine.keys, trust=trust, lenient=lenient)

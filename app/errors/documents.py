@@ -79,3 +79,18 @@ class SlugsUnfit(Exception):
 
 def _listed(names: list[str]) -> str:
     return ", ".join(name[:80] for name in names[:5]) + " and others" * (len(names) > 5)
+
+
+class SliceFailed(Exception):
+    """The process that was to run a slice has ended without; it said `why`."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(f"A slice could not be run. {why}")
+
+
+class PublisherUnusable(Exception):
+    """There is nowhere to publish the rest of an operation to: `why`."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"PUBLISH_TO {why}.")

@@ -47,6 +47,10 @@ class Result(ABC):
         """
 
     @abstractmethod
+    def create(self, path: str, content: bytes) -> bool:
+        """Put the content there where nothing is; False when something is, which stays. One of several at once wins."""
+
+    @abstractmethod
     def remove_all(self, folder: str) -> bool:
         """Remove all that lies under a path; False when there was nothing."""
 

@@ -48,8 +48,16 @@ class LocalResult(Result):
     def write(self, path: str, content: bytes, *, guard: Callable[[], None] = at_any_time) -> None:
         """Put the content there: a temporary file beside it, fsync, the guard, rename."""
         file = self._file(path)
-        new = sum(1 for folder in file.parents if not folder.exists())
-        write_atomically(file, content, new_folders=new, guard=guard)
+        write_atomically(file, content, new_folders=_missing(file), guard=guard)
+
+    def create(self, path: str, content: bytes) -> bool:
+        """Put the content there where no file is."""
+        file = self._file(path)
+        try:
+            write_atomically(file, content, new_folders=_missing(file), is_new=True)
+        except FileExistsError:
+            return False
+        return True
 
     def remove_all(self, folder: str) -> bool:
         """Remove the folder."""
@@ -64,3 +72,8 @@ class LocalResult(Result):
         if not file.resolve().is_relative_to(self._folder.resolve()):  # by a symbolic link
             raise TargetOutside(path, "leads out of its store")
         return file
+
+
+def _missing(file: Path) -> int:
+    """How many of its folders are yet to be made."""
+    return sum(1 for folder in file.parents if not folder.exists())

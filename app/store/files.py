@@ -16,13 +16,18 @@ _LOCK: Final = "supervisor.lock"
 
 
 def write_atomically(
-    path: Path, content: bytes, *, new_folders: int = 0, guard: Callable[[], None] = lambda: None
+    path: Path,
+    content: bytes,
+    *,
+    new_folders: int = 0,
+    guard: Callable[[], None] = lambda: None,
+    is_new: bool = False,
 ) -> None:
     """Write a file, for its owner alone, so that a reader, or a power cut, meets all of it or none.
 
     Folders that are missing are made; so many of them survive a power cut as `new_folders` says, counted from the
     file upwards. `guard` is called right before the file can be seen. Raises OSError when the disk does not take it,
-    and whatever the guard raises; then it leaves no trace.
+    FileExistsError when it `is_new` and yet there, and whatever the guard raises; then it leaves no trace.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")  # 0600 from the start
@@ -32,12 +37,20 @@ def write_atomically(
             file.flush()
             os.fsync(file.fileno())
         guard()
-        Path(temporary).replace(path)
+        _name(Path(temporary), path, is_new=is_new)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
     for folder in list(path.parents)[: new_folders + 1]:
         sync_folder(folder)
+
+
+def _name(temporary: Path, path: Path, *, is_new: bool) -> None:
+    if is_new:
+        path.hardlink_to(temporary)  # unlike a rename, it takes the place of nothing
+        temporary.unlink()
+    else:
+        temporary.replace(path)
 
 
 def sync_folder(folder: Path) -> None:

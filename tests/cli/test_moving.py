@@ -94,3 +94,16 @@ def test_a_document_is_taken_from_standard_input(terminal: Terminal, file: Path)
     said = runner.invoke(args=["operations", "advance", "-", "--steps", "1"], input=file.read_bytes())
 
     assert json.loads(said.stdout)["slice"] == 1
+
+
+def test_a_document_is_advanced_slice_by_slice_to_its_end(
+    terminal: Terminal, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKFLOWS", ",".join(terminal.served.settings.workflows))
+    monkeypatch.setenv("DOCUMENT_KEY", "k" * 40)
+
+    said = terminal.run("operations", "advance", str(file), "--steps", "1", "--loop", "-o", str(tmp_path / "end.json"))
+
+    slices = [line for line in said.stderr.splitlines() if line.startswith("Slice")]
+    assert slices == ["Slice 1: PAUSED, 2 of 3 steps", "Slice 2: COMPLETED, 3 of 3 steps; result: 7"]
+    assert read(tmp_path / "end.json")["completion"] == "COMPLETED"

@@ -27,6 +27,14 @@ BUCKET = "operations"
 @contextmanager
 def serving_s3() -> Iterator[str]:
     """Serve S3; yields the name of a bucket there."""
+    with serving_aws():
+        fsspec.filesystem("s3").mkdir(BUCKET)
+        yield BUCKET
+
+
+@contextmanager
+def serving_aws() -> Iterator[None]:
+    """Serve what moto knows of AWS."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -37,8 +45,7 @@ def serving_s3() -> Iterator[str]:
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     with patch.dict(os.environ, told):
-        fsspec.filesystem("s3").mkdir(BUCKET)
-        yield BUCKET
+        yield
     server.stop()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,6 +41,21 @@ def test_an_empty_result_is_there_too(store: Result) -> None:
     store.write("empty", b"")
     assert store.exists("empty")
     assert store.read("empty") == b""
+
+
+def test_what_is_created_takes_the_place_of_nothing(store: Result) -> None:
+    assert store.create("once/t.txt", b"first")
+    assert not store.create("once/t.txt", b"second")
+    assert store.read("once/t.txt") == b"first"
+
+
+def test_of_several_that_create_at_once_one_wins(store: Result) -> None:
+    store.create("warm.txt", b"")
+    with ThreadPoolExecutor(8) as people:
+        won = list(people.map(lambda number: store.create("won.txt", b"%d" % number), range(8)))
+
+    assert won.count(True) == 1
+    assert store.read("won.txt") == b"%d" % won.index(True)
 
 
 def test_reading_what_is_not_there_is_told_as_such(store: Result) -> None:

@@ -1,0 +1,100 @@
+"""The relay: runs the slice that a message asks for, once, and publishes the rest until nothing is pending.
+
+Messages come more than once. What a slice came to is kept in the store under the slice's own name, created and never
+written over, before it is published: whoever runs the same slice again finds it there, and runs nothing. Of two that
+run it at once one creates it, and what that one kept is what both publish, under one id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from app.domain.states import Completion
+from app.errors import DocumentMalformed, TargetOutside
+from app.moving import advance, believed
+from app.serverless.base import Message
+
+if TYPE_CHECKING:
+    from app.domain.document_check import Document
+    from app.domain.sealing import Keys
+    from app.execution.advancing import Budget
+    from app.results.base import Result
+    from app.serverless.base import Publisher
+    from app.workflows.registry import Workflows
+
+#: Where in the store it is kept what slices came to.
+FOLDER: Final = ".operations/slices"
+_PUBLISHED: Final = ".published"
+_KEPT: Final = "kept"
+_TOLD: Final = f'{{"{_KEPT}":'.encode()
+
+_log = logging.getLogger(__name__)
+
+
+class Relay:
+    """Runs slices of documents that these keys have signed, and signs what comes of them; without keys, all are run."""
+
+    def __init__(self, workflows: Workflows, keys: Keys, store: Result, publisher: Publisher) -> None:
+        self._workflows = workflows
+        self._keys = keys
+        self._store = store
+        self._publisher = publisher
+
+    def run(self, content: bytes, budget: Budget, *, trust: bool = False, lenient: bool = False) -> Document | None:
+        """Run the slice that a message asks for and publish the rest; the new document, None when it was run before.
+
+        `trust` and `lenient` are those of `advance`.
+        Raises DocumentMalformed and DocumentUntrusted for what will never be run, OSError when store or publisher
+        cannot be reached, and what `advance` raises for what cannot be run here and now.
+        """
+        content = self._whole(content)
+        place = _place(believed(content, None if trust else self._keys or None), content)
+        is_new = not self._store.exists(place)
+        if is_new:
+            after = advance(content, budget, self._workflows, self._keys, trust=trust, lenient=lenient)
+            is_new = self._store.create(place, self._keys.sealed(after))
+        after = json.loads(self._store.read(place))
+        self._hand_on(place, after)
+        if not is_new:
+            _log.info("%s was run before: nothing of it is run again", place)
+        return after if is_new else None
+
+    def _hand_on(self, place: str, after: Document) -> None:
+        """Publish the rest, unless there is none or that was done; it is done again where nobody can tell."""
+        if after["completion"] != Completion.PAUSED or self._store.exists(place + _PUBLISHED):
+            return
+        content = self._store.read(place)
+        if len(content) > self._publisher.largest:
+            content = json.dumps({_KEPT: place}).encode()
+        self._publisher.publish(Message(_name(after), content))
+        self._store.create(place + _PUBLISHED, b"")
+
+    def _whole(self, content: bytes) -> bytes:
+        """The document of a message, which may only tell where in the store it was left."""
+        if not content.startswith(_TOLD):
+            return content
+        try:
+            place = json.loads(content)[_KEPT]
+        except ValueError:
+            raise DocumentMalformed("is truncated or no JSON") from None
+        if not isinstance(place, str) or not place.startswith(f"{FOLDER}/"):
+            raise DocumentMalformed(f"is told to lie elsewhere than in {FOLDER}")
+        try:
+            return self._store.read(place)
+        except TargetOutside as fault:
+            raise DocumentMalformed(f"is told to lie elsewhere than in {FOLDER}") from fault
+
+
+def _place(document: Document, content: bytes) -> str:
+    """Where it is kept what a slice came to; of a document that was made by hand, every byte is its name."""
+    if "origin" in document:
+        return f"{FOLDER}/{_name(document)}.json"
+    return f"{FOLDER}/by-hand-{hashlib.sha256(content).hexdigest()}.json"
+
+
+def _name(document: Document) -> str:
+    origin: dict[str, Any] = document["origin"]
+    return f"{origin['installation']}-{origin['operation_id']}-{document['slice']}"

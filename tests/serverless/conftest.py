@@ -1,0 +1,79 @@
+"""What runs slices: a relay in this process, and messages that come as a cloud's do, twice and in any order."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from app.domain.sealing import Keys
+from app.execution.advancing import Budget
+from app.results.local import LocalResult
+from app.serverless.base import Message, Publisher
+from app.serverless.relay import Relay
+from app.workflows.registry import load_workflows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from app.domain.document_check import Document
+
+KEY = "a-key-of-at-least-thirty-two-characters"
+ONE = Budget(steps=1)
+FLOWS = "tests.serverless.flows"
+
+
+class Kept(Publisher):
+    """Keeps every message that is published."""
+
+    largest = 1_000_000
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.is_down = False
+
+    def publish(self, message: Message) -> None:
+        if self.is_down:
+            raise OSError("nobody takes it")
+        self.messages.append(message)
+
+
+@dataclass
+class Slices:
+    """A relay, what it publishes, and the marks that steps leave."""
+
+    folder: Path
+    publisher: Kept = field(default_factory=Kept)
+    keys: Keys = field(default_factory=lambda: Keys([KEY]))
+
+    @property
+    def relay(self) -> Relay:
+        """A new one each time, as in a fresh process."""
+        return Relay(load_workflows([FLOWS]), self.keys, LocalResult(self.folder / "store"), self.publisher)
+
+    @property
+    def ledger(self) -> str:
+        return str(self.folder / "ledger")
+
+    def marks(self) -> list[str]:
+        ledger = self.folder / "ledger"
+        return ledger.read_text().splitlines() if ledger.exists() else []
+
+    def by_hand(self, workflow: str, **arguments: Any) -> bytes:
+        """A signed document of an operation that has not begun."""
+        return self.keys.sealed({"workflow": workflow, "arguments": arguments, "steps": []})
+
+    def run(self, content: bytes, budget: Budget = ONE, **given: Any) -> Document | None:
+        return self.relay.run(content, budget, **given)
+
+
+@pytest.fixture
+def slices(tmp_path: Path) -> Slices:
+    return Slices(tmp_path)
+
+
+def document_of(message: Message) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(message.content)
+    return document
