@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.__main__ import MEASURES
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -83,3 +85,8 @@ def test_a_figure_that_there_is_not_is_refused(tmp_path: Path) -> None:
 
     assert ran.returncode == 2
     assert "invalid choice: 'chian'" in complaint
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_the_page_says_what_each_name_measures(name: str) -> None:
+    assert f"\n| `{name}` | " in (ROOT / "docs" / "performance.md").read_text()
