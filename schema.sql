@@ -8,6 +8,7 @@
 -- events           its history; appended in the transaction of the change it tells of, never changed
 -- notifications    what people are to be told of it, and what came of that; written with the change, sent by workers
 -- workers          who holds claims; each worker writes its own row, and whoever finds it dead
+-- edits            changes that people made of paused operations; written with the change by `edit` and `undo`
 -- bulks            the same asked of many operations; begun by the commands, worked off by sweeps
 -- installation     its name, by which documents tell where an operation was started; never changed
 -- alembic_version  how far the migrations have come; written by them alone
@@ -55,6 +56,24 @@ CREATE TABLE paused_code (
     CONSTRAINT paused_code_pkey PRIMARY KEY (operation_id),
     CONSTRAINT paused_code_operation_id_fkey FOREIGN KEY(operation_id) REFERENCES operations (id) ON DELETE CASCADE
 );
+
+-- What people changed of what remained of paused operations, and took back.
+CREATE TABLE edits (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, -- counts up, never used twice
+    operation_id INTEGER NOT NULL,       -- the operation, PAUSED then
+    at FLOAT NOT NULL,                   -- when it was made
+    who TEXT NOT NULL,                   -- the name of the user who made it
+    why TEXT,                            -- the reason they gave, if any
+    diff TEXT NOT NULL,                  -- JSON: each place that it changed, with what stood there and what stands there now; no known secret
+    former TEXT NOT NULL,                -- JSON: the calls and results of steps that it replaced: what undo puts back
+    runs INTEGER NOT NULL,               -- how often code of the operation had been started then: once more, and it is not taken back
+    undone_at FLOAT,                     -- when it was taken back
+    undone_by TEXT,                      -- the name of the user who took it back
+    CONSTRAINT edits_operation_id_fkey FOREIGN KEY(operation_id) REFERENCES operations (id) ON DELETE CASCADE
+);
+
+-- The edits of one operation, in order.
+CREATE INDEX edits_by_operation ON edits (operation_id, id);
 
 -- Somebody who may call the service: a person or a program.
 CREATE TABLE user (

@@ -42,6 +42,12 @@ from app.errors.documents import (
     SlugsUnfit,
     TrustNeedsAdmin,
 )
+from app.errors.editing import (
+    EditRefused,
+    NothingToUndo,
+    PatchMalformed,
+    UndoTooLate,
+)
 from app.errors.house import (
     BrokerProgramMissing,
     DatabaseBehind,
@@ -182,6 +188,7 @@ __all__ = [
     "DocumentOlder",
     "DocumentUntrusted",
     "DocumentUnusable",
+    "EditRefused",
     "EncodingInvalid",
     "FlowCyclic",
     "FlowMalformed",
@@ -201,6 +208,7 @@ __all__ = [
     "NotDelivered",
     "NotReady",
     "NothingToRetry",
+    "NothingToUndo",
     "NotificationMalformed",
     "OperationAtWork",
     "OperationMoved",
@@ -209,6 +217,7 @@ __all__ = [
     "OperationThinned",
     "OptionRefused",
     "OverTwice",
+    "PatchMalformed",
     "PauseIntervalInvalid",
     "PausePointIncomplete",
     "PauseSignatureInvalid",
@@ -257,6 +266,7 @@ __all__ = [
     "TokenUnknown",
     "TooManyFailedTokens",
     "TrustNeedsAdmin",
+    "UndoTooLate",
     "UnknownTasks",
     "UnstorableArgument",
     "UserExists",

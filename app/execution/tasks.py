@@ -7,6 +7,8 @@ from typing import Any
 from celery import Task, shared_task
 
 from app.domain.document import CALLBACK_TASK, CLAUSE_TASK
+from app.domain.editing import SKIP_TASK
+from app.domain.signals import SUCCESS
 from app.domain.states import Completion
 from app.errors import OperationNotFound
 from app.execution import slices
@@ -45,3 +47,9 @@ def save_state(self: Any, retval: Any, remaining: list[dict[str, Any]], operatio
     if snapshot is None:
         raise OperationNotFound(operation_id)
     return write_document(engine, snapshot)
+
+
+@shared_task(name=SKIP_TASK, ignore_result=True)
+def hand_on(value: Any = None, *_rest: Any, **_more: Any) -> None:
+    """What a step calls that a person has skipped: it ends well, with what it was handed."""
+    raise SUCCESS("skipped", result=value)

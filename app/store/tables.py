@@ -30,6 +30,7 @@ from app.store.bulk_tables import bulks as bulks
 from app.store.code_tables import paused_code as paused_code
 from app.store.columns import KEY, one_of, only
 from app.store.columns import metadata as metadata
+from app.store.edit_tables import edits as edits
 
 user: Final = Table(
     "user",

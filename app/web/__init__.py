@@ -11,6 +11,7 @@ from werkzeug.routing import BaseConverter
 from app.web.answering import harden
 from app.web.bulks import bulks
 from app.web.describing import INFO, SECURITY_SCHEMES
+from app.web.editing import editing
 from app.web.failed_tokens import FailedTokens
 from app.web.health import health
 from app.web.history import history
@@ -59,7 +60,7 @@ def make_web(commands: Commands, settings: Settings) -> OpenAPI:
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.url_map.converters["id"] = IdConverter
     app.extensions |= _parts(commands, settings)
-    for api in (workflows, operations, steering, bulks, carrying, inspecting, history, health, metrics):
+    for api in (workflows, operations, steering, editing, bulks, carrying, inspecting, history, health, metrics):
         app.register_api(api)
     app.register_blueprint(pages)
     app.after_request(harden)

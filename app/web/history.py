@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Response, current_app
 from pydantic import Field
 
+from app.domain.document import digest_of
 from app.web.answering import answer, next_page, page_answer
 from app.web.auth import commands, demand_token, requester
 from app.web.describing import api, problems
@@ -75,4 +76,5 @@ _DOCUMENT = {
 @reads_request
 def workflow_document(path: OperationPath) -> Response:
     """Give the workflow.json of a paused operation: all that is needed to go on elsewhere."""
-    return answer(commands().document(requester(), path.operation_id))
+    content = commands().document(requester(), path.operation_id)
+    return answer(content, 200, {"ETag": f'"{digest_of(content)}"'})

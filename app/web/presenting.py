@@ -17,7 +17,9 @@ from app.domain.explaining import Cause, Explanation
 from app.domain.findings import Finding, in_the_way
 from app.domain.states import Completion
 from app.results.references import unescaped
+from app.secrets import redacted
 from app.store.bulks import Bulk
+from app.store.edits import Edit
 from app.store.events import Event
 from app.store.operations import Operation
 from app.store.step_queries import Running, StepRow
@@ -102,6 +104,13 @@ def findings(operation_id: int, found: Iterable[Finding]) -> str:
 
 def _cause(one: Cause) -> dict[str, Any]:
     return asdict(one) | {"since": _time(one.since), "until": _time(one.until)}
+
+
+def edit(one: Edit) -> str:
+    """A change that a person made of what remains."""
+    said = {"id": one.id, "at": _time(one.at), "who": one.who, "why": one.why}
+    undone = {"undone_at": _time(one.undone_at), "undone_by": one.undone_by}
+    return _json(said | {"diff": from_json(redacted(one.diff))} | undone)
 
 
 def workflow(one: Workflow) -> str:

@@ -22,6 +22,7 @@ View = TypeVar("View", bound=Callable[..., Response])
 #: The bytes that a body may have.
 LARGEST_BODY: Final = 1024 * 1024
 
+_JSON: Final = "application/json"
 _finite: Final = json.JSONEncoder(allow_nan=False, check_circular=False)
 
 
@@ -106,15 +107,20 @@ def _body(largest: int = LARGEST_BODY) -> bytes:
     return body
 
 
-def _demand_json(body: bytes) -> None:
+def body_of(media_type: str) -> Any:
+    """The JSON of a body of another media type than usual. Raises BodyMalformed, and what HTTP has for the rest."""
+    return _parsed(_body(), media_type)
+
+
+def _demand_json(body: bytes, media_type: str = _JSON) -> None:
     if not body:
         raise BodyMalformed("it is empty")
-    if request.mimetype != "application/json":
-        abort(415, f"The body is {request.mimetype or 'of no media type'}: send `Content-Type: application/json`.")
+    if request.mimetype != media_type:
+        abort(415, f"The body is {request.mimetype or 'of no media type'}: send `Content-Type: {media_type}`.")
 
 
-def _parsed(body: bytes) -> Any:
-    _demand_json(body)
+def _parsed(body: bytes, media_type: str = _JSON) -> Any:
+    _demand_json(body, media_type)
     try:
         value = from_json(body, allow_inf_nan=False)  # refuses what is nested more than 200 deep
         _finite.encode(value)  # 1e999 is JSON, and too large for any number here

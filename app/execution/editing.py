@@ -1,0 +1,230 @@
+"""Editing an operation that is PAUSED, and taking edits back: a new document, and one guarded change of the table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from app import clock
+from app.domain.document import carried_value
+from app.domain.document_check import check_tasks, checked
+from app.domain.editing import edited, handed_inputs
+from app.domain.graph import numbers_in
+from app.domain.states import Completion
+from app.errors import (
+    DocumentMalformed,
+    EditRefused,
+    MoveRefused,
+    NothingToUndo,
+    OperationNotFound,
+    TasksUnregistered,
+    UndoTooLate,
+    VersionPassed,
+)
+from app.execution.documents import snapshot_of, write_document
+from app.execution.loading import compact, load, small
+from app.execution.steering import demand_here, locked
+from app.results.references import escaped
+from app.secrets import found_in, redacted
+from app.store.edits import Edit, change_calls, change_results, insert_edit, last_edit, mark_undone, runs_of
+from app.store.events import append_event
+from app.store.operations import find_operation, save
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from sqlalchemy import Connection
+
+    from app.domain.document import StepFacts
+    from app.domain.editing import Edited
+    from app.execution.documents import Snapshot
+    from app.execution.engine import Engine
+    from app.execution.steering import Wish
+    from app.store.operations import Operation
+
+_C = Completion
+#: Where an edit can still be taken back, if no step has started since.
+_UNDOABLE: Final = frozenset({_C.PAUSED, _C.SCHEDULED, _C.IN_PROGRESS, _C.REQUESTING_PAUSE})
+#: Characters of a value that a diff shows.
+_SHOWN: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Calls and results of steps as JSON, by the steps' numbers."""
+
+    calls: dict[int, str]
+    results: dict[int, str | None]
+
+    @classmethod
+    def from_json(cls, text: str) -> Change:
+        """What `as_json` wrote."""
+        kept = json.loads(text)
+        return cls(*({int(number): one for number, one in kept[part].items()} for part in ("calls", "results")))
+
+    def as_json(self) -> str:
+        """The change as the table keeps it."""
+        return json.dumps({"calls": self.calls, "results": self.results})
+
+    def upon(self, steps: Collection[StepFacts]) -> tuple[StepFacts, ...]:
+        """The steps as they are once it is made."""
+        return tuple(map(self._upon, steps))
+
+    def before(self, steps: Collection[StepFacts]) -> Change:
+        """What takes it back."""
+        known = {step.number: step for step in steps}
+        results = {one: None if known[one].result is None else compact(known[one].result) for one in self.results}
+        return Change({one: compact(known[one].signature) for one in self.calls}, results)
+
+    def make(self, tx: Connection, operation_id: int) -> bool:
+        """Make it in the table; False where a step is not as it must be for that."""
+        return change_calls(tx, operation_id, self.calls) and change_results(tx, operation_id, self.results)
+
+    def _upon(self, step: StepFacts) -> StepFacts:
+        if step.number in self.calls:
+            return replace(step, signature=json.loads(self.calls[step.number]))
+        if step.number in self.results:
+            return replace(step, result=json.loads(self.results[step.number] or "null"))
+        return step
+
+
+def edit(engine: Engine, wish: Wish, patch: Any, digests: Collection[str] | None = None) -> bool:
+    """Change what remains of a paused operation as a merge patch says; False where that is so already.
+
+    With `digests`, its document must have one of these. Raises PatchMalformed, EditRefused, MoveRefused, VersionPassed,
+    OperationMoved.
+    """
+    while (changed := _edit(engine, wish, patch, digests)) is None:
+        continue  # somebody has changed it since the look at it
+    return changed
+
+
+def _edit(engine: Engine, wish: Wish, patch: Any, digests: Collection[str] | None) -> bool | None:
+    snapshot = _at_rest(engine, wish)
+    if digests is not None and snapshot.operation.workflow_digest not in digests:
+        raise VersionPassed(wish.operation_id, snapshot.operation.version)
+    steps, values = snapshot.steps, _values(snapshot)
+    made = edited(steps, values, patch)
+    if not made.diff:
+        return False
+    change = _change(engine, snapshot, made)
+    after = _written(engine, snapshot, change)
+    with engine.database.write() as tx:
+        operation = snapshot.operation
+        if not save(tx, operation, after):
+            return None
+        if not change.make(tx, operation.id):
+            raise VersionPassed(operation.id, operation.version)
+        row = {"operation_id": operation.id, "at": clock.now(), "who": wish.who, "why": _told(wish.why)}
+        kept = {"diff": _shown(made.diff), "former": change.before(steps).as_json(), "runs": runs_of(tx, operation.id)}
+        number = insert_edit(tx, row | kept)
+        _note(tx, operation, wish, f"edit {number}: {', '.join(one['at'] for one in made.diff)[:_SHOWN]}")
+    return True
+
+
+def _change(engine: Engine, snapshot: Snapshot, made: Edited) -> Change:
+    """What was edited as the table has it, large results in their store. Raises EditRefused."""
+    if name := found_in(compact([list(made.calls.values()), list(made.results.values())])):
+        raise EditRefused(f"the patch holds the secret {name}, which is to be named where it is used")
+    slugs = {step.number: step.slug for step in snapshot.steps}
+    kept = partial(small, engine, snapshot.operation.id)
+    return Change(
+        {number: compact(call) for number, call in made.calls.items()},
+        {number: kept(slugs[number], escaped(compact(value))) for number, value in made.results.items()},
+    )
+
+
+def undo(engine: Engine, wish: Wish) -> Edit:
+    """Take the newest edit back, unless a step has started since.
+
+    Raises NothingToUndo, UndoTooLate, MoveRefused, VersionPassed, OperationMoved.
+    """
+    while (undone := _undo(engine, wish)) is None:
+        continue  # somebody has changed it since the look at it
+    return undone
+
+
+def _undo(engine: Engine, wish: Wish) -> Edit | None:
+    with engine.database.read() as tx:
+        operation, last = find_operation(tx, wish.operation_id), last_edit(tx, wish.operation_id)
+        runs = runs_of(tx, wish.operation_id)
+    if operation is None:
+        raise OperationNotFound(wish.operation_id)
+    if last is None:
+        raise NothingToUndo(operation.id, operation.completion)
+    if operation.completion not in _UNDOABLE or runs != last.runs:
+        raise UndoTooLate(operation.id, operation.completion)
+    change = Change.from_json(last.former)
+    after = operation
+    if operation.completion is _C.PAUSED:
+        snapshot = _at_rest(engine, wish)
+        operation, after = snapshot.operation, _written(engine, snapshot, change)
+    with engine.database.write() as tx:
+        locked(tx, wish)
+        if runs_of(tx, operation.id) != last.runs:
+            raise UndoTooLate(operation.id, operation.completion)
+        if not save(tx, operation, after):
+            return None
+        if not (mark_undone(tx, last.id, wish.who, clock.now()) and change.make(tx, operation.id)):
+            raise VersionPassed(operation.id, operation.version)
+        _note(tx, operation, wish, f"edit {last.id} taken back")
+    return last
+
+
+def _at_rest(engine: Engine, wish: Wish) -> Snapshot:
+    """The operation and its steps. Raises OperationNotFound, VersionPassed, MoveRefused, OperationMoved."""
+    with engine.database.read() as tx:
+        snapshot = snapshot_of(tx, wish.operation_id)
+    if snapshot is None:
+        raise OperationNotFound(wish.operation_id)
+    operation = snapshot.operation
+    if wish.version is not None and wish.version != operation.version:
+        raise VersionPassed(operation.id, operation.version)
+    if operation.completion is not _C.PAUSED:
+        raise MoveRefused(operation.id, operation.completion, "edited: only a PAUSED one can be")
+    demand_here(operation)
+    return snapshot
+
+
+def _values(snapshot: Snapshot) -> Mapping[int, Any]:
+    """The results that the next steps are handed, wherever they lie."""
+    needed = {number for inputs in handed_inputs(snapshot.steps) for number in numbers_in(inputs)}
+    return {step.number: load(compact(step.result)) for step in snapshot.steps if step.number in needed}
+
+
+def _written(engine: Engine, snapshot: Snapshot, change: Change) -> Operation:
+    """Write the document that the change makes; returns the operation that points to it. Raises EditRefused."""
+    after = replace(snapshot, steps=change.upon(snapshot.steps))
+    try:
+        check_tasks(checked(after.document()), engine.app.tasks.__contains__)
+    except (DocumentMalformed, TasksUnregistered) as why:
+        raise EditRefused(str(why).rstrip(".")) from why
+    stored = write_document(engine, after)
+    return replace(
+        snapshot.operation,
+        result=compact(carried_value(after.steps)),
+        workflow_store=stored["workflow_store"],
+        workflow_digest=stored["workflow_digest"],
+    )
+
+
+def _shown(diff: list[dict[str, Any]]) -> str:
+    """The diff as it is kept and shown, without the secrets that this process knows, and with long values cut."""
+    return redacted(json.dumps([{name: _short(part) for name, part in one.items()} for one in diff]))
+
+
+def _short(part: Any) -> Any:
+    text = compact(part)
+    return part if len(text) <= _SHOWN else f"{redacted(text)[:_SHOWN]}…"
+
+
+def _told(why: str | None) -> str | None:
+    return redacted(why) if why else why
+
+
+def _note(tx: Connection, operation: Operation, wish: Wish, what: str) -> None:
+    why = "; ".join(filter(None, [what, wish.why]))
+    stands = operation.completion
+    append_event(tx, operation.id, at=clock.now(), who=wish.who, old=stands, new=stands, why=why)
