@@ -23,32 +23,34 @@ _log = logging.getLogger(__name__)
 
 
 class LateWriter:
-    """One thread for each process; while it is awake, arming it wakes nobody."""
+    """One thread for each process, however many slices run there; while it is awake, arming it wakes nobody."""
 
     def __init__(self) -> None:
         self._wake = threading.Condition()
-        self._batch: Batch | None = None
-        self._at = 0.0
+        self._due: dict[Batch, float] = {}
         self._is_asleep = False
         self._pid = 0
 
     def arm(self, batch: Batch) -> None:
         """Write this batch in 5 ms, unless it is disarmed before; arming it again changes nothing."""
-        if self._batch is batch:
+        if batch in self._due:
             return
         with self._wake:
-            self._batch, self._at = batch, clock.monotonic() + LATEST
             if self._pid != os.getpid():
                 self._start()
             elif self._is_asleep:
                 self._wake.notify()
+            self._due[batch] = clock.monotonic() + LATEST
 
-    def disarm(self) -> None:
+    def disarm(self, batch: Batch) -> None:
         """Forget the batch: it has been written."""
-        self._batch = None
+        if batch in self._due:
+            with self._wake:
+                self._due.pop(batch, None)
 
     def _start(self) -> None:
         self._pid = os.getpid()
+        self._due.clear()  # a process that forked this one writes its own
         threading.Thread(target=self._run, name="late-writer", daemon=True).start()
 
     def _run(self) -> None:
@@ -56,25 +58,21 @@ class LateWriter:
             batch = self._next()
             try:
                 if batch.write_late():
-                    self._look_again(batch)
+                    self.arm(batch)
             except Exception:  # the slice writes it itself when its step ends, and meets the fault there
                 _log.exception("a batch could not be written early")
-
-    def _look_again(self, batch: Batch) -> None:
-        with self._wake:
-            if self._batch is None:
-                self._batch, self._at = batch, clock.monotonic() + LATEST
 
     def _next(self) -> Batch:
         looks = 0
         with self._wake:
             while True:
-                batch, remaining = self._batch, self._at - clock.monotonic()
+                batch = min(self._due, key=self._due.__getitem__, default=None)
+                remaining = self._due[batch] - clock.monotonic() if batch else _LOOK
                 if batch is not None and remaining <= 0:
-                    self._batch = None
+                    del self._due[batch]
                     return batch
                 looks = 0 if batch else looks + 1
-                self._sleep(min(_LOOK, remaining) if batch else _LOOK if looks < _PATIENCE else None)
+                self._sleep(min(_LOOK, remaining) if looks < _PATIENCE else None)
 
     def _sleep(self, seconds: float | None) -> None:
         self._is_asleep = seconds is None

@@ -67,6 +67,8 @@ def run_slice(engine: Engine, operation_id: int, number: int) -> int:
     except Exception as fault:
         _log.exception("a slice of operation %s could not go on", operation_id)
         give_up(engine, operation_id, {(step.number, step.claim), *whole.claims}, fault)
+    finally:
+        whole.end()
     return whole.steps
 
 
@@ -87,6 +89,10 @@ class Slice:
     def claims(self) -> Sequence[tuple[int, int]]:
         """Every step that this slice has claimed, with the number of its claim."""
         return self._batch.claims
+
+    def end(self) -> None:
+        """Let nothing of it be written any more."""
+        _late_writer.disarm(self._batch)
 
     def run(self, step: StepTask) -> None:
         """Run `step`, which is claimed, and all that this delivery goes on with."""
@@ -151,7 +157,7 @@ class Slice:
     def _settle(self, ended: Ended) -> StepTask | None:
         settled = self._write()
         was_beside, self._is_beside = self._is_beside, settled.is_beside
-        _late_writer.disarm()
+        _late_writer.disarm(self._batch)
         self._engine.publisher.publish(self._operation_id, settled.publish)
         if ended.ending.state is StepState.RETRYING:
             self._engine.wake_sweeper()

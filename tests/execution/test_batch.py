@@ -148,6 +148,27 @@ def test_the_timer_writes_what_has_ended_while_a_long_step_runs(service: Service
     assert service.show(operation).result == "1"
 
 
+def test_the_timer_writes_what_has_ended_in_each_of_several_slices(service: Service) -> None:
+    gates = [service.path(), service.path()]
+    for gate in gates:
+        Path(gate).touch()
+    measure(service, "gates", gates=gates)
+    Path(gates[1]).unlink()
+    operations = [service.start("gates", gates=gates) for _ in range(3)]
+
+    with ThreadPoolExecutor(3) as threads:
+        deliveries = [threads.submit(service.deliver) for _ in operations]
+        for operation in operations:
+            service.wait_for_step(operation, "wait_at-2", StepState.RUNNING)
+        Path(gates[1]).touch()
+        for delivery in deliveries:
+            delivery.result()
+        for _ in range(9):
+            threads.submit(service.engine.database.close).result()
+
+    assert [service.show(operation).result for operation in operations] == ["1", "1", "1"]
+
+
 def test_the_timer_publishes_what_became_ready_beside_a_long_step(service: Service) -> None:
     gates = [service.path() for _ in range(3)]
     for gate in gates:
