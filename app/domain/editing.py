@@ -51,14 +51,15 @@ def edited(steps: Sequence[StepFacts], values: Mapping[int, Any], patch: Any) ->
     inputs = handed_inputs(steps)
     before = {"result": _carried(inputs, values), "steps": {slug: _shown(step) for slug, step in remaining.items()}}
     after: dict[str, Any] = merged(before, patch)
+    shown = {slug: after["steps"].get(slug, {**told, "skip": True}) for slug, told in before["steps"].items()}
     calls = {
-        step.number: _call(step, after["steps"].get(slug))
+        step.number: _call(step, shown[slug])
         for slug, step in remaining.items()
-        if after["steps"].get(slug) != before["steps"][slug]
+        if shown[slug] != before["steps"][slug]
     }
     results = _placed(inputs, values, after.get("result")) if "result" in patch else {}
-    after["steps"] = {slug: after["steps"].get(slug, {**told, "skip": True}) for slug, told in before["steps"].items()}
-    return Edited(calls, results, list(_differences(before, {"result": None, **after}, "")))
+    told = {"result": after.get("result"), "steps": shown}
+    return Edited(calls, results, list(_differences(before, told, "")))
 
 
 def merged(target: Any, patch: Any) -> Any:
@@ -108,9 +109,9 @@ def _shown(step: StepFacts) -> dict[str, Any]:
     return {"args": signature["args"], "kwargs": signature["kwargs"], "skip": is_skipped}
 
 
-def _call(step: StepFacts, shown: Mapping[str, Any] | None) -> Signature:
+def _call(step: StepFacts, shown: Mapping[str, Any]) -> Signature:
     """The call that was asked for; one that is skipped keeps only what results are put into."""
-    if shown is not None and not shown.get("skip"):
+    if not shown.get("skip"):
         return {**step.signature, "args": shown.get("args", []), "kwargs": shown.get("kwargs", {})}
     is_bound = isinstance(step.inputs, dict)
     kept = {name: step.signature[name] if is_bound else empty for name, empty in (("args", []), ("kwargs", {}))}

@@ -85,6 +85,7 @@ def test_somebody_else_s_bulk_is_not_there(bob: Caller, ada: Caller) -> None:
         ("/operations/resume?workflow=three&per_minute=many", "request-invalid"),
         ("/operations/resume?completion=SLEEPING", "request-invalid"),
         ("/operations/resume?workflow=three&requester=1", "request-invalid"),
+        ("/operations/resume?workflow=three%00", "request-invalid"),
     ],
 )
 def test_what_cannot_be_asked_of_many_is_refused(bob: Caller, database: Database, address: str, kind: str) -> None:
