@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from app.execution.engine import Engine
 
-_read: dict[tuple[FunctionType, bool], Reading | None] = {}
+_read: dict[tuple[FunctionType, tuple[type, ...] | None], Reading | None] = {}
 
 
 def code_of(engine: Engine, workflow: str, tasks: Iterable[str]) -> dict[str, Any]:
@@ -33,8 +33,9 @@ def code_of(engine: Engine, workflow: str, tasks: Iterable[str]) -> dict[str, An
 
 def reading_of(app: Celery, task: str) -> Reading | None:
     """What the code of a task is; None where there is no such task, or no function that it runs."""
-    function = _function_of(app.tasks.get(task))
-    return function and _kept(function, is_step=True)
+    registered = app.tasks.get(task)
+    function = _function_of(registered)
+    return function and _kept(function, _kinds_of(registered))
 
 
 def reading_of_workflow(engine: Engine, name: str) -> Reading | None:
@@ -43,15 +44,19 @@ def reading_of_workflow(engine: Engine, name: str) -> Reading | None:
     Of its steps it names the tasks alone: each has a fingerprint of its own, and those that have ended do not matter.
     """
     function = engine.policies.of_workflow(name).function
-    return _kept(function, is_step=False) if isinstance(function, FunctionType) else None
+    return _kept(function, None) if isinstance(function, FunctionType) else None
 
 
-def _kept(function: FunctionType, *, is_step: bool) -> Reading | None:
-    """The reading of a function, done once: a process does not change its code, unless a name is given another."""
-    key = function, is_step
+def _kept(function: FunctionType, kinds: tuple[type, ...] | None) -> Reading | None:
+    """The reading of a function, done once: a process does not change its code, unless a name is given another.
+
+    `kinds` are the classes of a task; None says that it is a workflow's function.
+    """
+    key = function, kinds
     known = _read.get(key)
     if key not in _read or (known is not None and not known.is_current()):
-        known = _read[key] = read_code(function, _function_or_self if is_step else _name_or_self)
+        unwrap = _name_or_self if kinds is None else _function_or_self
+        known = _read[key] = read_code(function, unwrap, kinds or ())
     return known
 
 
@@ -66,8 +71,14 @@ def _name_or_self(value: Any) -> Any:
 def _function_of(task: Any) -> FunctionType | None:
     """What a task runs, as its author wrote it: Celery, and the engine, put functions of their own around that."""
     for name in ("__wrapped__", "run"):
-        found = inspect.getattr_static(type(task), name, None)
+        found = inspect.getattr_static(task.__class__, name, None)  # `type` would tell what stands in for the task
         function = found.__func__ if isinstance(found, staticmethod) else found
         if isinstance(function, FunctionType):
             return function
     return None
+
+
+def _kinds_of(task: Any) -> tuple[type, ...]:
+    """The classes of a task; the one that Celery makes of a decorated function holds its options alone."""
+    kinds = type(task).__mro__
+    return kinds[1:] if "__wrapped__" in vars(kinds[0]) else kinds

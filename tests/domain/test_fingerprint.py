@@ -234,3 +234,10 @@ def test_a_reading_is_current_until_a_name_stands_for_something_else(folder: Pat
     after = read_code(here)
     assert after is not None
     assert after.fingerprint != found.fingerprint
+
+
+def test_a_function_in_a_library_s_wrapping_is_read_as_the_one_within(folder: Path) -> None:
+    wrapped = "from contextlib import contextmanager\n\n\n@contextmanager\ndef f(x):\n    yield x + 1\n"
+
+    assert fingerprint(folder, wrapped, "f") == fingerprint(folder, wrapped, "f")
+    assert fingerprint(folder, wrapped, "f") != fingerprint(folder, wrapped.replace("+ 1", "+ 2"), "f")

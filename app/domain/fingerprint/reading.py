@@ -20,7 +20,7 @@ from app.domain.fingerprint.ownership import is_of_shipped, is_own, is_own_class
 from app.secrets import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     #: What stands behind a value that only hands its calls on: a function, or a text where that is all to be told.
     Unwrap = Callable[[Any], Any]
@@ -45,15 +45,23 @@ class Reading:
         return all(place.get(name, _MISSING) is value for place, name, value in self.found)
 
 
-def read_code(function: FunctionType, unwrap: Unwrap = lambda value: value) -> Reading | None:
+def read_code(
+    function: FunctionType, unwrap: Unwrap = lambda value: value, kinds: Iterable[type] = ()
+) -> Reading | None:
     """Read a function, and all that it calls of its own project, however often and in whatever circle.
 
-    None of one that is a library's, Python's or the service's: what these do is for their own versions to say.
+    `kinds` are classes whose methods it may call on its first argument. None of a function that is a library's,
+    Python's or the service's: what these do is for their own versions to say. What a library's decorator has put around
+    a function is passed over.
     """
-    if not is_own(function, is_shipped=is_of_shipped(function)):
-        return None
-    reader = _Reader(unwrap, is_shipped=is_of_shipped(function))
-    reader.read(function)
+    is_shipped = is_of_shipped(inspect.unwrap(function))
+    while not is_own(function, is_shipped=is_shipped):
+        wrapped = inspect.getattr_static(function, "__wrapped__", None)
+        if type(wrapped) is not FunctionType:
+            return None
+        function = wrapped
+    reader = _Reader(unwrap, is_shipped=is_shipped)
+    reader.read(function, [kind for kind in kinds if is_own_class(kind, is_shipped=is_shipped)])
     return Reading(reader.digest(), frozenset(reader.secrets), tuple(reader.found))
 
 
@@ -72,8 +80,10 @@ class _Reader:
     def digest(self) -> str:
         return self._digest.hexdigest()
 
-    def read(self, function: FunctionType) -> None:
+    def read(self, function: FunctionType, kinds: Iterable[type]) -> None:
         self._enter(function)
+        for kind in kinds:
+            self._enter(kind)
         while self._to_read:
             one = self._to_read.popleft()
             self._function(one) if isinstance(one, FunctionType) else self._class(one)
