@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import CodeType
 
-#: Which Python's bytecode it is that fingerprints are made of.
-TAG: Final = sys.implementation.cache_tag or sys.implementation.name
+#: How fingerprints are made; to be raised by each change of that, or all code would seem to have changed.
+_WAY: Final = 1
+#: Which Python's bytecode it is that fingerprints are made of, and in which way.
+TAG: Final = f"{sys.implementation.cache_tag or sys.implementation.name}/{_WAY}"
 #: Instructions that do nothing: the compiler leaves one where a line of its own would be lost to a debugger.
 _IDLE: Final = frozenset({"NOP", "EXTENDED_ARG", "CACHE"})
 _JUMPS: Final = frozenset({*dis.hasjrel, *dis.hasjabs})
