@@ -152,9 +152,10 @@ def _content_of(operation: Operation) -> bytes:
     """What lies where the document should, if that is a file: a pipe in its place would keep its reader waiting."""
     try:
         with open(os.open(operation.workflow_store or "", _READING), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
                 raise OSError(errno.EINVAL, "Not a file")
-            return file.read(LARGEST + 1)
+            return file.read(min(found.st_size, LARGEST) + 1)  # so much memory is taken before any of it is read
     except (OSError, ValueError) as why:
         fault = f"its workflow.json cannot be read ({getattr(why, 'strerror', None) or why})"
         raise DocumentUnusable(operation.id, operation.completion, fault) from why
