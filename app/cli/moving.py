@@ -6,7 +6,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -22,6 +22,8 @@ from app.store.files import write_atomically
 
 if TYPE_CHECKING:
     from app.domain.document_check import Document
+
+_PIECE: Final = 2**20
 
 #: Gives a command the argument `file`: a document, or what comes on standard input.
 _file_argument = click.argument(
@@ -115,11 +117,13 @@ def _short(value: Any) -> str:
 
 
 def _read(file: Path) -> bytes:
-    """The bytes of a document, and one more than it may have where there are more."""
-    if str(file) == "-":
-        return sys.stdin.buffer.read(LARGEST + 1)
-    with file.open("rb") as content:
-        return content.read(LARGEST + 1)
+    """The bytes of a document, and some more than it may have where there are more.
+
+    Piece by piece: to read at most a gigabyte, Python would take a gigabyte of memory first.
+    """
+    with click.open_file(str(file), "rb") as content:
+        pieces = iter(partial(content.read, _PIECE), b"")
+        return b"".join(islice(pieces, LARGEST // _PIECE + 1))
 
 
 def _write(content: bytes, output: Path | None) -> None:
