@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
