@@ -85,7 +85,7 @@ BAD = [
     body("nothing in it", "workflow"),
     body("a wrong type", "workflow", workflow=7),
     body("arguments that are a list", "arguments", workflow="three", arguments=[]),
-    body("unknown fields", "now", "start_at", workflow="three", now=True, start_at="tomorrow"),
+    body("unknown fields", "start_at", "now", workflow="three", now=True, start_at="tomorrow"),
     body("an unknown field of a pause", "soon", request="POST /operations/1/pause", soon=True),
     body("a reason that is a number", "reason", request="POST /operations/1/pause", reason=1),
     body("a reason with a NUL", "reason", request="POST /operations/1/pause", reason="a\0b"),
