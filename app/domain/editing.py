@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from app.domain.states import FINAL, StepState
-from app.errors import EditRefused, PatchMalformed
+from app.errors import PatchMalformed, PatchUnfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ def edited(steps: Sequence[StepFacts], values: Mapping[int, Any], patch: Any) ->
 
     Raises:
         PatchMalformed: It is no patch of the view.
-        EditRefused: It would change what cannot be changed: what has ended, or is not there.
+        PatchUnfit: It would change what cannot be changed: what has ended, or is not there.
     """
     _demand_shape(patch)
     remaining = {step.slug: step for step in steps if step.state not in FINAL}
@@ -97,10 +97,10 @@ def _demand_steps(steps: Sequence[StepFacts], remaining: Mapping[str, StepFacts]
     known = {step.slug for step in steps}
     for slug, part in asked.items():
         if slug not in remaining:
-            raise EditRefused(f"step {slug[:80]!r} {'has ended' if slug in known else 'is none of its steps'}")
+            raise PatchUnfit(f"step {slug[:80]!r} {'has ended' if slug in known else 'is none of its steps'}")
         is_skipped = remaining[slug].signature["task"] == SKIP_TASK
         if is_skipped and part is not None and (part.keys() - {"skip"} or part.get("skip") is False):
-            raise EditRefused(f"step {slug[:80]!r} is skipped: undo that first")
+            raise PatchUnfit(f"step {slug[:80]!r} is skipped: undo that first")
 
 
 def _shown(step: StepFacts) -> dict[str, Any]:
@@ -139,12 +139,12 @@ def _parts(inputs: Inputs) -> list[Inputs]:
 def _placed(inputs: Sequence[Inputs], values: Mapping[int, Any], result: Any) -> dict[int, Any]:
     """Which steps' results must change for the next to be handed this."""
     if not inputs:
-        raise EditRefused("nothing is handed to its next steps: there is no result to change")
+        raise PatchUnfit("nothing is handed to its next steps: there is no result to change")
     wanted: dict[int, Any] = {}
     whole: Inputs = inputs[0] if len(inputs) == 1 else list(inputs)
     for number, value in _assigned(whole, result):
         if wanted.setdefault(number, value) != value:
-            raise EditRefused("two of its next steps are handed the same result, and would be handed different ones")
+            raise PatchUnfit("two of its next steps are handed the same result, and would be handed different ones")
     return {number: value for number, value in wanted.items() if value != values.get(number)}
 
 
@@ -155,7 +155,7 @@ def _assigned(inputs: Inputs, value: Any) -> Iterator[tuple[int, Any]]:
     parts = _parts(inputs)
     given = [value] if isinstance(inputs, dict) and len(parts) == 1 else value
     if not isinstance(given, list) or len(given) != len(parts):
-        raise EditRefused(f"its next steps are handed a list of {len(parts)} results, and the patch gives another")
+        raise PatchUnfit(f"its next steps are handed a list of {len(parts)} results, and the patch gives another")
     for part, one in zip(parts, given, strict=True):
         yield from _assigned(part, one)
 

@@ -46,6 +46,7 @@ from app.errors.editing import (
     EditRefused,
     NothingToUndo,
     PatchMalformed,
+    PatchUnfit,
     UndoTooLate,
 )
 from app.errors.house import (
@@ -218,6 +219,7 @@ __all__ = [
     "OptionRefused",
     "OverTwice",
     "PatchMalformed",
+    "PatchUnfit",
     "PauseIntervalInvalid",
     "PausePointIncomplete",
     "PauseSignatureInvalid",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.errors.operations import IdempotencyKeyReused
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -35,12 +37,12 @@ class BulkMisdirected(BulkRefused):
         super().__init__(f"To {verb} an operation that is {completion} changes nothing; name {', '.join(possible)}.")
 
 
-class BulkKeyReused(Exception):
+class BulkKeyReused(IdempotencyKeyReused):
     """An idempotency key came again with another request than the first time."""
 
     def __init__(self, key: str, bulk_id: int) -> None:
         self.key = key
-        super().__init__(f"The idempotency key {key!r} already asked for bulk {bulk_id} with another request.")
+        Exception.__init__(self, f"The idempotency key {key!r} already asked for bulk {bulk_id} with another request.")
 
 
 class BulkMovedOn(Exception):

@@ -10,11 +10,21 @@ class PatchMalformed(Exception):
         super().__init__(f"The patch cannot be used: {why}.")
 
 
-class EditRefused(Exception):
-    """What a patch would change of an operation cannot be changed; `why` goes on from its sentence."""
+class PatchUnfit(Exception):
+    """What a patch would change cannot be changed; `why` goes on from "it cannot be edited so:"."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"The operation cannot be edited so: {why}.")
+        self.why = why
+        super().__init__(f"It cannot be edited so: {why}.")
+
+
+class EditRefused(Exception):
+    """What a patch would change of an operation cannot be changed."""
+
+    def __init__(self, operation_id: int, completion: str, why: str) -> None:
+        self.operation_id = operation_id
+        self.completion = completion
+        super().__init__(f"Operation {operation_id} stays as it is: {why}.")
 
 
 class NothingToUndo(Exception):

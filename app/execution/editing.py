@@ -19,6 +19,7 @@ from app.errors import (
     MoveRefused,
     NothingToUndo,
     OperationNotFound,
+    PatchUnfit,
     TasksUnregistered,
     UndoTooLate,
     VersionPassed,
@@ -105,8 +106,8 @@ def _edit(engine: Engine, wish: Wish, patch: Any, digests: Collection[str] | Non
     snapshot = _at_rest(engine, wish)
     if digests is not None and snapshot.operation.workflow_digest not in digests:
         raise VersionPassed(wish.operation_id, snapshot.operation.version)
-    steps, values = snapshot.steps, _values(snapshot)
-    made = edited(steps, values, patch)
+    steps = snapshot.steps
+    made = _made(snapshot, patch)
     if not made.diff:
         return False
     change = _change(engine, snapshot, made)
@@ -124,10 +125,22 @@ def _edit(engine: Engine, wish: Wish, patch: Any, digests: Collection[str] | Non
     return True
 
 
+def _made(snapshot: Snapshot, patch: Any) -> Edited:
+    """What the patch makes of it. Raises PatchMalformed, EditRefused."""
+    try:
+        return edited(snapshot.steps, _values(snapshot), patch)
+    except PatchUnfit as unfit:
+        raise _refused(snapshot, unfit.why) from None
+
+
+def _refused(snapshot: Snapshot, why: str) -> EditRefused:
+    return EditRefused(snapshot.operation.id, snapshot.operation.completion, why)
+
+
 def _change(engine: Engine, snapshot: Snapshot, made: Edited) -> Change:
     """What was edited as the table has it, large results in their store. Raises EditRefused."""
     if name := found_in(compact([list(made.calls.values()), list(made.results.values())])):
-        raise EditRefused(f"the patch holds the secret {name}, which is to be named where it is used")
+        raise _refused(snapshot, f"the patch holds the secret {name}, which is to be named where it is used")
     slugs = {step.number: step.slug for step in snapshot.steps}
     kept = partial(small, engine, snapshot.operation.id)
     return Change(
@@ -200,7 +213,7 @@ def _written(engine: Engine, snapshot: Snapshot, change: Change) -> Operation:
     try:
         check_tasks(checked(after.document()), engine.app.tasks.__contains__)
     except (DocumentMalformed, TasksUnregistered) as why:
-        raise EditRefused(str(why).rstrip(".")) from why
+        raise _refused(snapshot, str(why).rstrip(".")) from why
     stored = write_document(engine, after)
     return replace(
         snapshot.operation,

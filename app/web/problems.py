@@ -33,7 +33,6 @@ class Kind(NamedTuple):
     title: str
 
 
-_REUSED: Final = Kind(422, "idempotency-key-reused", "The idempotency key belongs to another request")
 #: The kind of every error that a request can run into; subclasses share it.
 KINDS: Final[Mapping[type[Exception], Kind]] = {
     errors.TokenRefused: Kind(401, "token-refused", "A valid token is needed"),
@@ -45,8 +44,7 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     errors.RequestInvalid: Kind(422, "request-invalid", "A part of the request cannot be used"),
     errors.ArgumentsInvalid: Kind(422, "arguments-invalid", "The arguments do not fit the workflow"),
     errors.CanvasRefused: Kind(422, "canvas-refused", "The workflow cannot be run with these arguments"),
-    errors.IdempotencyKeyReused: _REUSED,
-    errors.BulkKeyReused: _REUSED,
+    errors.IdempotencyKeyReused: Kind(422, "idempotency-key-reused", "The idempotency key belongs to another request"),
     errors.PatchMalformed: Kind(422, "patch-malformed", "The patch is none of what can be edited"),
     errors.EditRefused: Kind(409, "edit-refused", "That cannot be changed of the operation"),
     errors.NothingToUndo: Kind(409, "nothing-to-undo", "No edit is left to be taken back"),

@@ -7,7 +7,7 @@ import pytest
 from app.domain.document import StepFacts
 from app.domain.editing import SKIP_TASK, Edited, edited, merged
 from app.domain.states import StepState
-from app.errors import EditRefused
+from app.errors import PatchUnfit
 
 _S = StepState
 
@@ -90,7 +90,7 @@ def test_what_is_handed_in_lists_is_given_in_lists() -> None:
 
     assert changed(steps, {"result": [7, [8]]}, s0=7, s1=6).results == {1: 8}
     for wrong in (7, [7], [7, 8], [7, [8, 9]]):
-        with pytest.raises(EditRefused, match="list of"):
+        with pytest.raises(PatchUnfit, match="list of"):
             changed(steps, {"result": wrong}, s0=7, s1=6)
 
 
@@ -98,7 +98,7 @@ def test_steps_that_are_handed_different_things_are_given_a_list() -> None:
     steps = [fact(0, _S.SUCCESS), fact(1, _S.SUCCESS), fact(2, _S.PAUSED, 0), fact(3, _S.PAUSED, [0, 1])]
 
     assert changed(steps, {"result": [5, [5, 6]]}, s0=1, s1=2).results == {0: 5, 1: 6}
-    with pytest.raises(EditRefused, match="the same result"):
+    with pytest.raises(PatchUnfit, match="the same result"):
         changed(steps, {"result": [5, [4, 6]]}, s0=1, s1=2)
 
 
@@ -114,5 +114,5 @@ def test_what_is_skipped_is_not_edited_and_skipping_it_again_changes_nothing() -
 
     assert changed(steps, {"steps": {"s0": None}}) == Edited({}, {}, [])
     for part in ({"skip": False}, {"args": [1]}):
-        with pytest.raises(EditRefused, match="undo that first"):
+        with pytest.raises(PatchUnfit, match="undo that first"):
             changed(steps, {"steps": {"s0": part}})
