@@ -44,6 +44,14 @@ def paused(service: Service, many: int) -> list[int]:
     return operations
 
 
+def paused_before_it_starts(service: Service) -> int:
+    """One that workers cannot have ended before it is paused."""
+    numbers = {"numbers": [1, 2, 3]}
+    view, _ = service.commands.start(service.ada, "adding", numbers, start_at=clock.now() + 2)
+    service.pause(view.operation.id)
+    return view.operation.id
+
+
 def ask(service: Service, verb: Verb, **given: Any) -> Bulk:
     demand = Demand(verb, **({"workflow": "adding"} | given))
     return asking.ask(service.engine.database, service.ada, demand)[0]
@@ -239,7 +247,7 @@ def test_a_change_that_is_not_committed_is_not_counted_and_made_again(
 
 
 def test_workers_work_a_bulk_off_while_operations_run(service: Service) -> None:
-    meant = paused(service, 30)
+    meant = [paused_before_it_starts(service) for _ in range(30)]
     bulk = ask(service, Verb.RESUME, per_minute=1200)
 
     for one in meant:
