@@ -35,7 +35,7 @@ class BulkPath(Asked):
 class BulkQuery(Asked):
     """Which operations are meant: those of a workflow, or that stand somewhere, or both; one must be said."""
 
-    workflow: Annotated[Name, Field(pattern=r"^[^\x00]*$")] = Field(None, description="Those of this workflow.")
+    workflow: Name = Field(None, description="Those of this workflow.")
     per_minute: Annotated[PerMinute, NeverSaid()] = None
 
 

@@ -39,7 +39,8 @@ Reason = Annotated[
 Key = Annotated[str | None, Field(min_length=1, max_length=255, pattern=r"^[ -~]+$"), NeverSaid()]
 Id = Annotated[int | None, Field(ge=1, le=_LARGEST), NeverSaid()]
 Place = Annotated[int | None, Field(ge=0, le=_LARGEST), NeverSaid()]
-Name = Annotated[str | None, NeverSaid()]
+#: Without NUL, which PostgreSQL takes in no text.
+Name = Annotated[str | None, NeverSaid(), Field(pattern=r"^[^\x00]*$")]
 Tags = Annotated[str | None, NeverSaid(), Field(description="Entity tags, as in the header ETag of an earlier answer.")]
 
 

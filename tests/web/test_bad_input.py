@@ -112,6 +112,7 @@ BAD = [
     query("two limits", "GET /operations?limit=1&limit=2", "limit"),
     query("a limit in words", "GET /operations?limit=ten", "limit"),
     query("a place too large", "GET /operations?after=9223372036854775808", "after"),
+    query("a name that no database keeps", "GET /operations?workflow=a%00b", "workflow"),
     query("an unknown parameter", "GET /operations?page=2", "page"),
     query("an unknown parameter of steps", "GET /operations/1/steps?page=2", "page"),
     query("a place below none", "GET /operations/1/events?after=-1", "after"),
