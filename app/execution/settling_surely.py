@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from app.domain.states import StepState
+from app.domain.states import FINAL, StepState
 from app.execution.asking import kept_end
 from app.execution.finishing import EndAsked
 from app.execution.settling import Choice, Settled, settle
@@ -45,9 +45,13 @@ def settle_surely(
 
 
 def _is_written(engine: Engine, operation_id: int, ended: Sequence[Ended]) -> bool:
-    """Whether a transaction was committed that gave no answer."""
+    """Whether a transaction was committed that gave no answer.
+
+    What has ended for good tells it alone, if anything has: what was given back may be in other hands by now.
+    """
+    telling = [one for one in ended if one.ending.state in FINAL] or ended
     with engine.database.read() as tx:
-        return all(_is_recorded(tx, operation_id, one) for one in ended)
+        return all(_is_recorded(tx, operation_id, one) for one in telling)
 
 
 def _is_recorded(tx: Connection, operation_id: int, one: Ended) -> bool:

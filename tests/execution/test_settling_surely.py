@@ -8,7 +8,9 @@ from sqlalchemy.exc import OperationalError
 
 from app.domain.states import Completion, StepState
 from app.execution import settling_surely
-from app.execution.settling import Settled, settle
+from app.execution.claiming import claim
+from app.execution.endings import Ending
+from app.execution.settling import Ended, Settled, settle
 from app.store.database import DriverError
 from app.store.step_queries import list_steps
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from app.store.steps import StepTask
     from tests.execution.service import Service
 
 LOST = OperationalError("COMMIT", {}, DriverError("disk I/O error"))
@@ -80,3 +83,33 @@ def test_a_step_whose_settling_breaks_for_good_fails_after_so_many_losses(
     assert taken_over == ["same"]
     assert service.error(operation)["message"] == "Its worker was lost 3 times."
     assert service.steps(operation)["same"].losses == 3
+
+
+def test_what_others_made_meanwhile_of_a_step_that_was_given_back_leaves_no_doubt_about_the_rest(
+    by_hand: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = by_hand()
+    operation = service.start("abreast", ledger=service.path(), width=2)
+    mine, back = (claimed(service, operation, number) for number in (0, 1))
+
+    def settled_without_an_answer(*given: Any, **options: Any) -> None:
+        settle(*given, **options)
+        claimed(service, operation, back.number)
+        raise LOST
+
+    monkeypatch.setattr(settling_surely, "settle", settled_without_an_answer)
+    ended = [
+        Ended(mine, Ending(StepState.SUCCESS, "1"), True, 1.0, 2.0),
+        Ended(back, Ending(StepState.QUEUED), True, None, 2.0),
+    ]
+
+    settled = settling_surely.settle_surely(service.engine, operation, ended)
+
+    assert settled.publish == (back,)
+
+
+def claimed(service: Service, operation: int, number: int) -> StepTask:
+    """A step that somebody has just claimed."""
+    step = claim(service.engine, operation, number)
+    assert step
+    return step
