@@ -29,7 +29,7 @@ from app.store.operations import Operation, lock_operation, save
 from app.store.step_queries import find_step, held_step, is_anything_running, queued_steps, results_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from sqlalchemy import Connection
 
@@ -37,8 +37,11 @@ if TYPE_CHECKING:
     from app.store.steps import StepTask
 
 
-def claim(engine: Engine, operation_id: int, number: int) -> StepTask | None:
-    """Claim a step that was delivered; None when it is no longer to be run, or not now."""
+def claim(engine: Engine, operation_id: int, number: int, moments: list[float] | None = None) -> StepTask | None:
+    """Claim a step that was delivered; None when it is no longer to be run, or not now.
+
+    To `moments` is added when the claim is made, before it is.
+    """
     with engine.database.glance() as tx:
         found = find_step(tx, operation_id, number)
     if found is None or found[1] is not StepState.QUEUED:
@@ -52,35 +55,36 @@ def claim(engine: Engine, operation_id: int, number: int) -> StepTask | None:
         if not is_begun and is_anything_running(tx, operation_id):
             return None  # whoever runs asks the state handlers whether the operation may begin, and publishes this then
         now = clock.now()
+        if moments is not None:
+            moments.append(now)
         step = store.claim_step(tx, operation_id, number, engine.holder(), now)
         if step and is_begun:
             begin(tx, engine, operation, now)
         if step:
             Announcer(tx, engine, now).start(operation, step)
-    return step or (_claim_past_clause(engine, operation_id, number) if found[0].clause else None)
+    return step or (_claim_past_clause(engine, operation_id, number, moments) if found[0].clause else None)
 
 
 def claim_surely(engine: Engine, operation_id: int, number: int) -> StepTask | None:
     """Claim as `claim` does, as often as the database refuses for the moment.
 
     A commit that gave no answer may have made the claim: then it is this process's, and nobody else would run the step.
+    One that was made at another moment is that of another slice here, which took the step beside its own.
     """
-    is_doubtful = False
+    moments: list[float] = []
 
     def once() -> StepTask | None:
-        nonlocal is_doubtful
-        if is_doubtful and (mine := _held_here(engine, operation_id, number)):
+        if moments and (mine := _held_here(engine, operation_id, number, moments)):
             return mine
-        is_doubtful = True
-        return claim(engine, operation_id, number)
+        return claim(engine, operation_id, number, moments)
 
     with _taking(operation_id, number) as is_first:
         return surely(once) if is_first else None
 
 
-def _held_here(engine: Engine, operation_id: int, number: int) -> StepTask | None:
+def _held_here(engine: Engine, operation_id: int, number: int, moments: Collection[float]) -> StepTask | None:
     with engine.database.glance() as tx:
-        return held_step(tx, operation_id, number, engine.holder())
+        return held_step(tx, operation_id, number, engine.holder(), moments)
 
 
 _taken: set[tuple[int, int]] = set()
@@ -134,7 +138,7 @@ def begin(tx: Connection, engine: Engine, operation: Operation, now: float) -> N
         Announcer(tx, engine, now).operation(operation, after)
 
 
-def _claim_past_clause(engine: Engine, operation_id: int, number: int) -> StepTask | None:
+def _claim_past_clause(engine: Engine, operation_id: int, number: int, moments: list[float] | None) -> StepTask | None:
     """Ask the clause that a queued step waits behind, outside any transaction, and claim the step if it says go on."""
     with engine.database.glance() as tx:
         found = find_step(tx, operation_id, number)
@@ -150,7 +154,7 @@ def _claim_past_clause(engine: Engine, operation_id: int, number: int) -> StepTa
         _fail(engine, operation_id, step, fault)
         return None
     _answer(engine, operation_id, step, pause=pause)
-    return None if pause else claim(engine, operation_id, number)
+    return None if pause else claim(engine, operation_id, number, moments)
 
 
 def _handed(engine: Engine, operation_id: int, step: StepTask) -> Any:
@@ -183,6 +187,8 @@ def _fail(engine: Engine, operation_id: int, step: StepTask, fault: BaseExceptio
         store.answer_point(tx, operation_id, step.point, pause=False)
         claimed = [store.claim_step(tx, operation_id, number, engine.holder(), now) for number in behind]
     ended = [Ended(one, failed(fault), True, now, clock.now()) for one in claimed if one]
+    if not ended:
+        return  # another worker has asked too, and was first
     settle_surely(engine, operation_id, ended)
     for one in ended:
         call_errbacks(engine.app, operation_id, one)

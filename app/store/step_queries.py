@@ -205,9 +205,15 @@ def find_step(tx: Connection, operation_id: int, number: int) -> tuple[StepTask,
     return row and (StepTask(*row[:-1]), StepState(row[-1]))
 
 
-def held_step(tx: Connection, operation_id: int, number: int, holder: Holder) -> StepTask | None:
-    """A step that runs in this holder's hands; None when it does not run, or in another's."""
-    mine = (steps.c.worker_id.is_not_distinct_from(holder.worker_id), steps.c.process == holder.process)
+def held_step(
+    tx: Connection, operation_id: int, number: int, holder: Holder, moments: Collection[float]
+) -> StepTask | None:
+    """A step that this holder claimed at one of these moments and that runs under that claim; None for any other."""
+    mine = (
+        steps.c.worker_id.is_not_distinct_from(holder.worker_id),
+        steps.c.process == holder.process,
+        steps.c.started_at.in_(moments),
+    )
     key = {"operation_id": operation_id, "number": number}
     row = tx.execute(_ONE.where(steps.c.state == _S.RUNNING, *mine), key).first()
     return row and StepTask(*row[:-1])

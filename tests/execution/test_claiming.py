@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from app.domain.states import Completion, StepState
-from app.execution.claiming import claim
+from app.execution import claiming
+from app.execution.claiming import claim, claim_surely
+from app.store.steps import claim_step
 from tests.execution.flows import lines_of
+from tests.execution.test_settling_surely import LOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from app.store.steps import StepTask
     from tests.execution.service import Service
 
     ByHand = Callable[..., Service]
@@ -152,6 +156,26 @@ def test_every_clause_that_is_reached_at_once_is_asked(service: Service) -> None
     assert [lines_of(ledger) for ledger in ledgers] == [["1"], ["1"]]
 
 
+def test_a_clause_that_raises_in_two_workers_at_once_fails_what_waits_behind_it(
+    by_hand: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = by_hand(slice_steps=1)
+    operation = service.start("broken-clause")
+    service.deliver()
+    beside, behind = service.take(), service.take()
+    fail = claiming._fail
+
+    def fail_twice(*given: Any) -> None:
+        fail(*given)
+        fail(*given)
+
+    monkeypatch.setattr(claiming, "_fail", fail_twice)
+    service.deliver_step(*behind)
+    service.deliver_step(*beside)
+
+    assert service.error(operation)["message"] == "the answer is not to be had"
+
+
 def test_steps_behind_a_clause_that_raises_fail_with_its_error(service: Service) -> None:
     operation = service.start("broken-clause")
 
@@ -163,3 +187,23 @@ def test_steps_behind_a_clause_that_raises_fail_with_its_error(service: Service)
     failed, success = StepState.FAILED, StepState.SUCCESS
     states = service.states(operation)
     assert [states[slug] for slug in ("add-1", "add-2", "add-3")] == [failed, failed, success]
+
+
+def test_after_a_doubt_a_step_that_another_slice_here_has_taken_is_not_taken_for_ones_own(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.start("shape", shape="chain", ledger=service.path())
+    operation, number = service.take()
+    others = [1.0]
+
+    def lost_to_another(*given: Any) -> StepTask | None:
+        if not others:
+            return claim(*given)
+        with service.engine.database.write() as tx:
+            claim_step(tx, operation, number, service.engine.holder(), others.pop())
+        given[-1].append(2.0)
+        raise LOST
+
+    monkeypatch.setattr(claiming, "claim", lost_to_another)
+
+    assert claim_surely(service.engine, operation, number) is None
