@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from app import clock
@@ -63,13 +64,32 @@ def give_up(engine: Engine, operation_id: int, held_here: Collection[tuple[int, 
     """Give back what this process still holds of an operation and cannot go on with; that counts as a loss."""
 
     def give_back() -> None:
-        with engine.database.glance() as tx:
-            held = [one for one in held_claims(tx) if one.operation_id == operation_id]
-        for one in held:
-            if (one.number, one.claim) in held_here:
-                lose(engine, one, is_gone=True, why=f"its worker could not go on ({type(fault).__name__})")
+        for one in _still_held(engine, operation_id, held_here):
+            lose(engine, one, is_gone=True, why=f"its worker could not go on ({type(fault).__name__})")
 
     surely(give_back)
+
+
+def let_go(engine: Engine, operation_id: int, held_here: Collection[tuple[int, int]]) -> None:
+    """Stop for good, one of these claims having been taken away: the others are given back, which counts as no loss.
+
+    Only then is it told that nothing of them runs here: what takes claims away does so one by one, and may be on its
+    way to the next.
+    """
+
+    def give_back() -> None:
+        for one in _still_held(engine, operation_id, held_here):
+            hand_back(engine, one, "its worker has lost a step beside it")
+
+    surely(give_back)
+    for number, claim in held_here:
+        surely(partial(confirm, engine, operation_id, number, claim))
+
+
+def _still_held(engine: Engine, operation_id: int, held_here: Collection[tuple[int, int]]) -> list[HeldClaim]:
+    with engine.database.glance() as tx:
+        held = held_claims(tx)
+    return [one for one in held if one.operation_id == operation_id and (one.number, one.claim) in held_here]
 
 
 def end_in_time(engine: Engine, held: HeldClaim, seconds: float) -> None:

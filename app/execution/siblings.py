@@ -32,7 +32,7 @@ def take_ready(
     tx: Connection, engine: Engine, operation: Operation, ready: Sequence[StepTask], may_take: MayTake, now: float
 ) -> list[StepTask]:
     """Claim, behind the step that the caller goes on with, those of the ready steps that it would run too."""
-    taken = list(_fitting(operation, ready, may_take, 1))
+    taken = list(_fitting(operation, ready, may_take, range(1, _at_once(engine))))
     for step in taken:
         if not store.claim_next(tx, operation.id, step, engine.holder(), now):
             raise ClaimLost(operation.id)
@@ -43,15 +43,25 @@ def take_queued(
     tx: Connection, engine: Engine, operation: Operation, after: int, may_take: MayTake, now: float
 ) -> list[StepTask]:
     """Claim steps that were queued before and that nobody has claimed: what is published of them finds them taken."""
-    fitting = _fitting(operation, queued_after(tx, operation.id, after, AT_ONCE), may_take, 0)
+    many = _at_once(engine)
+    fitting = _fitting(operation, queued_after(tx, operation.id, after, many), may_take, range(many))
     claimed = (store.claim_step(tx, operation.id, step.number, engine.holder(), now) for step in fitting)
     return [step for step in claimed if step]
 
 
-def _fitting(operation: Operation, steps: Iterable[StepTask], may_take: MayTake, taken: int) -> Iterator[StepTask]:
-    """The first of these steps, as far as the caller would run them one after another."""
-    for many, step in enumerate(steps if operation.completion is Completion.IN_PROGRESS else (), taken):
+def _at_once(engine: Engine) -> int:
+    """One that a worker dies of takes the others with it, begun or not: where that is not forgiven, one at a time."""
+    return AT_ONCE if engine.max_losses > 1 else 1
+
+
+def _fitting(
+    operation: Operation, steps: Iterable[StepTask], may_take: MayTake, places: Iterable[int]
+) -> Iterator[StepTask]:
+    """The first of these steps, as far as there are places and the caller would run them one after another."""
+    if operation.completion is not Completion.IN_PROGRESS:
+        return
+    for many, step in zip(places, steps, strict=False):
         is_asked_first = step.clause and not step.passed
-        if many == AT_ONCE or is_asked_first or not may_take(operation.completion, step, many):
+        if is_asked_first or not may_take(operation.completion, step, many):
             return
         yield step

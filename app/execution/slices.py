@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -22,10 +23,11 @@ from app.execution.errbacks import call_errbacks
 from app.execution.growing import compiled
 from app.execution.late_writer import LateWriter
 from app.execution.loading import kept_small
-from app.execution.losing import confirm, give_up
+from app.execution.losing import give_up, let_go
 from app.execution.pace import Pace
 from app.execution.republishing import publish_again
 from app.execution.settling import Choice, Ended, Settled, is_waiting_for_drain
+from app.execution.siblings import AT_ONCE
 from app.execution.step import run_task
 from app.execution.step_log import step_log
 from app.execution.surely import surely
@@ -33,6 +35,7 @@ from app.execution.tallying import STEP_SECONDS
 from app.execution.timing import is_timed, not_before
 from app.logs import in_step
 from app.processes import this_host
+from app.store.errors import is_outage
 from app.store.step_queries import queued_after
 
 if TYPE_CHECKING:
@@ -62,8 +65,7 @@ def run_slice(engine: Engine, operation_id: int, number: int) -> int:
         if may_begin(engine, operation_id, step):
             whole.run(step)
     except ClaimLost:  # another worker has taken over: what this one did is recorded by nobody
-        for held in {(step.number, step.claim), *whole.claims}:
-            surely(partial(confirm, engine, operation_id, *held))
+        let_go(engine, operation_id, {(step.number, step.claim), *whole.claims})
     except Exception as fault:
         _log.exception("a slice of operation %s could not go on", operation_id)
         give_up(engine, operation_id, {(step.number, step.claim), *whole.claims}, fault)
@@ -149,9 +151,14 @@ class Slice:
         step, is_success = ended.step, ended.ending.state is StepState.SUCCESS and ended.ending.graph is None
         if not (is_success and step.losses == 0 and self._is_plain(step) and _pace.is_short(step.task)):
             return None, True
-        if self._is_beside:  # what waits for many that ran beside each other is rarely ready before all are written
-            return (None if self._engine.leaving.is_set else self._batch.next_sibling()), True
-        going = None if self._is_alone else self._batch.next_nearby(self._may_run_on)
+        try:
+            if self._is_beside:  # what waits for many that ran beside each other is rarely ready before all are written
+                return (None if self._engine.leaving.is_set else self._batch.next_sibling()), True
+            going = None if self._is_alone else self._batch.next_nearby(self._may_run_on)
+        except Exception as fault:
+            if not is_outage(fault):
+                raise
+            return None, True  # what has ended is written once the database is back: it is not run again
         return going, going is None
 
     def _settle(self, ended: Ended) -> StepTask | None:
@@ -171,8 +178,10 @@ class Slice:
     def _hand_on(self, number: int) -> None:
         """Let another delivery go on beside what ran here: the messages of those steps may all have come by now."""
         with self._engine.database.glance() as tx:
-            queued = queued_after(tx, self._operation_id, number, 1)
-        self._engine.publisher.publish(self._operation_id, queued)
+            queued = queued_after(tx, self._operation_id, number, AT_ONCE)
+        now = clock.now()
+        ready = (step for step in queued if not_before(step.call, now) is None)  # the others have their own time
+        self._engine.publisher.publish(self._operation_id, islice(ready, 1))
 
     def _write(self) -> Settled:
         choice = Choice(self._may_go_on, self._may_take)

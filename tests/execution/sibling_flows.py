@@ -32,6 +32,13 @@ def abreast(operation_id: int, ledger: str, width: int = 40, stop: str = "") -> 
     return group(mark.s(name, ledger, operation_id, stop) for name in range(width)) | total.s()
 
 
+@workflow("abreast-timed")
+def abreast_timed(operation_id: int, ledger: str, width: int) -> Canvas:
+    """Steps beside each other from the start, and behind them one that is to wait for an hour."""
+    marks = [mark.s(name, ledger, operation_id) for name in range(width)]
+    return group(*marks, mark.s(width, ledger, operation_id).set(countdown=3600)) | total.s()
+
+
 @workflow("abreast-gates")
 def gates_abreast(gates: list[str]) -> Canvas:
     """Steps beside each other from the start, each of which waits at a gate."""
