@@ -124,7 +124,8 @@ class Batch:
             settled = settle_surely(self._engine, self._operation_id, self._written(self._siblings), choice=choice)
             self._clear(self._siblings)
             self._siblings.extend(settled.siblings)
-            self.claims.extend((step.number, step.claim) for step in settled.siblings)
+            taken = (settled.next, *settled.siblings) if settled.next else ()
+            self.claims.extend((step.number, step.claim) for step in taken)
             return settled
 
     def write_late(self) -> bool:

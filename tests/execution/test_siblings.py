@@ -13,7 +13,7 @@ from app.domain.states import Completion, StepState
 from app.execution import batch, late_writer, pace, settling_surely, slices
 from app.execution.losing import take_from
 from app.execution.pace import Pace
-from app.execution.publishing import _AT_ONCE
+from app.execution.publishing import _AT_ONCE, Publisher
 from app.execution.republishing import publish_due
 from app.execution.settling import settle
 from app.execution.siblings import AT_ONCE
@@ -264,6 +264,23 @@ def test_where_no_loss_is_forgiven_a_worker_holds_one_at_a_time(make: ByHand) ->
 
     assert [one.slug for one in held] == ["wait_at-3"]
     assert service.show(operation).result == "6"
+
+
+def test_what_was_claimed_by_a_settle_that_nothing_can_follow_is_given_back(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation, _ledger = start(service)
+    publish, faults = Publisher.publish, [ValueError("a fault of the code")]
+
+    def broken_once(*given: Any) -> None:
+        if faults:
+            raise faults.pop()
+        publish(*given)
+
+    monkeypatch.setattr(Publisher, "publish", broken_once)
+    service.deliver()
+
+    assert standings(service, operation)[_S.RUNNING] == 0
 
 
 def test_an_outage_between_two_of_them_has_none_run_again(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
