@@ -21,6 +21,8 @@ FORMAT: Final = 2
 PAUSE_TASK: Final = "operations.pause_or_continue"
 CLAUSE_TASK: Final = "operations.should_pause"
 CALLBACK_TASK: Final = "operations.save_state"
+#: The Celery tasks that call another one, which their argument `task` names, once for each of their parts.
+MAPS: Final = frozenset({"celery.map", "celery.starmap"})
 #: Marks, in the table's JSON, a reference to a result that lies in a store, or a value that could be taken for one.
 MARK: Final = "__result__"
 

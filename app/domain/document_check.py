@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from pydantic_core import from_json
 
-from app.domain.document import PAUSE_TASK
+from app.domain.document import MAPS, PAUSE_TASK
 from app.domain.document_shape import demand_shape
 from app.domain.states import FINAL, Completion
 from app.errors import DocumentMalformed, TasksUnregistered
@@ -228,13 +228,24 @@ def _demand_completion(document: Document) -> None:
         raise DocumentMalformed(f"says {document['completion']}, and its steps say otherwise")
 
 
+def mapped_task(signature: Mapping[str, Any]) -> str | None:
+    """The task that a call of one of MAPS names; None where it names none."""
+    arguments = signature.get("kwargs")
+    called = arguments.get("task") if isinstance(arguments, dict) else None
+    name = called.get("task") if isinstance(called, dict) else None
+    return name if isinstance(name, str) else None
+
+
 def tasks_of(signature: Mapping[str, Any]) -> Iterator[str]:
-    """The tasks that a signature may run: its own, those behind it, and those of a pause point."""
+    """The tasks that a signature may run: its own, the one it maps, those behind it, and those of a pause point."""
     yield signature["task"] if isinstance(signature.get("task"), str) else repr(signature)[:80]
     options = signature.get("options")
     within = [options.get(name) for name in ("link", "link_error")] if isinstance(options, dict) else []
-    if signature.get("task") == PAUSE_TASK:
-        within += [signature["kwargs"].get(name) for name in ("clause", "callback")]
+    arguments = signature.get("kwargs")
+    if signature.get("task") == PAUSE_TASK and isinstance(arguments, dict):
+        within += [arguments.get(name) for name in ("clause", "callback")]
+    if signature.get("task") in MAPS:
+        yield mapped_task(signature) or repr(arguments)[:80]
     for one in within:
         for part in one if isinstance(one, list) else [one]:
             if isinstance(part, dict):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from app.domain.document import MAPS
 from app.domain.states import FINAL, StepState
 from app.errors import PatchMalformed, PatchUnfit
 
@@ -112,10 +113,17 @@ def _shown(step: StepFacts) -> dict[str, Any]:
 def _call(step: StepFacts, shown: Mapping[str, Any]) -> Signature:
     """The call that was asked for; one that is skipped keeps only what results are put into."""
     if not shown.get("skip"):
+        _demand_same_task(step, shown.get("kwargs") or {})
         return {**step.signature, "args": shown.get("args", []), "kwargs": shown.get("kwargs", {})}
     is_bound = isinstance(step.inputs, dict)
     kept = {name: step.signature[name] if is_bound else empty for name, empty in (("args", []), ("kwargs", {}))}
     return {"task": SKIP_TASK, **kept, "options": {}, "subtask_type": None, "immutable": False}
+
+
+def _demand_same_task(step: StepFacts, kwargs: Mapping[str, Any]) -> None:
+    """A map names the task that it calls among its arguments: with another one it would run what nobody started."""
+    if step.signature["task"] in MAPS and kwargs.get("task") != step.signature["kwargs"].get("task"):
+        raise PatchUnfit(f"step {step.slug[:80]!r} maps a task, and no other can take its place")
 
 
 def _carried(inputs: Sequence[Inputs], values: Mapping[int, Any]) -> Any:

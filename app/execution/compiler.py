@@ -11,7 +11,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from app.domain.document import CALLBACK_TASK, CLAUSE_TASK
+from app.domain.document import CALLBACK_TASK, CLAUSE_TASK, MAPS
 from app.domain.graph import Graph, Inputs, Node, PausePoint, numbers_in, slugs_for
 from app.errors import CanvasTooLarge, FlowMalformed, UnknownTasks
 from app.execution.flow import bound, without_nodes
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from app.execution.links import Canvas, Link
 
 MAX_EDGES = 1_000_000
-_MAPS = frozenset({"celery.map", "celery.starmap"})
 
 
 def compile_canvas(canvas: Signature[Any], *, pause_every: int, app: Celery) -> Graph:
@@ -190,7 +189,7 @@ def _node(number: int, slug: str, call: Call, flow: _Flow, errbacks: Sequence[Ca
     given, options = call.given, {}
     if given.options or given.errbacks or errbacks:
         options = stored_options(given.options, (*given.errbacks, *errbacks), step=slug, timezone=timezone)
-    kwargs = _map_kwargs(given.kwargs) if call.task in _MAPS else given.kwargs
+    kwargs = _map_kwargs(given.kwargs) if call.task in MAPS else given.kwargs
     signature = stored_signature(call.task, given.args, kwargs, options=options, immutable=call.immutable, step=slug)
     if call.immutable and not isinstance(flow.inputs, dict):
         return Node(number, slug, signature, None, flow.waits, flow.point)
@@ -205,7 +204,7 @@ def _map_kwargs(kwargs: Mapping[str, Any]) -> dict[str, Any]:
 def _tasks_of(call: Call, point: PausePoint | None) -> Iterator[str]:
     """Yield the names of all tasks that a worker calls for the step."""
     yield call.task
-    if call.task in _MAPS:
+    if call.task in MAPS:
         yield call.given.kwargs["task"]["task"]
     if point:
         yield from (called["task"] for called in (point.clause, point.callback) if called)

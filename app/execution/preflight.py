@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from app.store.operations import Operation
     from app.store.remaining import Remaining
 
-_MAPS: Final = frozenset({"celery.map", "celery.starmap"})
 _WRITING: Final = os.W_OK | os.X_OK
 
 
@@ -106,9 +105,7 @@ def _gone(engine: Engine, calls: Iterable[Remaining], behind: Iterable[Mapping[s
 
 def _tasks(call: Remaining) -> Iterator[str]:
     """The tasks that a step may call: its own, those of its error callbacks, and the one that it maps."""
-    yield from tasks_of({"task": call.task, "options": call.options})
-    if call.task in _MAPS:
-        yield str(call.keywords["task"]["task"])
+    yield from tasks_of({"task": call.task, "options": call.options, "kwargs": call.keywords})
 
 
 def _misfits(engine: Engine, calls: Iterable[Remaining]) -> Iterator[Finding]:

@@ -44,3 +44,9 @@ def same_twice() -> Canvas:
 def many_letters(count: int) -> Canvas:
     """Make letters, hand them on, and count them."""
     return letters.s(count) | same.s() | length.s()
+
+
+@workflow("mapped")
+def mapped() -> Canvas:
+    """Hand on each of three values."""
+    return same.s(0) | same.map([1, 2, 3])

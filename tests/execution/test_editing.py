@@ -34,7 +34,8 @@ _C = Completion
 
 def paused_after(service: Service, steps: int, workflow: str = "adding", **arguments: Any) -> int:
     """An operation that is paused once so many of its steps have ended, one by one."""
-    operation = service.start(workflow, **(arguments or {"numbers": [1, 2, 3, 4]}))
+    given = {"numbers": [1, 2, 3, 4]} if workflow == "adding" else {}
+    operation = service.start(workflow, **(arguments or given))
     for _ in range(steps):
         service.deliver()
     service.pause(operation)
@@ -267,3 +268,17 @@ def test_a_worker_runs_what_was_edited(service: Service) -> None:
 
     assert service.ended(operation).result == '"see(mended)"'
     assert lines_of(gate) == ["a", "b", "see"]
+
+
+@pytest.mark.parametrize("task", [None, {"task": "tests.execution.flows.tell"}, "tests.execution.flows.tell"])
+def test_what_a_step_maps_is_no_argument_of_it(by_hand: ByHand, task: Any) -> None:
+    service = by_hand(slice_steps=1)
+    operation = paused_after(service, 1, "mapped")
+
+    with pytest.raises(EditRefused, match="step 'map' maps a task, and no other can take its place"):
+        edit(service, operation, {"steps": {"map": {"kwargs": {"task": task}}}})
+    with pytest.raises(EditRefused, match="maps a task"):
+        edit(service, operation, {"steps": {"map": {"kwargs": None}}})
+
+    assert edit(service, operation, {"steps": {"map": {"kwargs": {"it": [4, 5]}}}})
+    assert gone_on(service, operation) == "[4,5]"

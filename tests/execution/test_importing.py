@@ -97,6 +97,14 @@ def test_a_document_that_names_tasks_that_are_not_there_is_refused(here: Service
     assert there.read("SELECT count(*) FROM operations") == [(0,)]
 
 
+def test_a_document_that_maps_a_task_that_is_not_there_is_refused(here: Service, there: Service) -> None:
+    document = json.loads(exported(here, paused(here, "mapped")))
+    armed = json.loads(json.dumps(document).replace('{"task": "tests.execution.flows.same"}', '{"task": "os.system"}'))
+
+    with pytest.raises(TasksUnregistered, match=r"os\.system"):
+        imported(there, there.engine.keys.sealed(armed))
+
+
 def test_of_several_imports_at_once_one_makes_the_operation(here: Service) -> None:
     for number in range(5):
         content = encode({"workflow": "adding", "arguments": {"numbers": [number, 2]}})
