@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
 #: Bytes that a document may have: ten times what the largest canvas takes.
 LARGEST: Final = 1024**3
-#: How deep its values may be nested.
+#: How deep its values may be nested, and the inputs of its steps, which no canvas nests as deep.
 DEEPEST: Final = 500
+_DEEPEST_INPUTS: Final = 300
 
 Document = dict[str, Any]
 
@@ -40,6 +42,8 @@ def checked(document: Any) -> Document:
     _demand_graph(document["steps"])
     _demand_rest(document)
     if document["format"] > 1:
+        _demand_order(document["steps"])
+        _demand_times(document["steps"])
         _demand_inputs(document)
         _demand_completion(document)
     return cast("Document", document)
@@ -147,6 +151,29 @@ def _demand_graph(steps: list[dict[str, Any]]) -> None:
         raise DocumentMalformed("lets steps wait for each other in a circle") from None
 
 
+def _demand_order(steps: list[dict[str, Any]]) -> None:
+    """Demand that each step stands behind those that it waits for, and waits for each once."""
+    before: set[str] = set()
+    for step in steps:
+        slug, upstream = step["task"]["slug"], step["upstream"]
+        if len({*upstream}) != len(upstream):
+            raise DocumentMalformed(f"lets {slug[:80]!r} wait for a step twice")
+        if not before.issuperset(upstream):
+            raise DocumentMalformed(f"has {slug[:80]!r} before a step that it waits for")
+        before.add(slug)
+
+
+def _demand_times(steps: list[dict[str, Any]]) -> None:
+    """Demand that what says when a step may start is a number of seconds, or a moment."""
+    for step in steps:
+        options = step["signature"]["options"]
+        try:
+            math.ceil(float(options.get("countdown") or 0))
+            datetime.fromisoformat(options.get("eta") or "2000-01-01").timestamp()
+        except (TypeError, ValueError, OverflowError):
+            raise DocumentMalformed(f"says of {step['task']['slug'][:80]!r} no moment at which it may start") from None
+
+
 def _demand_rest(document: Document) -> None:
     """Demand that a step is called what its signature calls, and that the chain calls what has not ended."""
     if any(step["task"]["name"] != step["signature"]["task"] for step in document["steps"]):
@@ -171,16 +198,18 @@ def _demand_inputs(document: Document) -> None:
         raise DocumentMalformed("makes its outcome of steps that are none")
 
 
-def _names_in(inputs: Any, place: str) -> Iterator[str]:
+def _names_in(inputs: Any, place: str, depth: int = 0) -> Iterator[str]:
     """The steps named in inputs, in which names stand where the table has numbers."""
+    if depth > _DEEPEST_INPUTS:
+        raise DocumentMalformed(f"is nested more than {_DEEPEST_INPUTS} deep at {place}")
     if isinstance(inputs, str):
         yield inputs
     elif isinstance(inputs, list):
         for part in inputs:
-            yield from _names_in(part, place)
+            yield from _names_in(part, place, depth + 1)
     elif isinstance(inputs, dict):
         for part in _bound_parts(inputs, place):
-            yield from _names_in(part, place)
+            yield from _names_in(part, place, depth + 1)
     elif inputs is not None:
         raise DocumentMalformed(f"is malformed at {place}")
 
@@ -244,7 +273,7 @@ def tasks_of(signature: Mapping[str, Any]) -> Iterator[str]:
     arguments = signature.get("kwargs")
     if signature.get("task") == PAUSE_TASK and isinstance(arguments, dict):
         within += [arguments.get(name) for name in ("clause", "callback")]
-    if signature.get("task") in MAPS:
+    if str(signature.get("task")) in MAPS:
         yield mapped_task(signature) or repr(arguments)[:80]
     for one in within:
         for part in one if isinstance(one, list) else [one]:

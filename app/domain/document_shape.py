@@ -123,6 +123,13 @@ class _StepAtRest(_Step):
     finished_at: NotRequired[Annotated[float | None, Field(ge=0, le=_LATEST)]]
 
 
+class _Signed(TypedDict):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
+    key: Annotated[str, Field(max_length=64)]
+    hmac: Annotated[str, Field(max_length=64)]
+
+
 class _First(TypedDict):
     __pydantic_config__ = _STRICT  # type: ignore[misc]
 
@@ -133,6 +140,7 @@ class _First(TypedDict):
     result: Any
     chain: list[_Signature]
     steps: list[_Step]
+    signed: NotRequired[_Signed | None]
 
 
 class _Origin(TypedDict):
@@ -140,13 +148,6 @@ class _Origin(TypedDict):
 
     installation: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
     operation_id: Annotated[int, Field(ge=1, le=_LARGEST)]
-
-
-class _Signed(TypedDict):
-    __pydantic_config__ = _STRICT  # type: ignore[misc]
-
-    key: Annotated[str, Field(max_length=64)]
-    hmac: Annotated[str, Field(max_length=64)]
 
 
 class _Code(TypedDict):

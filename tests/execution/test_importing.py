@@ -97,6 +97,14 @@ def test_a_document_that_names_tasks_that_are_not_there_is_refused(here: Service
     assert there.read("SELECT count(*) FROM operations") == [(0,)]
 
 
+def test_a_signed_copy_of_the_first_format_is_taken_in(here: Service, there: Service) -> None:
+    first = json.loads((Path(__file__).parents[1] / "documents/1/workflow.json").read_bytes())
+
+    moved = imported(there, here.engine.keys.sealed(first))
+
+    assert run_out(there, moved) == 1
+
+
 def test_a_document_that_maps_a_task_that_is_not_there_is_refused(here: Service, there: Service) -> None:
     document = json.loads(exported(here, paused(here, "mapped")))
     armed = json.loads(json.dumps(document).replace('{"task": "tests.execution.flows.same"}', '{"task": "os.system"}'))
