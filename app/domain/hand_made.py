@@ -135,9 +135,14 @@ def _with_state(facts: StepFacts, place: int, step: Mapping[str, Any], document:
     return facts
 
 
-def _head(document: Document, graph: Graph) -> Head:
+def name_by_hand(document: Document) -> str:
+    """What a hand-made document is known by: the same for all that say the same, however it is written."""
     given = json.dumps(document, sort_keys=True).encode(errors="backslashreplace")
+    return hashlib.sha256(given).hexdigest()[:32]
+
+
+def _head(document: Document, graph: Graph) -> Head:
     operation_id = document.get("operation_id")
     number = operation_id if type(operation_id) is int and operation_id > 0 else 1
-    origin = Origin(hashlib.sha256(given).hexdigest()[:32], number)
+    origin = Origin(name_by_hand(document), number)
     return Head(number, document["workflow"], document.get("arguments", {}), graph.result, origin)

@@ -58,7 +58,13 @@ class SQSPublisher(Publisher):
 
 
 def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Run the slice that each message asks for; names those that are to come again, or to go to the dead letters."""
+    """Run the slice that each message asks for; names those that are to come again, or to go to the dead letters.
+
+    Raises TimeoutError where a call begins with no time for any slice: it would hand each operation on as it is, and
+    so would every call after it, for ever.
+    """
+    if _left(context) <= 0:
+        raise TimeoutError(f"The function's timeout leaves no time for a slice: give it more than {_MARGIN:.0f} s.")
     failed = [record["messageId"] for record in event["Records"] if not _is_run(record, context)]
     return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
 
@@ -74,10 +80,14 @@ def _is_run(record: dict[str, Any], context: Any) -> bool:
     return True
 
 
+def _left(context: Any) -> float:
+    """Seconds that slices may still take."""
+    return float(context.get_remaining_time_in_millis() / 1000 - _MARGIN)
+
+
 def _budget(context: Any) -> Budget:
     """What the settings allow, within what is left of the function's time."""
-    asked = budget()
-    left = max(0.0, context.get_remaining_time_in_millis() / 1000 - _MARGIN)
+    asked, left = budget(), max(0.0, _left(context))
     return Budget(asked.steps, min(asked.seconds or left, left))
 
 

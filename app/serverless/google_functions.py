@@ -8,7 +8,6 @@ google-cloud-pubsub.
 from __future__ import annotations
 
 import base64
-import binascii
 import logging
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -78,5 +77,5 @@ def _content(told: Any) -> bytes:
     """The bytes of a Pub/Sub message, as an event tells them. Raises DocumentMalformed."""
     try:
         return base64.b64decode(told["message"]["data"], validate=True)
-    except (TypeError, KeyError, binascii.Error):
+    except (TypeError, KeyError, ValueError):
         raise DocumentMalformed("is not in the event: it is no message of Pub/Sub") from None

@@ -7,11 +7,11 @@ run it at once one creates it, and what that one kept is what both publish, unde
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from app.domain.hand_made import is_hand_made, name_by_hand
 from app.domain.states import Completion
 from app.errors import DocumentMalformed, TargetOutside
 from app.moving import advance, believed
@@ -51,7 +51,7 @@ class Relay:
         cannot be reached, and what `advance` raises for what cannot be run here and now.
         """
         content = self._whole(content)
-        place = _place(believed(content, None if trust else self._keys or None), content)
+        place = _place(believed(content, None if trust else self._keys or None))
         is_new = not self._store.exists(place)
         if is_new:
             after = advance(content, budget, self._workflows, self._keys, trust=trust, lenient=lenient)
@@ -78,7 +78,7 @@ class Relay:
             return content
         try:
             place = json.loads(content)[_KEPT]
-        except ValueError:
+        except (ValueError, RecursionError):
             raise DocumentMalformed("is truncated or no JSON") from None
         if not isinstance(place, str) or not place.startswith(f"{FOLDER}/"):
             raise DocumentMalformed(f"is told to lie elsewhere than in {FOLDER}")
@@ -88,11 +88,10 @@ class Relay:
             raise DocumentMalformed(f"is told to lie elsewhere than in {FOLDER}") from fault
 
 
-def _place(document: Document, content: bytes) -> str:
-    """Where it is kept what a slice came to; of a document that was made by hand, every byte is its name."""
-    if "origin" in document:
-        return f"{FOLDER}/{_name(document)}.json"
-    return f"{FOLDER}/by-hand-{hashlib.sha256(content).hexdigest()}.json"
+def _place(document: Document) -> str:
+    """Where it is kept what a slice came to; a document that was made by hand has its name of all that it says."""
+    name = f"by-hand-{name_by_hand(document)}" if is_hand_made(document) else _name(document)
+    return f"{FOLDER}/{name}.json"
 
 
 def _name(document: Document) -> str:

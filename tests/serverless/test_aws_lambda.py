@@ -25,9 +25,12 @@ class Context:
     """What Lambda tells a call of its time."""
 
     seconds: float = 300.0
+    #: What the time is once it was asked for; without it, time stands still.
+    later: float | None = None
 
     def get_remaining_time_in_millis(self) -> int:
-        return int(self.seconds * 1000)
+        told, self.seconds = self.seconds, self.seconds if self.later is None else self.later
+        return int(told * 1000)
 
 
 @dataclass
@@ -51,9 +54,9 @@ class Queue:
             self.client.delete_message(QueueUrl=self.url, ReceiptHandle=one["ReceiptHandle"])
         return [{"messageId": one["MessageId"], "body": one["Body"]} for one in told] * 2
 
-    def call(self, records: list[dict[str, Any]], seconds: float = 300.0) -> list[str]:
+    def call(self, records: list[dict[str, Any]], seconds: float = 300.0, later: float | None = None) -> list[str]:
         """Call the function; the ids of the messages that are to come again."""
-        answer = self.handler.handle({"Records": records}, Context(seconds))
+        answer = self.handler.handle({"Records": records}, Context(seconds, later))
         return [one["itemIdentifier"] for one in answer["batchItemFailures"]]
 
     def run_out(self) -> list[str]:
@@ -112,10 +115,20 @@ def test_a_message_that_cannot_be_run_now_comes_again_and_one_that_never_can_doe
     assert (tmp_path / "ledger").read_text() == "first\n"
 
 
+def test_a_function_that_has_no_time_for_any_slice_complains_and_hands_nothing_on(queue: Queue, tmp_path: Path) -> None:
+    queue.send(Keys([KEY]).sealed(document(tmp_path)).decode())
+
+    with pytest.raises(TimeoutError, match="give it more than 30 s"):
+        queue.call(queue.receive(), seconds=30.0)
+
+    assert queue.receive() == []
+    assert kept(tmp_path) == []
+
+
 def test_a_call_that_has_no_time_left_runs_nothing_and_hands_the_message_on(queue: Queue, tmp_path: Path) -> None:
     queue.send(Keys([KEY]).sealed(document(tmp_path)).decode())
 
-    assert queue.call(queue.receive(), seconds=5.0) == []
+    assert queue.call(queue.receive(), later=5.0) == []
 
     assert not (tmp_path / "ledger").exists()
     assert queue.run_out() == []

@@ -132,3 +132,25 @@ def test_a_message_that_holds_no_document_is_refused(slices: Slices, content: by
 
     with pytest.raises(DocumentMalformed):
         slices.run(content)
+
+
+def test_a_hand_made_document_that_is_written_in_another_way_is_the_same(slices: Slices) -> None:
+    slices.run(content := slices.by_hand("marked-chain", ledger=slices.ledger))
+
+    assert slices.run(json.dumps(json.loads(content), indent=1).encode()) is None
+
+    assert slices.marks() == ["step-1"]
+
+
+@pytest.mark.parametrize("origin", [None, 5, {}, {"installation": "../../elsewhere", "operation_id": 1}])
+def test_where_a_hand_made_document_says_that_it_comes_from_names_nothing(slices: Slices, origin: object) -> None:
+    document = json.loads(slices.by_hand("marked-chain", ledger=slices.ledger))
+
+    slices.run(slices.keys.sealed(document | {"origin": origin, "slice": 7}))
+
+    assert [document_of(message)["slice"] for message in slices.publisher.messages] == [1]
+
+
+def test_a_message_that_is_nested_too_deep_to_tell_where_its_document_lies_is_refused(slices: Slices) -> None:
+    with pytest.raises(DocumentMalformed, match="truncated or no JSON"):
+        slices.run(b'{"kept":' + b"[" * 100_000)
