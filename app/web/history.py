@@ -5,7 +5,6 @@ from __future__ import annotations
 from flask import Response, current_app
 from pydantic import Field
 
-from app.domain.document import digest_of
 from app.web.answering import answer, next_page, page_answer
 from app.web.auth import commands, demand_token, requester
 from app.web.describing import api, problems
@@ -76,5 +75,7 @@ _DOCUMENT = {
 @reads_request
 def workflow_document(path: OperationPath) -> Response:
     """Give the workflow.json of a paused operation: all that is needed to go on elsewhere."""
-    content = commands().document(requester(), path.operation_id)
-    return answer(content, 200, {"ETag": f'"{digest_of(content)}"'})
+    # The tag is that of the file: edits are held against it, and a signature is put on the copy. Whoever gets a newer
+    # copy under it, because it is asked for first, is refused an edit that they could have made, and loses nothing.
+    tag = commands().show(requester(), path.operation_id).operation.workflow_digest
+    return answer(commands().document(requester(), path.operation_id), 200, {"ETag": f'"{tag}"'})
