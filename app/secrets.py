@@ -72,6 +72,18 @@ def redacted(text: str) -> str:
     return pattern.sub(lambda found: f"<secret {_known.forms[found[0]]}>", text) if pattern else text
 
 
+def redacted_parts(value: Any) -> Any:
+    """A value of JSON with each text in it `redacted`, names of keys too, and with a number that is a secret named."""
+    if isinstance(value, dict):
+        return {redacted(key): redacted_parts(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [redacted_parts(part) for part in value]
+    if isinstance(value, str):
+        return redacted(value)
+    shown = redacted(json.dumps(value))
+    return value if shown == json.dumps(value) else shown
+
+
 def found_in(text: str) -> str | None:
     """The name of a secret that this process has asked for and that occurs in the text, plain or escaped."""
     pattern = _known.pattern

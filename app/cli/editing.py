@@ -14,7 +14,7 @@ from app.cli.printing import Column, hint, moment, say, table
 from app.cli.progress import advice, standing
 from app.domain.document_check import parsed
 from app.errors import DocumentMalformed
-from app.secrets import redacted
+from app.secrets import redacted_parts
 
 if TYPE_CHECKING:
     from app.store.edits import Edit
@@ -84,7 +84,7 @@ def _read(patch: str) -> Any:
 
 
 def _row(one: Edit) -> tuple[object, ...]:
-    places = json.loads(redacted(one.diff))
+    places = redacted_parts(json.loads(one.diff))
     what = "; ".join(f"{each['at']}: {json.dumps(each['old'])} → {json.dumps(each['new'])}" for each in places)
     undone = f"{moment(one.undone_at)} by {one.undone_by}" if one.undone_at else ""
     return one.id, moment(one.at), one.who, what, one.why, undone

@@ -6,6 +6,7 @@ handed, and the calls that remain. In workflow.json they are lists, which a merg
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -56,7 +57,7 @@ def edited(steps: Sequence[StepFacts], values: Mapping[int, Any], patch: Any) ->
     calls = {
         step.number: _call(step, shown[slug])
         for slug, step in remaining.items()
-        if shown[slug] != before["steps"][slug]
+        if not _is_same(shown[slug], before["steps"][slug])
     }
     results = _placed(inputs, values, after.get("result")) if "result" in patch else {}
     told = {"result": after.get("result"), "steps": shown}
@@ -151,9 +152,9 @@ def _placed(inputs: Sequence[Inputs], values: Mapping[int, Any], result: Any) ->
     wanted: dict[int, Any] = {}
     whole: Inputs = inputs[0] if len(inputs) == 1 else list(inputs)
     for number, value in _assigned(whole, result):
-        if wanted.setdefault(number, value) != value:
+        if not _is_same(wanted.setdefault(number, value), value):
             raise PatchUnfit("two of its next steps are handed the same result, and would be handed different ones")
-    return {number: value for number, value in wanted.items() if value != values.get(number)}
+    return {number: value for number, value in wanted.items() if not _is_same(value, values.get(number))}
 
 
 def _assigned(inputs: Inputs, value: Any) -> Iterator[tuple[int, Any]]:
@@ -168,9 +169,15 @@ def _assigned(inputs: Inputs, value: Any) -> Iterator[tuple[int, Any]]:
         yield from _assigned(part, one)
 
 
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two values are the same JSON, in which 1 is neither true nor 1.0."""
+    texts = {json.dumps(value, sort_keys=True, default=repr) for value in (one, other)}
+    return one == other and len(texts) == 1
+
+
 def _differences(before: Any, after: Any, place: str) -> Iterator[dict[str, Any]]:
     if isinstance(before, dict) and isinstance(after, dict):
         for name in (*before, *(name for name in after if name not in before)):
             yield from _differences(before.get(name), after.get(name), f"{place}.{name}".removeprefix("."))
-    elif before != after:
+    elif not _is_same(before, after):
         yield {"at": place, "old": before, "new": after}

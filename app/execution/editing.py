@@ -28,7 +28,7 @@ from app.execution.documents import snapshot_of, write_document
 from app.execution.loading import compact, load, small
 from app.execution.steering import demand_here, locked
 from app.results.references import escaped
-from app.secrets import found_in, redacted
+from app.secrets import found_in, redacted, redacted_parts
 from app.store.edits import Edit, change_calls, change_results, insert_edit, last_edit, mark_undone, runs_of
 from app.store.events import append_event
 from app.store.operations import find_operation, save
@@ -225,7 +225,7 @@ def _written(engine: Engine, snapshot: Snapshot, change: Change) -> Operation:
 
 def _shown(diff: list[dict[str, Any]]) -> str:
     """The diff as it is kept and shown, without the secrets that this process knows, and with long values cut."""
-    return redacted(json.dumps([{name: _short(part) for name, part in one.items()} for one in diff]))
+    return json.dumps(redacted_parts([{name: _short(part) for name, part in one.items()} for one in diff]))
 
 
 def _short(part: Any) -> Any:

@@ -17,7 +17,7 @@ from app.domain.explaining import Cause, Explanation
 from app.domain.findings import Finding, in_the_way
 from app.domain.states import Completion
 from app.results.references import unescaped
-from app.secrets import redacted
+from app.secrets import redacted_parts
 from app.store.bulks import Bulk
 from app.store.edits import Edit
 from app.store.events import Event
@@ -110,7 +110,7 @@ def edit(one: Edit) -> str:
     """A change that a person made of what remains."""
     said = {"id": one.id, "at": _time(one.at), "who": one.who, "why": one.why}
     undone = {"undone_at": _time(one.undone_at), "undone_by": one.undone_by}
-    return _json(said | {"diff": from_json(redacted(one.diff))} | undone)
+    return _json(said | {"diff": redacted_parts(from_json(one.diff))} | undone)
 
 
 def workflow(one: Workflow) -> str:
