@@ -172,8 +172,7 @@ class Commands:
         (`app.domain.findings`), that is passed over which the requester has `accepted`. Raises MoveRefused,
         VersionPassed, DocumentUnusable, OperationMoved, TrustNeedsAdmin, PreflightFailed.
         """
-        if take_back and not requester.is_admin:
-            raise TrustNeedsAdmin("take back an operation that was moved elsewhere")
+        _demand_admin(requester, take_back=take_back)
         wish = self._wish(requester, operation_id, None, version)
         changed = steering.resume(self.engine, wish, take_back=take_back, accepted=accepted)
         return self.show(requester, operation_id), changed
@@ -186,13 +185,20 @@ class Commands:
         return self.show(requester, operation_id), changed
 
     def retry(
-        self, requester: User, operation_id: int, *, reason: str | None = None, version: int | None = None
+        self,
+        requester: User,
+        operation_id: int,
+        *,
+        reason: str | None = None,
+        version: int | None = None,
+        take_back: bool = False,
     ) -> View:
-        """Let a FAILED operation go on from its failed steps.
+        """Let a FAILED operation go on from its failed steps; one that was moved elsewhere as `resume` does.
 
-        Raises MoveRefused, NothingToRetry, OperationThinned, VersionPassed.
+        Raises MoveRefused, NothingToRetry, OperationThinned, VersionPassed, OperationMoved, TrustNeedsAdmin.
         """
-        retrying.retry(self.engine, self._wish(requester, operation_id, reason, version))
+        _demand_admin(requester, take_back=take_back)
+        retrying.retry(self.engine, self._wish(requester, operation_id, reason, version), take_back=take_back)
         return self.show(requester, operation_id)
 
     def rebuild(self, requester: User, operation_id: int) -> View:
@@ -256,6 +262,11 @@ class Commands:
         canvas = recipe.canvas(operation_id or 0, request.arguments)
         graph = starting.graph_of(self.engine, canvas, operation_id, recipe.pause_every)
         return starting.insert(self.engine, request, graph, operation_id)
+
+
+def _demand_admin(requester: User, *, take_back: bool) -> None:
+    if take_back and not requester.is_admin:
+        raise TrustNeedsAdmin("take back an operation that was moved elsewhere")
 
 
 def _drawn(row: StepRow) -> Drawn:

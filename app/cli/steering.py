@@ -134,13 +134,14 @@ def cancel(operation_id: int, many: Many | None, reason: str | None, user_name: 
 @click.command("retry")
 @operation_argument
 @click.option("--reason", metavar="TEXT", help="Why; the history keeps it.")
+@click.option("--accept-moved", is_flag=True, help="Take it back: it is not retried where it was moved to.")
 @user_option
-def retry(operation_id: int, reason: str | None, user_name: str | None) -> None:
+def retry(operation_id: int, reason: str | None, accept_moved: bool, user_name: str | None) -> None:
     """Let operation ID go on from its failed steps.
 
     The operation must be FAILED; what ended well before them is not run again.
     """
-    _tell(commands().retry(acting(user_name), operation_id, reason=reason), True)
+    _tell(commands().retry(acting(user_name), operation_id, reason=reason, take_back=accept_moved), True)
 
 
 @click.command("rebuild")

@@ -48,9 +48,10 @@ class OperationMoved(Exception):
     def __init__(self, operation_id: int, completion: str, moved: str) -> None:
         self.operation_id = operation_id
         self.completion = completion
+        verb = "retry" if completion == "FAILED" else "resume"
         super().__init__(
             f"Operation {operation_id} stays {completion}: {moved}, and goes on there. An admin who knows that it does "
-            f"not takes it back with `accept=moved` (`flask operations resume {operation_id} --accept-moved`)."
+            f"not takes it back with `accept=moved` (`flask operations {verb} {operation_id} --accept-moved`)."
         )
 
 

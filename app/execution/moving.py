@@ -25,27 +25,29 @@ from app.results.serializers import SERIALIZERS
 from app.results.stores import store_at
 from app.store.errors import is_taken
 from app.store.events import append_event
-from app.store.lineage import find_imported, installation_name, operations_of
+from app.store.lineage import find_imported, installation_name, one_by_one, operations_of
 from app.store.operations import Operation, find_operation, insert_operation, lock_operation, next_id, save
 from app.store.remaining import keep_code
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sqlalchemy import Connection
 
     from app.domain.document import Head, StepFacts
+    from app.domain.graph import Inputs
     from app.execution.engine import Engine
     from app.execution.steering import Wish
+    from app.results.references import Reference
     from app.store.users import User
 
 _C = Completion
+#: What stands here goes on when it is asked to; where it was moved to, and nowhere else.
+_GOES_ON: Final = frozenset({_C.PAUSED, _C.FAILED})
 #: Bytes of results that an export puts into the document at the most, where it is not told otherwise.
 INLINE: Final = 8 * 1024 * 1024
 
 
 def export(engine: Engine, wish: Wish, to: str | None, inline: int = INLINE) -> dict[str, Any]:
-    """Move a paused operation elsewhere: its document, results inlined up to so many bytes; it is not resumed here.
+    """Move an operation at rest elsewhere: its document, results inlined up to so many bytes; it is not resumed here.
 
     One that was moved before gives its document again. Raises OperationNotFound, DocumentNotWritten, VersionPassed.
     """
@@ -58,27 +60,54 @@ def export(engine: Engine, wish: Wish, to: str | None, inline: int = INLINE) -> 
         raise DocumentNotWritten(operation.id, operation.completion)
     if wish.version is not None and wish.version != operation.version:
         raise VersionPassed(operation.id, operation.version)
-    document = replace(snapshot, steps=tuple(inlined(snapshot, inline))).document()
-    if operation.completion is _C.PAUSED and operation.moved_at is None:
+    document = inlined(snapshot, inline).document()
+    if operation.completion in _GOES_ON and operation.moved_at is None:
         _mark_moved(engine, operation, wish.who, to)
     return document
 
 
-def inlined(snapshot: Snapshot, limit: int) -> Iterator[StepFacts]:
-    """The steps, the results that the rest needs put in place of the references to them, up to so many bytes."""
-    needed = needed_results(snapshot.head.outcome, snapshot.steps)
-    left = limit
-    for step in snapshot.steps:
-        reference = reference_in(compact(step.result)) if step.number in needed else None
+def inlined(snapshot: Snapshot, limit: int) -> Snapshot:
+    """The operation with results that are needed put in place of the references to them, up to so many bytes."""
+    head, room = snapshot.head, _Room(limit)
+    needed = needed_results(head.outcome, snapshot.steps)
+    steps = [replace(one, result=room.filled(one.result)) if one.number in needed else one for one in snapshot.steps]
+    result = snapshot.operation.result
+    if head.completion in ENDED and result is not None:
+        result = compact(room.filled_whole(head.result, head.outcome))
+    return replace(snapshot, steps=tuple(steps), operation=replace(snapshot.operation, result=result))
+
+
+class _Room:
+    """The bytes of results that a document has still room for; what was put in once is put in again for none."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+        self._known: dict[str, Any] = {}
+
+    def filled(self, stored: Any) -> Any:
+        """What a reference refers to, where that can be read and there is room for it; anything else as it is."""
+        text = compact(stored)
+        reference = reference_in(text)
+        if reference is not None and text not in self._known:
+            self._known[text] = self._value(reference, stored)
+        return stored if reference is None else self._known[text]
+
+    def filled_whole(self, stored: Any, outcome: Inputs) -> Any:
+        """The result of an operation, and each part of it where it is made of several."""
+        value = self.filled(stored)
+        if not isinstance(outcome, list) or not isinstance(value, list):
+            return value
+        return [self.filled_whole(part, one) for part, one in zip(value, outcome, strict=True)]
+
+    def _value(self, reference: Reference, otherwise: Any) -> Any:
         try:
-            content = store_at(reference.store).read(reference.path) if reference and left > 0 else None
+            content = store_at(reference.store).read(reference.path) if self._left > 0 else None
         except Exception:  # a store may raise anything; whoever imports the document is told what cannot be read
             content = None
-        if reference is None or content is None or len(content) > left:
-            yield step
-        else:
-            left -= len(content)
-            yield replace(step, result=json.loads(escaped(SERIALIZERS[reference.serializer].load(content))))
+        if content is None or len(content) > self._left:
+            return otherwise
+        self._left -= len(content)
+        return json.loads(escaped(SERIALIZERS[reference.serializer].load(content)))
 
 
 def _mark_moved(engine: Engine, operation: Operation, who: str, to: str | None) -> None:
@@ -87,7 +116,8 @@ def _mark_moved(engine: Engine, operation: Operation, who: str, to: str | None) 
         if not save(tx, operation, replace(operation, moved_at=now, moved_to=to)):
             raise VersionPassed(operation.id, operation.version)
         why = f"moved to {to}" if to else "moved elsewhere"
-        append_event(tx, operation.id, at=now, who=who, old=_C.PAUSED, new=_C.PAUSED, why=why)
+        stands = operation.completion
+        append_event(tx, operation.id, at=now, who=who, old=stands, new=stands, why=why)
 
 
 def known_here(engine: Engine, head: Head) -> Operation | None:
@@ -130,9 +160,10 @@ def bring_in(engine: Engine, head: Head, steps: list[StepFacts], requester: User
         operation = replace(operation, **write_document(engine, snapshot))  # type: ignore[arg-type]
     try:
         with engine.database.write() as tx:
+            kin = _locked_kin(tx, head)
             if same := _known(tx, head):  # it may have come further meanwhile
                 return same.id, False
-            _insert(tx, operation, head, steps, requester)
+            _insert(tx, operation, head, steps, requester, kin)
     except Exception as fault:
         # Somebody imports it at the same moment: the database lets one in, the other gets what that one has made.
         if not is_taken(fault) or (same := known_here(engine, head)) is None:
@@ -176,9 +207,20 @@ _NONE_YET: Final[dict[str, Any]] = dict.fromkeys(
 )
 
 
-def _insert(tx: Connection, operation: Operation, head: Head, steps: list[StepFacts], requester: User) -> None:
+def _locked_kin(tx: Connection, head: Head) -> list[Operation]:
+    """What there is here of the same operation, none of which can be resumed, or come to be, until this has ended."""
+    one_by_one(tx)
+    kin = {one.id for one in operations_of(tx, str(head.origin))}
+    if head.origin.installation == installation_name(tx):
+        kin.add(head.origin.operation_id)
+    return [one for number in sorted(kin) if (one := lock_operation(tx, number))]
+
+
+def _insert(
+    tx: Connection, operation: Operation, head: Head, steps: list[StepFacts], requester: User, kin: list[Operation]
+) -> None:
     now = clock.now()
-    _supersede(tx, head, operation.id, requester.name)
+    _supersede(tx, kin, operation.id, requester.name)
     row = {name: getattr(operation, name) for name in Operation.__slots__}
     insert_operation(tx, row | {"version": 1})
     lay(tx, operation.id, steps)
@@ -187,17 +229,13 @@ def _insert(tx: Connection, operation: Operation, head: Head, steps: list[StepFa
     append_event(tx, operation.id, at=now, who=requester.name, new=operation.completion, why=why)
 
 
-def _supersede(tx: Connection, head: Head, new_id: int, who: str) -> None:
+def _supersede(tx: Connection, kin: list[Operation], new_id: int, who: str) -> None:
     """Let what rests here of the same operation go on no more: the new one has come further."""
-    kin = {one.id for one in operations_of(tx, str(head.origin))}
-    if head.origin.installation == installation_name(tx):
-        kin.add(head.origin.operation_id)
-    for number in sorted(kin):
-        one = lock_operation(tx, number)
-        if one and one.completion is _C.PAUSED and one.moved_at is None:
+    for one in kin:
+        if one.completion in _GOES_ON and one.moved_at is None:
             to, now = f"operation {new_id} here", clock.now()
             save(tx, one, replace(one, moved_at=now, moved_to=to))
-            append_event(tx, one.id, at=now, who=who, old=_C.PAUSED, new=_C.PAUSED, why=f"moved to {to}")
+            append_event(tx, one.id, at=now, who=who, old=one.completion, new=one.completion, why=f"moved to {to}")
 
 
 def _name_of(head: Head) -> str:

@@ -11,7 +11,7 @@ from app.domain.states import Completion
 from app.errors import MoveRefused, NothingToRetry, OperationThinned
 from app.execution.announcing import Announcer
 from app.execution.settling import queue
-from app.execution.steering import locked
+from app.execution.steering import demand_here, locked, why_taken_back
 from app.store.endings import TakenBack, ready_again, standings, take_back
 from app.store.events import append_event, last_asked
 from app.store.operations import save
@@ -28,23 +28,25 @@ if TYPE_CHECKING:
 _C = Completion
 
 
-def retry(engine: Engine, wish: Wish) -> None:
+def retry(engine: Engine, wish: Wish, *, take_back: bool = False) -> None:
     """Let a FAILED operation go on from its failed steps, which begin anew, with no loss and no retry counted.
 
-    Raises MoveRefused when it is not FAILED, NothingToRetry when no step of it is, OperationThinned when its rows are
-    no longer all there.
+    With `take_back`, whoever asks answers for it that one which was moved elsewhere is not retried there.
+    Raises MoveRefused when it is not FAILED, OperationMoved, NothingToRetry when no step of it is, OperationThinned
+    when its rows are no longer all there.
     """
     with engine.database.write() as tx:
         operation = locked(tx, wish)
         if operation.completion is not _C.FAILED:
             raise MoveRefused(operation.id, operation.completion, "retried: only a FAILED one has failed steps")
+        if not take_back:
+            demand_here(operation)
         after = _gone_back(tx, operation)
         now = clock.now()
         ready = queue(tx, engine, operation.id, ready_again(tx, operation.id), now)
         save(tx, operation, after)
-        append_event(
-            tx, operation.id, at=now, who=wish.who, old=operation.completion, new=after.completion, why=wish.why
-        )
+        why = why_taken_back(operation, wish.why)
+        append_event(tx, operation.id, at=now, who=wish.who, old=operation.completion, new=after.completion, why=why)
         Announcer(tx, engine, now).operation(operation, after)
     engine.publisher.publish(wish.operation_id, ready)
 
@@ -67,6 +69,9 @@ def _gone_back(tx: Connection, operation: Operation) -> Operation:
         error=None,
         reason=None,
         finished_at=None,
+        slice=operation.slice + 1,
+        moved_at=None,
+        moved_to=None,
     )
 
 

@@ -149,6 +149,12 @@ def demand_here(operation: Operation) -> None:
         raise OperationMoved(operation.id, operation.completion, _moved(operation))
 
 
+def why_taken_back(operation: Operation, why: str | None, *more: str) -> str | None:
+    """What the history tells of an operation that goes on, in spite of what was moved and of whatever else."""
+    back = f"taken back: {_moved(operation)}" if operation.moved_at else None
+    return "; ".join(filter(None, [why, back, *more])) or None
+
+
 def _moved(operation: Operation) -> str:
     when = datetime.fromtimestamp(operation.moved_at or 0.0, UTC).isoformat(timespec="seconds")
     return f"it was moved to {operation.moved_to or 'elsewhere'} at {when}"
@@ -228,8 +234,7 @@ def _looked_at(
         demand_here(operation)
     verify_document(operation)
     why = [f"accepted: {one.sentence}" for one in demand_fit(engine, operation, accepted)]
-    back = f"taken back: {_moved(operation)}" if operation.moved_at else None
-    return replace(wish, why="; ".join(filter(None, [wish.why, back, *why])) or None), operation
+    return replace(wish, why=why_taken_back(operation, wish.why, *why)), operation
 
 
 def locked(tx: Connection, wish: Wish) -> Operation:

@@ -27,6 +27,11 @@ def installation_name(tx: Connection) -> str:
     return name or _NAMELESS
 
 
+def one_by_one(tx: Connection) -> None:
+    """Let whatever else asks for this wait for the rest of the transaction."""
+    tx.execute(_NAME.with_for_update())
+
+
 def origin_of(tx: Connection, operation: Operation) -> Origin:
     """Where an operation was started."""
     if operation.origin is None:

@@ -39,6 +39,14 @@ class ResumeQuery(Asked):
     )
 
 
+class RetryQuery(Asked):
+    """What whoever retries it answers for."""
+
+    accept: Literal["moved"] | None = Field(
+        None, description="An admin knows that it is not retried where it was moved to, and takes it back."
+    )
+
+
 steering = api("steering", "Pause, resume, cancel, retry.")
 steering.before_request(demand_token)
 
@@ -120,14 +128,15 @@ def cancel_operation(path: OperationPath, header: MoveHeader, body: CancelReques
     "/operations/<id:operation_id>/retry",
     description="Whatever ended well keeps its result, unless it lies behind a step that runs again. "
     "409: it is not FAILED, or no step of it has failed, or parts of it were taken away.",
-    responses=_accepting("It goes on from its failed steps"),
+    responses={**_accepting("It goes on from its failed steps"), **problems(403)},
     request_body=_optional_body(RetryRequest),
 )
 @reads_request
-def retry_operation(path: OperationPath, header: MoveHeader, body: RetryRequest) -> Response:
+def retry_operation(path: OperationPath, query: RetryQuery, header: MoveHeader, body: RetryRequest) -> Response:
     """Let a FAILED operation go on from its failed steps."""
-    version = _version(path, header)
-    return _answer(commands().retry(requester(), path.operation_id, reason=body.reason, version=version), 202)
+    version, take_back = _version(path, header), query.accept is not None
+    view = commands().retry(requester(), path.operation_id, reason=body.reason, version=version, take_back=take_back)
+    return _answer(view, 202)
 
 
 def _version(path: OperationPath, header: MoveHeader) -> int | None:

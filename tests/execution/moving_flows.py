@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from celery import group
+
 from app.workflows import Canvas, cursor, step, workflow
 from tests.execution.flows import same, write_line
 
@@ -50,3 +52,15 @@ def many_letters(count: int) -> Canvas:
 def mapped() -> Canvas:
     """Hand on each of three values."""
     return same.s(0) | same.map([1, 2, 3])
+
+
+@workflow("letters-alone")
+def letters_alone(count: int) -> Canvas:
+    """Make letters twice, beside each other, and hand on both."""
+    return same.s(1) | group(letters.si(count), letters.si(3))
+
+
+@workflow("letters-at-the-end")
+def letters_at_the_end(count: int) -> Canvas:
+    """Make letters, and hand on no more."""
+    return same.s(1) | letters.si(count)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,19 +14,26 @@ import pytest
 from app.domain.document import encode
 from app.domain.document_check import read_document
 from app.domain.sealing import Keys
-from app.domain.states import StepState
+from app.domain.states import Completion, StepState
 from app.errors import (
     DocumentUntrusted,
+    OperationMoved,
     ResultsUnreachable,
     TasksUnregistered,
     TrustNeedsAdmin,
 )
+from app.execution import moving
+from app.execution.loading import load_outcome
 from app.moving import import_operation
 from app.results.references import LARGE
 from app.store.users import add_user
 from tests.execution.moving import exported, here, imported, paused, run_out, there
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from app.domain.document import Head
+    from app.store.operations import Operation
     from tests.execution.moving import ByHand
     from tests.execution.service import Service
 
@@ -46,6 +55,22 @@ def test_a_large_result_goes_with_the_document_or_by_reference(here: Service, th
     store = there.settings.results if inline else here.settings.results
     assert json.loads(there.steps(moved)["letters"].result or "")["__result__"]["store"] == store
     assert run_out(there, moved) == 2 * LARGE
+
+
+@pytest.mark.parametrize("workflow", ["letters-at-the-end", "letters-alone"])
+def test_a_large_result_of_what_has_ended_goes_with_the_document(here: Service, there: Service, workflow: str) -> None:
+    with here.at_work():
+        operation = here.start(workflow, count=2 * LARGE)
+        here.deliver_all()
+    content = exported(here, operation, inline=3 * LARGE)
+    shutil.rmtree(here.settings.results)
+
+    moved = there.show(imported(there, content))
+
+    letters = "x" * (2 * LARGE)
+    whole = [letters, "xxx"] if workflow == "letters-alone" else letters
+    assert load_outcome(moved.result, json.loads(moved.outcome)) == whole
+    assert len(moved.result or "") < 500
 
 
 def test_results_that_cannot_be_read_there_are_named(here: Service, there: Service) -> None:
@@ -132,3 +157,34 @@ def test_a_document_made_by_hand_is_imported(here: Service) -> None:
     assert here.states(moved) == {"same": StepState.SUCCESS, "add-1": StepState.PAUSED, "add-2": StepState.PENDING}
     assert run_out(here, moved) == 15
     assert imported(here, encode(document), trust=True) == moved
+
+
+def test_what_is_resumed_while_a_newer_slice_comes_in_goes_on_once(
+    here: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = paused(here, "adding", numbers=[1, 2, 3])
+    newer = json.loads(here.commands.document(here.ada, operation)) | {"slice": 5}
+    known, resumed = moving._known, []
+
+    def resume() -> None:
+        try:
+            here.commands.resume(here.ada, operation)
+        except OperationMoved as why:
+            resumed.append(why)
+
+    def known_and_then_resumed(tx: Connection, head: Head) -> Operation | None:
+        found = known(tx, head)
+        looks.append(found)
+        if len(looks) == 2:  # the second is that of the transaction that makes the operation
+            resuming.start()
+            resuming.join(1.0)
+        return found
+
+    looks: list[Operation | None] = []
+    resuming = Thread(target=resume)
+    monkeypatch.setattr(moving, "_known", known_and_then_resumed)
+    new = imported(here, here.engine.keys.sealed(newer))
+    resuming.join()
+
+    assert (here.completion(operation), here.completion(new)) == (Completion.PAUSED, Completion.PAUSED)
+    assert len(resumed) == 1

@@ -207,3 +207,39 @@ def test_a_wait_for_a_retry_stands_still_while_the_operation_moves(here: Service
     imported_at = there.commands.events(there.ada, moved)[0].at
     left = (there.steps(moved)["add"].due_at or 0.0) - imported_at
     assert 999 < left <= 1000
+
+
+def failed(service: Service) -> int:
+    with service.at_work():
+        operation = service.start("failing")
+        service.deliver_all()
+    assert service.completion(operation) is Completion.FAILED
+    return operation
+
+
+def test_what_has_failed_and_was_moved_is_retried_there_alone(here: Service, there: Service) -> None:
+    operation = failed(here)
+    moved = imported(there, exported(here, operation, to="there"))
+
+    there.commands.retry(there.ada, moved)
+    with pytest.raises(OperationMoved, match=r"moved to there .*flask operations retry 1 --accept-moved"):
+        here.commands.retry(here.ada, operation)
+
+    here.commands.retry(here.ada, operation, reason="it burned down", take_back=True)
+    assert here.show(operation).moved_at is None
+    (why,) = here.read("SELECT why FROM events WHERE old = 'FAILED' AND new = 'IN PROGRESS'")[0]
+    assert why.startswith("it burned down; taken back: it was moved to there at ")
+
+
+def test_what_was_retried_since_is_a_newer_slice(here: Service, there: Service) -> None:
+    operation = failed(here)
+    first = imported(there, exported(here, operation))
+    with here.at_work():
+        here.commands.retry(here.ada, operation, take_back=True)
+        here.pause(operation)
+
+    second = imported(there, exported(here, operation))
+
+    assert there.completion(second) is Completion.PAUSED
+    with pytest.raises(OperationMoved, match=f"moved to operation {second} here"):
+        there.commands.retry(there.ada, first)

@@ -106,6 +106,18 @@ def test_only_an_admin_takes_back_what_was_moved(ada: Caller, bob: Caller, place
     assert json_of(bob.get(place))["moved_at"] is None
 
 
+def test_only_an_admin_takes_back_what_had_failed_and_was_moved(ada: Caller, bob: Caller, served: Served) -> None:
+    place = bob.start("fails")
+    while bob.completion(place) != "FAILED":
+        served.deliver()
+    bob.post(f"{place}/export")
+
+    assert slug(bob.post(f"{place}/retry")) == "operation-moved"
+    assert slug(bob.post(f"{place}/retry?accept=moved")) == "admin-needed"
+    assert ada.post(f"{place}/retry?accept=moved").status_code == 202
+    assert json_of(bob.get(place))["moved_at"] is None
+
+
 def test_what_is_not_signed_needs_an_admin_s_trust(ada: Caller, bob: Caller, database: Database) -> None:
     before = everything(database)
 
