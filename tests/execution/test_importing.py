@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from itertools import count
 from pathlib import Path
-from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -164,27 +164,19 @@ def test_what_is_resumed_while_a_newer_slice_comes_in_goes_on_once(
 ) -> None:
     operation = paused(here, "adding", numbers=[1, 2, 3])
     newer = json.loads(here.commands.document(here.ada, operation)) | {"slice": 5}
-    known, resumed = moving._known, []
-
-    def resume() -> None:
-        try:
-            here.commands.resume(here.ada, operation)
-        except OperationMoved as why:
-            resumed.append(why)
+    looks, known = count(1), moving._known
 
     def known_and_then_resumed(tx: Connection, head: Head) -> Operation | None:
         found = known(tx, head)
-        looks.append(found)
-        if len(looks) == 2:  # the second is that of the transaction that makes the operation
-            resuming.start()
-            resuming.join(1.0)
+        if next(looks) == 2:  # that of the transaction that makes the operation
+            resumed.append(pool.submit(here.commands.resume, here.ada, operation))
+            wait(resumed, 1.0)
         return found
 
-    looks: list[Operation | None] = []
-    resuming = Thread(target=resume)
     monkeypatch.setattr(moving, "_known", known_and_then_resumed)
-    new = imported(here, here.engine.keys.sealed(newer))
-    resuming.join()
+    resumed: list[Future[Any]] = []
+    with ThreadPoolExecutor(1) as pool:
+        new = imported(here, here.engine.keys.sealed(newer))
 
+    assert isinstance(resumed[0].exception(), OperationMoved)
     assert (here.completion(operation), here.completion(new)) == (Completion.PAUSED, Completion.PAUSED)
-    assert len(resumed) == 1
