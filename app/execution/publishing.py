@@ -12,6 +12,7 @@ from kombu.transport import virtual
 from app import clock
 from app.execution.plain_message import PUBLISHED_AT, RUN_SLICE, PlainMessage
 from app.store.errors import is_outage
+from app.store.operations import lock_operation
 from app.store.steps import mark_unpublished
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class Publisher:
     def _remember(self, operation_id: int, steps: Sequence[Ready], seconds: float) -> None:
         try:
             with self._database.write() as tx:
+                lock_operation(tx, operation_id)  # like all that changes its steps: in another order two would collide
                 mark_unpublished(tx, operation_id, [step.number for step in steps], clock.now() + seconds)
         except Exception as why:
             # What led here is committed. The steps stay queued, and are published again later than they could be.

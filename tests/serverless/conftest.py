@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from celery import Celery
+from celery.contrib.testing.app import setup_default_app
 
 from app.domain.sealing import Keys
 from app.execution.advancing import Budget
 from app.results.local import LocalResult
 from app.serverless.base import Message, Publisher
 from app.serverless.relay import Relay
-from app.workflows.registry import load_workflows
+from app.workflows.registry import SHIPPED, load_workflows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from app.domain.document_check import Document
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 KEY = "a-key-of-at-least-thirty-two-characters"
 ONE = Budget(steps=1)
 FLOWS = "tests.serverless.flows"
+for _module in (*SHIPPED, FLOWS):  # while no test's own app is set: what is imported then is forgotten with it
+    import_module(_module)
 
 
 class Kept(Publisher):
@@ -67,6 +73,13 @@ class Slices:
 
     def run(self, content: bytes, budget: Budget = ONE, **given: Any) -> Document | None:
         return self.relay.run(content, budget, **given)
+
+
+@pytest.fixture(autouse=True)
+def own_app() -> Iterator[None]:
+    """A Celery app of each test's own: one that another test has closed would still be the current one."""
+    with setup_default_app(Celery("tests", broker="memory://")):
+        yield
 
 
 @pytest.fixture
