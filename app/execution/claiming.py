@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from app.execution.engine import Engine
+    from app.store.database import Database
     from app.store.steps import StepTask
 
 
@@ -78,7 +79,7 @@ def claim_surely(engine: Engine, operation_id: int, number: int) -> StepTask | N
             return mine
         return claim(engine, operation_id, number, moments)
 
-    with _taking(operation_id, number) as is_first:
+    with _taking(engine.database, operation_id, number) as is_first:
         return surely(once) if is_first else None
 
 
@@ -87,14 +88,17 @@ def _held_here(engine: Engine, operation_id: int, number: int, moments: Collecti
         return held_step(tx, operation_id, number, engine.holder(), moments)
 
 
-_taken: set[tuple[int, int]] = set()
+_taken: set[tuple[Database, int, int]] = set()
 _taking_turns = threading.Lock()
 
 
 @contextmanager
-def _taking(operation_id: int, number: int) -> Iterator[bool]:
-    """Whether no other thread of this process is claiming this step: two could not be told apart after a doubt."""
-    key = (operation_id, number)
+def _taking(database: Database, operation_id: int, number: int) -> Iterator[bool]:
+    """Whether no other thread of this process is claiming this step: two could not be told apart after a doubt.
+
+    In another database a step of that number is another step: engines in memory all begin with operation 1.
+    """
+    key = (database, operation_id, number)
     with _taking_turns:
         is_first = key not in _taken
         _taken.add(key)
