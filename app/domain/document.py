@@ -45,7 +45,8 @@ class Head:
     """What the document tells of the operation itself; times are seconds since the epoch.
 
     `slice` is how often it has gone on from a rest before. `error` are the facts of its first failure, `result` its
-    value once it has ended, `code` the fingerprints of what it was paused with, where these are known.
+    value once it has ended, `code` the fingerprints of what it was paused with, where these are known. A `spent` one
+    rests because a budget was: nobody has paused it, and its pause points are yet to be asked.
     """
 
     operation_id: int
@@ -61,6 +62,7 @@ class Head:
     error: dict[str, Any] | None = None
     result: Any = None
     code: dict[str, Any] | None = None
+    spent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,7 @@ def compose(head: Head, steps: Sequence[StepFacts]) -> dict[str, Any]:
         "paused_at": head.paused_at,
         "error": head.error,
         **({"code": head.code} if head.code else {}),
+        **({"spent": True} if head.spent else {}),
     }
 
 

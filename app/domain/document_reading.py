@@ -35,6 +35,7 @@ def facts_of(document: Document) -> tuple[Head, list[StepFacts]]:
         error=document["error"],
         result=document["result"],
         code=document.get("code"),
+        spent=document.get("spent", False),
     )
     return head, steps
 

@@ -178,6 +178,7 @@ class _Second(TypedDict):
     error: _Failure | None
     signed: NotRequired[_Signed | None]
     code: NotRequired[_Code | None]
+    spent: NotRequired[bool]
 
 
 _FORMATS: Final[dict[int, TypeAdapter[Any]]] = {1: TypeAdapter(_First), 2: TypeAdapter(_Second)}

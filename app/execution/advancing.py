@@ -130,15 +130,17 @@ def _lay(inline: Inline, head: Head, steps: list[StepFacts]) -> None:
     }
     with engine.database.write() as tx:
         insert_operation(tx, row | counts(steps)._asdict())
-        lay(tx, head.operation_id, [_released(step, now + engine.republish_after, now) for step in steps])
+        lay(tx, head.operation_id, [_released(head, step, now + engine.republish_after, now) for step in steps])
         ready = queued_steps(tx, head.operation_id)
     inline.row.publish(head.operation_id, [step for step in ready if not_before(step.call, now) is None])
 
 
-def _released(step: StepFacts, later: float, now: float) -> StepFacts:
+def _released(head: Head, step: StepFacts, later: float, now: float) -> StepFacts:
+    """The step as a resume leaves it; the point before it is asked no more, unless nobody has paused the operation."""
     if step.state is not _S.PAUSED:
         return step
-    return replace(step, state=_S.QUEUED, passed=True, due_at=not_before(step.signature, now) or later)
+    is_passed = step.passed or not head.spent
+    return replace(step, state=_S.QUEUED, passed=is_passed, due_at=not_before(step.signature, now) or later)
 
 
 def _run(inline: Inline, operation_id: int, budget: Budget) -> None:
@@ -173,4 +175,5 @@ def _document(inline: Inline, operation_id: int) -> Document:
     if all(step.state in FINAL for step in snapshot.steps):
         return snapshot.document()
     code = code_here(inline.engine, snapshot)
-    return replace(snapshot, paused_at=clock.now(), code=code).document()
+    is_spent = snapshot.operation.completion is not Completion.PAUSED
+    return replace(snapshot, paused_at=clock.now(), code=code, spent=is_spent).document()

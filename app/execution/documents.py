@@ -44,6 +44,8 @@ class Snapshot:
     paused_at: float | None
     #: The fingerprints of the code that it was paused with, where these are known.
     code: dict[str, Any] | None = None
+    #: Whether it rests because a budget was spent, and not because anybody has paused it.
+    spent: bool = False
 
     @property
     def head(self) -> Head:
@@ -63,6 +65,7 @@ class Snapshot:
             error=_loads(operation.error),
             result=_loads(operation.result),
             code=self.code,
+            spent=self.spent,
         )
 
     def document(self) -> dict[str, Any]:

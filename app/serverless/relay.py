@@ -63,8 +63,13 @@ class Relay:
         return after if is_new else None
 
     def _hand_on(self, place: str, after: Document) -> None:
-        """Publish the rest, unless there is none or that was done; it is done again where nobody can tell."""
-        if after["completion"] != Completion.PAUSED or self._store.exists(place + _PUBLISHED):
+        """Publish the rest, unless there is none or that was done; it is done again where nobody can tell.
+
+        What a pause point or a step has paused waits for people: they publish what was kept of it, or import it.
+        """
+        if not after.get("spent") or self._store.exists(place + _PUBLISHED):
+            if after["completion"] == Completion.PAUSED and not after.get("spent"):
+                _log.warning("%s is paused, and waits to be resumed: its document is in the store", _name(after))
             return
         content = self._store.read(place)
         if len(content) > self._publisher.largest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from app.execution.pause import pause_or_continue
 from app.workflows import Canvas, Flow, chain, step, workflow
 
 
@@ -49,3 +50,23 @@ def marked_flow(ledger: str) -> Flow:
 def texts(length: int) -> Canvas:
     """A large value between two slices."""
     return chain(long_text.s(length), length_of.s())
+
+
+@step
+def approved(_value: int, ledger: str) -> bool:
+    """A clause that asks for a pause, once."""
+    with Path(ledger).open("a") as file:
+        file.write("asked\n")
+    return Path(ledger).read_text().count("asked") == 1
+
+
+@step
+def note(_value: int, _remaining: list[object]) -> None:
+    """A callback that does nothing."""
+
+
+@workflow("gated", pause_every=0)
+def gated(ledger: str) -> Canvas:
+    """A step behind a point that pauses."""
+    gate = pause_or_continue.s(clause=approved.s(ledger), callback=note.s())
+    return mark.s(0, ledger, "before") | gate | mark.s(ledger, "behind") | mark.s(ledger, "last")

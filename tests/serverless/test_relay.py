@@ -154,3 +154,22 @@ def test_where_a_hand_made_document_says_that_it_comes_from_names_nothing(slices
 def test_a_message_that_is_nested_too_deep_to_tell_where_its_document_lies_is_refused(slices: Slices) -> None:
     with pytest.raises(DocumentMalformed, match="truncated or no JSON"):
         slices.run(b'{"kept":' + b"[" * 100_000)
+
+
+def test_what_a_pause_point_has_paused_waits_to_be_resumed(slices: Slices) -> None:
+    slices.run(slices.by_hand("gated", ledger=slices.ledger))
+    assert slices.marks() == ["before"]
+    assert document_of(slices.publisher.messages[0])["spent"] is True
+
+    paused = slices.run(slices.publisher.messages[0].content)
+
+    assert slices.marks() == ["before", "asked"]
+    assert len(slices.publisher.messages) == 1
+    assert paused is not None
+    assert (paused["completion"], "spent" in paused) == ("PAUSED", False)
+
+    resumed = slices.run(slices.keys.sealed(paused), Budget())
+
+    assert resumed is not None
+    assert (resumed["completion"], resumed["result"]) == ("COMPLETED", 3)
+    assert slices.marks() == ["before", "asked", "behind", "last"]
