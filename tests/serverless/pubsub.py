@@ -26,11 +26,11 @@ TOPIC = "projects/operations/topics/slices"
 class PubSub:
     """One topic, and the push of its messages to a function."""
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, copies: int) -> None:
         self.address = ""
         self.published: list[Any] = []
         self._under_way: list[Any] = []
-        self._rng = rng
+        self._rng, self._copies = rng, copies
         self._lock = Lock()
 
     def take(self, request: PublishRequest, _context: Any) -> PublishResponse:
@@ -38,7 +38,7 @@ class PubSub:
         assert request.topic == TOPIC
         with self._lock:
             self.published += request.messages
-            self._under_way += [*request.messages, *request.messages]
+            self._under_way += [*request.messages] * self._copies
         return PublishResponse(message_ids=[str(uuid4()) for _ in request.messages])
 
     def send(self, content: bytes) -> None:
@@ -49,12 +49,18 @@ class PubSub:
     def deliver_all(self, url: str) -> int:
         """Push until nothing is under way; returns how many deliveries that were. One that fails comes again."""
         deliveries = 0
-        while self._under_way:
-            message = self._under_way.pop(self._rng.randrange(len(self._under_way)))
+        while self.deliver(url):
             deliveries += 1
-            if not _pushed(url, message):
-                self._under_way.append(message)
         return deliveries
+
+    def deliver(self, url: str) -> bool:
+        """Push one of the messages that are under way; False when there is none."""
+        if not self._under_way:
+            return False
+        message = self._under_way.pop(self._rng.randrange(len(self._under_way)))
+        if not _pushed(url, message):
+            self._under_way.append(message)
+        return True
 
 
 def _pushed(url: str, message: Any) -> bool:
@@ -75,9 +81,9 @@ def _pushed(url: str, message: Any) -> bool:
 
 
 @contextmanager
-def serving(rng: Random) -> Iterator[PubSub]:
-    """Serve a Pub/Sub of its own."""
-    topic = PubSub(rng)
+def serving(rng: Random, copies: int = 2) -> Iterator[PubSub]:
+    """Serve a Pub/Sub of its own, which delivers so many copies of each message."""
+    topic = PubSub(rng, copies)
     server = grpc.server(ThreadPoolExecutor(4))
     publish = grpc.unary_unary_rpc_method_handler(topic.take, PublishRequest.deserialize, PublishResponse.serialize)
     handlers = {"Publish": publish}

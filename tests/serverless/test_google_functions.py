@@ -86,6 +86,22 @@ def test_a_document_is_run_one_step_a_call_to_its_end(tmp_path: Path, seed: int)
     assert deliveries == 2 * len(topic.published)
 
 
+def test_the_eight_tasks_run_one_a_call_each_in_a_fresh_process(tmp_path: Path) -> None:
+    with pubsub.serving(Random(1), copies=1) as topic:
+        topic.send(Keys([KEY]).sealed({"workflow": "eight-tasks", "arguments": {}, "steps": []}))
+
+        for _call in range(8):
+            with function(tmp_path, topic, "examples.eight_tasks") as url:
+                assert topic.deliver(url)
+
+    assert not topic.deliver("")
+    done = [sum(step["state"]["type"] == "Success" for step in one["steps"]) for one in kept(tmp_path)]
+    assert sorted(done) == list(range(1, 9))
+    assert [one["result"] for one in kept(tmp_path) if one["completion"] == "COMPLETED"] == [
+        [5, "two and 6", "two, one and two"]
+    ]
+
+
 def test_what_can_never_be_run_is_not_asked_for_again(tmp_path: Path) -> None:
     with pubsub.serving(Random(1)) as topic, function(tmp_path, topic) as url:
         topic.send(b'{"workflow": "marked-chain", "steps": []}')
