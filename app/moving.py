@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from app.domain.document_check import LARGEST, parsed
 from app.domain.hand_made import checked_any
 from app.domain.uncollected import uncollected
-from app.errors import TrustNeedsAdmin
+from app.errors import DocumentUntrusted, TrustNeedsAdmin
 from app.execution import advancing, starting
 from app.execution.advancing import Known, told_by
 from app.execution.moving import INLINE, bring_in, export
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from app.execution.engine import Engine
     from app.store.users import User
     from app.workflows.registry import Workflows
+
+#: Bytes up to which a document is read to see whether it was signed before somebody spaced it anew: in memory it takes
+#: many times as much, and nobody is believed yet.
+_RESPACED: Final = 8 * 1024 * 1024
+_NOT_AS_WRITTEN: Final = (
+    "is not signed by this service as it stands, and too large to be read all the same",
+    "Import it as it was written, or have an admin who knows where it comes from do it with `trust` (`--trust`).",
+)
 
 
 def export_operation(
@@ -72,6 +80,8 @@ def believed(content: bytes, keys: Keys | None) -> Document:
     """
     if keys is not None and len(content) <= LARGEST and keys.has_sealed(content):
         return checked_any(parsed(content, is_ours=True))
+    if keys is not None and _RESPACED < len(content) <= LARGEST:
+        raise DocumentUntrusted(*_NOT_AS_WRITTEN)
     document = parsed(content)
     if keys is not None and isinstance(document, dict):
         keys.demand_signed(document)

@@ -112,6 +112,17 @@ def test_without_a_key_nothing_is_signed_and_nothing_is_believed(by_hand: ByHand
         imported(service, content)
 
 
+def test_what_is_large_and_not_as_it_was_signed_is_not_even_read(here: Service, there: Service) -> None:
+    content = exported(here, paused(here, "adding", numbers=[1, 2]))
+    blanks = b" " * 9 * 1024 * 1024
+
+    for hostile in (content[:-1] + blanks + b"}", b"[" + b"[]," * 4_000_000 + b"[]]"):
+        with pytest.raises(DocumentUntrusted, match="too large to be read all the same"):
+            imported(there, hostile)
+
+    assert run_out(there, imported(there, content[:-1] + b" " * 1000 + b"}")) == 3
+
+
 def test_a_document_that_names_tasks_that_are_not_there_is_refused(here: Service, there: Service) -> None:
     document = json.loads(exported(here, paused(here, "adding", numbers=[1, 2])))
     armed = json.loads(json.dumps(document).replace("tests.execution.flows.add", "os.system"))
