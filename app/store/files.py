@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -51,6 +51,18 @@ def _name(temporary: Path, path: Path, *, is_new: bool) -> None:
         temporary.unlink()
     else:
         temporary.replace(path)
+
+
+def keep_secret(path: Path, make: Callable[[], str]) -> str:
+    """The secret that a file keeps, for its owner alone; where there is none, it is made and kept first.
+
+    Of several processes that make one at once the first wins, and all are given that one. White space around it is
+    none of it. Raises OSError when the file can be neither written nor read.
+    """
+    if not path.exists():
+        with suppress(FileExistsError):  # another process was quicker
+            write_atomically(path, f"{make()}\n".encode(), is_new=True)
+    return path.read_text(encoding="utf-8").strip()
 
 
 def sync_folder(folder: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import pytest
 
-from app.store.files import alone_in, write_atomically
+from app.store.files import alone_in, keep_secret, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +45,31 @@ def test_every_new_folder_that_is_named_is_made_to_last(tmp_path: Path, monkeypa
     write_atomically(tmp_path / "1" / "2" / "workflow.json", b"{}", new_folders=2)
 
     assert synced == [tmp_path / "1" / "2", tmp_path / "1", tmp_path]
+
+
+def test_a_secret_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) -> None:
+    first = keep_secret(tmp_path / "new" / "key", lambda: "first")
+    again = keep_secret(tmp_path / "new" / "key", lambda: "second")
+
+    assert (first, again) == ("first", "first")
+    assert stat.S_IMODE((tmp_path / "new" / "key").stat().st_mode) == 0o600
+
+
+def test_of_many_that_make_a_secret_at_once_all_are_given_the_same(tmp_path: Path) -> None:
+    made: list[str] = []
+    all_are_making = threading.Barrier(8)
+
+    def make() -> str:
+        all_are_making.wait(10)
+        made.append(token_hex())
+        return made[-1]
+
+    with ThreadPoolExecutor(8) as pool:
+        given = list(pool.map(lambda _: keep_secret(tmp_path / "key", make), range(8)))
+
+    assert len(set(made)) == 8
+    assert len(set(given)) == 1
+    assert list(tmp_path.iterdir()) == [tmp_path / "key"]
 
 
 def test_a_folder_is_kept_by_one_at_a_time(tmp_path: Path) -> None:
