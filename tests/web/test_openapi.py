@@ -55,7 +55,7 @@ def test_all_that_it_refers_to_is_in_it(document: Any) -> None:
 
 
 def test_every_route_of_the_api_is_in_it(app: Flask, document: Any) -> None:
-    api = [rule for rule in app.url_map.iter_rules() if not rule.endpoint.startswith("pages.")]
+    api = [rule for rule in app.url_map.iter_rules() if not rule.endpoint.startswith(("pages.", "console."))]
     routes = {(rule.rule, method) for rule in api for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}}
 
     described = {(path, method.upper()) for path, item in document["paths"].items() for method in item}
@@ -114,7 +114,7 @@ def test_what_others_made_is_as_they_made_it(name: str) -> None:
     found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (VENDOR / name).iterdir()}
     assert found == made["files"]
     assert made["licence_file"] in found
-    assert name == f"swagger-ui-{made['version']}"
+    assert name.endswith(f"-{made['version']}")
 
 
 def test_nothing_is_vendored_that_the_manifest_does_not_name() -> None:
