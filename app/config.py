@@ -53,11 +53,21 @@ def _keys(value: SecretStr) -> SecretStr:
     return value
 
 
+def _key(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]{32,}", value.get_secret_value()):
+        raise ValueError
+    return value
+
+
 _DottedName = Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*$")]
 _Host = Annotated[str, Field(pattern=r"^([^\s/@:\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$")]
 _DatabaseUrl = Annotated[str, Field(pattern=r"^(sqlite:///[^:\s].*|postgresql(\+psycopg)?://\S+)$")]
 _BrokerUrl = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9+.-]*://\S+$")]
 _Token = Annotated[SecretStr, AfterValidator(_token)]
+
+
+#: Settings that are never shown.
+_SECRET = frozenset({"operations_token", "document_key", "session_key"})
 
 
 class Settings(BaseModel):
@@ -117,6 +127,9 @@ class Settings(BaseModel):
     )
     document_key: Annotated[SecretStr, AfterValidator(_keys)] | None = Field(
         None, description="32 characters or more without a space; several parted by commas, of which the first signs"
+    )
+    session_key: Annotated[SecretStr, AfterValidator(_key)] | None = Field(
+        None, description="32 letters, digits or signs, or more, without a space"
     )
     publish_to: str | None = Field(
         None,
@@ -178,7 +191,11 @@ def _faults(given: dict[str, Any]) -> dict[str, str]:
 
 def _sentence(name: str, value: str) -> str:
     broken_url = "@" in value and "://" not in value
-    shown = "not usable" if name in ("operations_token", "document_key") or broken_url else repr(masked(value))
+    shown = (
+        "not usable"
+        if name in ("operations_token", "document_key", "session_key") or broken_url
+        else repr(masked(value))
+    )
     return f"{name.upper()} is {shown}: set it to {Settings.model_fields[name].description}, or leave it out."
 
 

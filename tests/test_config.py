@@ -26,6 +26,7 @@ WRONG = {
     "OPERATIONS_TOKEN": ["with a space in it all", "too-short", "späte-operationen-hier"],
     "FAILED_TOKENS_PER_MINUTE": ["0", "none"],
     "TRUSTED_PROXIES": ["-1", "11", "all"],
+    "SESSION_KEY": ["too-short-to-be-a-key", "with a space in it, and yet long enough to be one"],
     "SYNCHRONOUS": ["OFF"],
     "WEBHOOK_HOSTS": ["https://example.com", "example.com/path", "me@example.com", "a host", "host:port"],
     "LOG_LEVEL": ["LOUD"],

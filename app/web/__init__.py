@@ -10,6 +10,7 @@ from werkzeug.routing import BaseConverter
 
 from app.web.answering import harden
 from app.web.bulks import bulks
+from app.web.console import make_console
 from app.web.describing import INFO, SECURITY_SCHEMES
 from app.web.editing import editing
 from app.web.failed_tokens import FailedTokens
@@ -63,6 +64,7 @@ def make_web(commands: Commands, settings: Settings) -> OpenAPI:
     for api in (workflows, operations, steering, editing, bulks, carrying, inspecting, history, health, metrics):
         app.register_api(api)
     app.register_blueprint(pages)
+    make_console(app, settings)
     app.after_request(harden)
     register_problems(app)
     _stand_behind(app, settings.trusted_proxies)
@@ -83,4 +85,4 @@ def _parts(commands: Commands, settings: Settings) -> dict[str, object]:
 def _stand_behind(app: OpenAPI, proxies: int) -> None:
     """Believe what so many proxies say of who asks; by default nothing, or anybody could write another address."""
     if proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=0)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]

@@ -26,7 +26,12 @@ def demand_token() -> None:
     scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise TokenRefused(is_given=False)
-    digest, failed = digest_of(token.strip()), cast("FailedTokens", current_app.extensions["failed_tokens"])
+    g.requester = user_of(token.strip())
+
+
+def user_of(token: str) -> User:
+    """Whose token that is. Raises TokenRefused, TooManyFailedTokens."""
+    digest, failed = digest_of(token), cast("FailedTokens", current_app.extensions["failed_tokens"])
     failed.demand_place(request.remote_addr, digest)
     with commands().engine.database.glance() as tx:
         user = user_of_token(tx, digest)
@@ -34,7 +39,7 @@ def demand_token() -> None:
         failed.note_failed(request.remote_addr, digest)
         raise TokenRefused(is_given=True)
     failed.note_good(digest)
-    g.requester = user
+    return user
 
 
 def requester() -> User:

@@ -1,4 +1,4 @@
-"""The pages beside the API: its description for machines and for people, and the files that they need."""
+"""The pages beside the API: its description for machines and for people, and the files that pages need."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic_core import to_json
 from werkzeug.wrappers import Response as Redirect
 
 from app.web.answering import CONTENT_POLICY, answer
+from app.web.compression import compress
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -20,10 +21,20 @@ pages = Blueprint("pages", __name__, static_folder=STATIC, static_url_path="/sta
 _DOCS_POLICY: Final = f"{CONTENT_POLICY}; img-src 'self' data:"
 
 
+@pages.after_request
+def keep(response: Response) -> Response:
+    """Let browsers keep a file whose address names its content, and send texts compressed."""
+    if request.endpoint == "pages.static" and response.status_code == 200:
+        if "v" in request.args:
+            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        compress(response)
+    return response
+
+
 @pages.get("/")
 def home() -> Redirect:
-    """Lead to the docs."""
-    return redirect(f"{request.script_root}/docs")
+    """Lead to the console."""
+    return redirect(f"{request.script_root}/console/")
 
 
 @pages.get("/docs")

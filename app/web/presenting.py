@@ -27,7 +27,7 @@ from app.workflows.registry import Workflow
 
 _C = Completion
 #: What can be asked of an operation that stands here, and would change it; of others that have ended, nothing.
-_OFFERED: Final = {
+OFFERED: Final = {
     _C.SCHEDULED: ("pause", "cancel"),
     _C.IN_PROGRESS: ("pause", "cancel"),
     _C.REQUESTING_PAUSE: ("resume", "cancel"),
@@ -173,7 +173,7 @@ def _summary(one: Operation, root: str) -> dict[str, Any]:
 
 def _links(one: Operation, here: str) -> dict[str, str]:
     links = {"self": here, "status": f"{here}/status", "steps": f"{here}/steps", "events": f"{here}/events"}
-    links |= {verb: f"{here}/{verb}" for verb in _OFFERED.get(one.completion, ())}
+    links |= {verb: f"{here}/{verb}" for verb in OFFERED.get(one.completion, ())}
     return links | {"workflow.json": f"{here}/workflow.json"} if one.completion is _C.PAUSED else links
 
 

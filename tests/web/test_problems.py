@@ -61,7 +61,7 @@ def test_a_failure_of_the_service_gets_a_problem_that_tells_nothing_of_its_insid
 
 
 def test_a_redirect_is_no_problem(stranger: Caller) -> None:
-    assert stranger.get("/").headers["Location"] == "/docs"
+    assert stranger.get("/").headers["Location"] == "/console/"
 
 
 @pytest.mark.parametrize("address", ["/healthz", "/nowhere", "/operations", "/docs", "/static/docs.js"])

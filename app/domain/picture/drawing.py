@@ -33,6 +33,8 @@ _LOOKS: Final = {
     "TriggerFailed": ("#ffe4e6", "#be123c", "M8 2l6 11H2zM8 6v3M8 11v.5"),
     "Cancelled": ("#f3f4f6", "#4b5563", "M8 2.5a5.5 5.5 0 1 0 .01 0zM4 4l8 8"),
 }
+#: The lines of the marks alone.
+MARKS: Final = {state: mark for state, (_, _, mark) in _LOOKS.items()}
 _LINE: Final = ' fill="none" stroke="{}" stroke-width="2"'
 
 

@@ -1,0 +1,151 @@
+"""What all pages of the console share: who may see them, how one signs in and out, and how an error looks."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask import Blueprint, Flask, Response, flash, redirect, render_template, request, url_for
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as Redirect
+
+from app.config import Settings
+from app.domain.states import Completion, StepState
+from app.errors import DatabaseUnavailable, TokenRefused, TooManyFailedTokens
+from app.store.errors import OF_AN_OUTAGE, is_outage
+from app.web.auth import requester
+from app.web.console import wording
+from app.web.console.session import (
+    PLACE,
+    csrf,
+    demand_session,
+    own_place,
+    set_up_sessions,
+    sign_in,
+    sign_out,
+)
+from app.web.console.static import static_url
+from app.web.presenting import OFFERED
+from app.web.problems import KINDS
+
+console = Blueprint("console", __name__, url_prefix=PLACE, template_folder="../templates")
+
+#: Only what comes from here is shown and run, and nothing that stands in a page: no script, and no style either.
+CONTENT_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+#: The pages that every page leads to, and what they are called.
+PAGES: Final = (("console.list_operations", "Operations"),)
+#: What is asked for before somebody is signed in.
+_OPEN: Final = frozenset({"console.sign_in_page", "console.sign_in_with"})
+
+
+def make_console(app: Flask, settings: Settings) -> None:
+    """Put the console into the application."""
+    set_up_sessions(app, settings)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.register_blueprint(console)
+
+
+@console.before_request
+def demand() -> Redirect | None:
+    """Ask who it is, everywhere but where that is answered."""
+    return None if request.endpoint in _OPEN else demand_session()
+
+
+@console.after_request
+def harden(response: Response) -> Response:
+    """Allow pages only what they need, and keep them out of caches that others could read."""
+    response.headers["Content-Security-Policy"] = CONTENT_POLICY
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@console.context_processor
+def words() -> dict[str, Any]:
+    """What every page may say."""
+    return {
+        "wording": wording,
+        "static": static_url,
+        "requester": requester,
+        "Completion": Completion,
+        "StepState": StepState,
+        "pages": PAGES,
+        "offered": lambda completion: OFFERED.get(completion, ()),
+    }
+
+
+@console.get("/")
+def home() -> Redirect:
+    """Lead to the operations."""
+    return redirect(url_for("console.list_operations"))
+
+
+@console.get("/sign-in")
+def sign_in_page() -> str:
+    """Show where one signs in."""
+    return render_template("console/sign_in.html", next=own_place(request.args.get("next")), fault=None)
+
+
+@console.post("/sign-in")
+def sign_in_with() -> Redirect | tuple[str, int]:
+    """Sign in with a token."""
+    csrf.protect()
+    following = own_place(request.form.get("next"))
+    try:
+        sign_in(request.form.get("token", "").strip())
+    except (TokenRefused, TooManyFailedTokens) as refused:
+        fault = str(refused) if isinstance(refused, TooManyFailedTokens) else "That token is unknown, or was revoked."
+        return render_template("console/sign_in.html", next=following, fault=fault), KINDS[type(refused)].status
+    return redirect(following, 303)
+
+
+@console.post("/sign-out")
+def sign_out_here() -> Redirect:
+    """End the session."""
+    sign_out()
+    flash("You are signed out.", "good")
+    return redirect(url_for("console.sign_in_page"), 303)
+
+
+@console.route("/<path:rest>")
+def nothing(rest: str) -> tuple[str, int]:  # noqa: ARG001
+    """Say that there is no such page."""
+    return _trouble("There is no such page", "The address may be mistyped.", 404)
+
+
+@console.errorhandler(CSRFError)
+def too_old(_error: CSRFError) -> Redirect:
+    """Show the page anew, from which nothing was done: it was of an earlier session."""
+    flash("That page was of an earlier session, so nothing was done. Please try again.", "bad")
+    return redirect(own_place(request.form.get("next") or request.path.rpartition("/")[0]), 303)
+
+
+@console.errorhandler(HTTPException)
+def http_trouble(error: HTTPException) -> HTTPException | tuple[str, int]:
+    """Show what HTTP refuses as a page."""
+    if (error.code or 500) < 400:
+        return error
+    return _trouble(error.name, str(error.description), error.code or 500)
+
+
+def _refused(error: Exception) -> tuple[str, int]:
+    kind = next(KINDS[known] for known in type(error).__mro__ if known in KINDS)
+    return _trouble(kind.title, str(error), kind.status)
+
+
+def _out_of_reach(error: Exception) -> tuple[str, int]:
+    if not is_outage(error):
+        raise error
+    return _refused(DatabaseUnavailable())
+
+
+for _known in KINDS:
+    console.register_error_handler(_known, _refused)
+for _fault in OF_AN_OUTAGE:
+    console.register_error_handler(_fault, _out_of_reach)
+
+
+def _trouble(title: str, detail: str, status: int) -> tuple[str, int]:
+    return render_template("console/trouble.html", title=title, detail=detail), status

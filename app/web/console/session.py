@@ -1,0 +1,131 @@
+"""Who is signed in to the console: a signed cookie that names a token by its number, and holds none.
+
+The cookie is read and written under `/console` alone; the API does not know it. A session ends when its token is
+revoked, when somebody signs out, and after half a day in which nothing was asked.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from flask import current_app, g, redirect, request, session, url_for
+from flask.sessions import SecureCookieSessionInterface
+from flask_wtf.csrf import CSRFProtect
+
+from app.domain.tokens import digest_of
+from app.store.files import keep_secret
+from app.store.tokens import token_id, user_of_session
+from app.web.auth import commands, user_of
+
+if TYPE_CHECKING:
+    from flask import Flask, Request
+    from flask.sessions import SecureCookieSession
+    from werkzeug.wrappers import Response
+
+    from app.config import Settings
+
+#: Where the console lives; its cookie goes nowhere else.
+PLACE: Final = "/console"
+COOKIE: Final = "operations-console"
+_LASTS: Final = timedelta(hours=12)
+_KEY_FILE: Final = "session-key"
+
+csrf = CSRFProtect()
+
+
+class ConsoleSessions(SecureCookieSessionInterface):
+    """Flask's signed cookies, for the console alone; the key is looked for when the first page is asked for."""
+
+    def __init__(self, make_key: Callable[[], str]) -> None:
+        self._make_key = make_key
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """The session of a page of the console; any other address has none."""
+        if not request.path.startswith(f"{PLACE}/"):
+            return None
+        app.secret_key = app.secret_key or self._make_key()
+        return super().open_session(app, request)
+
+    def get_cookie_path(self, _app: Flask) -> str:
+        """The console's own place, behind whatever the service is mounted under."""
+        return f"{request.script_root}{PLACE}"
+
+    def get_cookie_secure(self, _app: Flask) -> bool:
+        """Whether the browser came by HTTPS: then the cookie travels no other way."""
+        return request.is_secure
+
+
+def set_up_sessions(app: Flask, settings: Settings) -> None:
+    """Give the application its sessions, and what keeps forms of other sites out."""
+    app.session_interface = ConsoleSessions(lambda: _key(settings))
+    app.config |= {
+        "SESSION_COOKIE_NAME": COOKIE,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "PERMANENT_SESSION_LIFETIME": _LASTS,
+        "WTF_CSRF_CHECK_DEFAULT": False,
+        "WTF_CSRF_TIME_LIMIT": None,  # it lasts as long as the session
+        "WTF_CSRF_SSL_STRICT": False,  # pages tell nobody, and so not us, where they were called from
+    }
+    csrf.init_app(app)
+
+
+def sign_in(token: str) -> None:
+    """Begin a session with a token. Raises TokenRefused, TooManyFailedTokens."""
+    user_of(token)
+    with commands().engine.database.glance() as tx:
+        known = token_id(tx, digest_of(token))
+    session.clear()  # whatever somebody may have planted before
+    session["token"], session.permanent = known, True
+
+
+def sign_out() -> None:
+    """End the session in this browser."""
+    session.clear()
+
+
+def demand_session() -> Response | None:
+    """Let a request pass that belongs to somebody signed in, and remember whom; else lead to where one signs in."""
+    known: Any = session.get("token")
+    with commands().engine.database.glance() as tx:
+        user = user_of_session(tx, known) if isinstance(known, int) else None
+    if user is None:
+        return _to_sign_in()
+    g.requester = user
+    if request.method == "POST":
+        csrf.protect()
+    return None
+
+
+def own_place(address: str | None) -> str:
+    """The address, where it is one of the console's own; else where the console begins."""
+    home = url_for("console.home")
+    asked = (address or "").replace("\\", "/")
+    parts = urlsplit(asked)
+    mine = not parts.scheme and not parts.netloc and asked.startswith(f"{home}/") and asked.isprintable()
+    return asked if mine else home
+
+
+def is_asked_by_script() -> bool:
+    """Whether a page that is open asks, to renew a part of itself."""
+    return request.headers.get("HX-Request") == "true" or "text/event-stream" in request.headers.get("Accept", "")
+
+
+def _to_sign_in() -> Response:
+    # A cookie that is too old, or signed by another key, opens as if it were empty.
+    is_over = "token" in session or (COOKIE in request.cookies and not session)
+    session.pop("token", None)
+    if is_asked_by_script():
+        return current_app.response_class("Sign in again.", 401, content_type="text/plain")
+    here = f"{request.script_root}{request.full_path.rstrip('?')}" if request.method == "GET" else None
+    return redirect(url_for("console.sign_in_page", next=here, expired="1" if is_over else None), 303)
+
+
+def _key(settings: Settings) -> str:
+    if settings.session_key:
+        return settings.session_key.get_secret_value()
+    return keep_secret(settings.data_dir / _KEY_FILE, lambda: secrets.token_urlsafe(48))

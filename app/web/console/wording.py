@@ -1,0 +1,216 @@
+"""What the pages say of an operation in words, and how figures are written."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic_core import from_json
+
+from app import clock
+from app.domain import picture
+from app.domain.durations import in_utc, spoken
+from app.domain.states import ENDED, Completion
+from app.domain.timeline import left, worked
+from app.results.references import unescaped
+from app.store.overview import COUNTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from app.commands import View
+    from app.overview import Portrait
+    from app.store.operations import Operation
+    from app.store.overview import Move
+    from app.store.step_queries import Running, StepRow
+
+_C = Completion
+#: The lines of the marks of steps.
+STEP_MARKS: Final = picture.MARKS
+#: Steps in hand that a sentence names.
+_NAMED: Final = 3
+#: Characters of a JSON text that a page shows.
+SHOWN: Final = 8_000
+#: What a button says that asks for a verb, where the operation stands.
+_BUTTONS: Final = {
+    ("resume", _C.REQUESTING_PAUSE): "Withdraw the pause",
+    ("pause", None): "Pause",
+    ("resume", None): "Resume",
+    ("cancel", None): "Cancel",
+    ("retry", None): "Retry what failed",
+}
+#: The lines of a mark within 16 by 16 pixels, by completion: where an operation stands is never told by colour alone.
+MARKS: Final = {
+    _C.SCHEDULED: "M8 2.5a5.5 5.5 0 1 0 .01 0zM8 5v3.5h3",
+    _C.IN_PROGRESS: "M5 3l8 5-8 5z",
+    _C.REQUESTING_PAUSE: "M4 3v10M8 3v10M12 6v4",
+    _C.PAUSED: "M5.5 3v10M10.5 3v10",
+    _C.REQUESTING_CANCEL: "M8 2.5a5.5 5.5 0 1 0 .01 0zM4 4l4 4",
+    _C.CANCELLED: "M8 2.5a5.5 5.5 0 1 0 .01 0zM4 4l8 8",
+    _C.COMPLETED: "M3 8.5l3.5 3.5L13 4.5",
+    _C.FAILED: "M4 4l8 8M12 4l-8 8",
+}
+
+
+def button(verb: str, completion: Completion | None) -> str:
+    """What the button says that asks for this."""
+    return _BUTTONS.get((verb, completion)) or _BUTTONS[verb, None]
+
+
+def brief_button(verb: str, completion: Completion) -> str:
+    """The same where there is little room."""
+    return {"retry": "Retry"}.get(verb) or (
+        "Withdraw" if button(verb, completion).startswith("With") else button(verb, completion)
+    )
+
+
+def counted(number: int) -> str:
+    """A number of operations, as far as they were counted."""
+    return f"{number:,}" if number <= COUNTED else f"{COUNTED:,}+"
+
+
+def slug(state: str) -> str:
+    """A state as the style sheet names it."""
+    return state.lower().replace(" ", "-")
+
+
+def part(operation: Operation, running: float = 0.0) -> float:
+    """How much of it is done, from 0 to 1, with what is done of the steps that run."""
+    return min(1.0, (operation.steps_done + running) / operation.steps_total) if operation.steps_total else 0.0
+
+
+def far(operation: Operation) -> str:
+    """How many of its steps have ended."""
+    many = "step" if operation.steps_total == 1 else "steps"
+    return f"{operation.steps_done:,} of {operation.steps_total:,} {many}"
+
+
+def percent(share: float) -> str:
+    """A part in percent, rounded down: 100 only when all is done."""
+    return f"{int(share * 100)} %"
+
+
+def moment(seconds: float | None) -> str:
+    """A moment, as people write it."""
+    return "" if seconds is None else in_utc(seconds)
+
+
+def brief(seconds: float | None) -> str:
+    """A moment, without its date where that is today's."""
+    if seconds is None:
+        return ""
+    then, today = datetime.fromtimestamp(seconds, UTC), datetime.fromtimestamp(clock.now(), UTC).date()
+    if then.date() == today:
+        return f"{then:%H:%M:%S}"
+    return f"{then:%d %b %H:%M}" if then.year == today.year else f"{then:%Y-%m-%d}"
+
+
+def iso(seconds: float) -> str:
+    """A moment, as programs read it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def lasted(begin: float | None, end: float | None) -> str:
+    """How long something took, or has taken so far."""
+    return "" if begin is None else spoken((end or clock.now()) - begin)
+
+
+def sentence(view: View) -> str:
+    """Where an operation stands, in words."""
+    return _SENTENCES[view.operation.completion](view.operation, view.in_flight)
+
+
+def asked(moves: Sequence[Move], operation: Operation) -> str:
+    """Who brought it to where it stands, when, and why."""
+    last = next((move for move in reversed(moves) if move.new == operation.completion), None)
+    if last is None or operation.completion in (_C.IN_PROGRESS, _C.COMPLETED, _C.SCHEDULED):
+        return ""
+    asking = {_C.PAUSED: _C.REQUESTING_PAUSE, _C.CANCELLED: _C.REQUESTING_CANCEL}.get(operation.completion)
+    by = next((move for move in reversed(moves) if move.new == asking), last) if last.who == "worker" else last
+    why = by.why or operation.reason
+    return f"{by.who}, {in_utc(by.at)}" + (f": “{why}”" if why else "")
+
+
+def time_left(of: Portrait) -> str:
+    """How much longer it will take if it goes on as it did; empty while that cannot be told."""
+    one = of.view.operation
+    if one.completion is not _C.IN_PROGRESS or one.started_at is None:
+        return ""
+    seconds = left(worked(of.stretches, one.started_at, clock.now()), part(one, of.part))
+    return "" if seconds is None else f"about {spoken(seconds)} left"
+
+
+def within(step: Running | StepRow) -> str:
+    """How far a step is by its own account."""
+    if step.done is None:
+        return ""
+    return f"{step.done:,}" if step.total is None else f"{step.done:,} of {step.total:,}"
+
+
+def task(step: StepRow) -> str:
+    """The name of the task that a step calls."""
+    return str(from_json(step.signature)["task"])
+
+
+def pretty(text: str | None) -> str:
+    """JSON as people read it, cut where it is long."""
+    whole = json.dumps(from_json(unescaped(text or "null")), ensure_ascii=False, indent=2)
+    return whole if len(whole) <= SHOWN else f"{whole[:SHOWN]}\n…"
+
+
+def fault(text: str | None) -> dict[str, Any]:
+    """What an error tells: `step`, `type`, `message`, `traceback`; empty where there is none."""
+    facts: dict[str, Any] = from_json(text) if text else {}
+    return facts
+
+
+def has_ended(operation: Operation) -> bool:
+    """Whether no more of it will run by itself."""
+    return operation.completion in ENDED
+
+
+def _scheduled(one: Operation, _running: Sequence[Running]) -> str:
+    return f"It starts at {in_utc(one.due_at)}." if one.due_at else "It waits for a worker."
+
+
+def _in_progress(_one: Operation, running: Sequence[Running]) -> str:
+    return f"Running: {_named(running)}." if running else "Its next step waits for a worker, or for its time."
+
+
+def _completed(one: Operation, _running: Sequence[Running]) -> str:
+    return f"Completed, {spoken((one.finished_at or 0) - (one.started_at or one.created_at))} after it began."
+
+
+def _paused(one: Operation, _running: Sequence[Running]) -> str:
+    if one.moved_at is not None:
+        return f"Moved elsewhere at {in_utc(one.moved_at)}: it goes on there, and not here."
+    again = f" It goes on by itself at {in_utc(one.resume_at)}." if one.resume_at else ""
+    return f"Paused: nothing of it runs anywhere.{again}"
+
+
+def _finishing(running: Sequence[Running]) -> str:
+    doubtful = [step for step in running if not step.is_confirmed]
+    if doubtful:
+        return f"The worker that had {_named(doubtful)} is silent: nobody knows whether its code still runs."
+    if not running:
+        return "nothing of it runs any more; what remains is being written down."
+    hand = "the step in hand" if len(running) == 1 else f"the {len(running)} steps in hand"
+    return f"{hand} will finish first: {_named(running)}."
+
+
+def _named(running: Sequence[Running]) -> str:
+    named = ", ".join(step.slug for step in running[:_NAMED])
+    return f"{named} and {len(running) - _NAMED} more" if len(running) > _NAMED else named
+
+
+_SENTENCES: Final[dict[Completion, Callable[[Operation, Sequence[Running]], str]]] = {
+    _C.SCHEDULED: _scheduled,
+    _C.IN_PROGRESS: _in_progress,
+    _C.REQUESTING_PAUSE: lambda _, running: f"Pausing… {_finishing(running)}",
+    _C.PAUSED: _paused,
+    _C.REQUESTING_CANCEL: lambda _, running: f"Cancelling… {_finishing(running)}",
+    _C.CANCELLED: lambda *_: "Cancelled: no more of it will run.",
+    _C.COMPLETED: _completed,
+    _C.FAILED: lambda *_: "Failed. What had ended well is kept: a retry runs only the rest.",
+}

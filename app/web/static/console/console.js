@@ -1,0 +1,53 @@
+// Keeps the part of a page that moves current: by the stream of the service, by asking again and again where that
+// fails, and says so where nothing answers. Without this file every page still works, and shows what was so when it came.
+(() => {
+  "use strict";
+  const EVERY = 2000; // milliseconds between two questions while there is no stream
+  const stream = document.getElementById("stream");
+  const banner = document.getElementById("lost");
+  if (!stream || !banner) return;
+
+  let asking = null;
+  let isOver = false;
+
+  const show = (isLost) => { banner.hidden = !isLost; };
+
+  const askAgain = () => { asking ??= setInterval(ask, EVERY); };
+
+  const stopAsking = () => { clearInterval(asking); asking = null; };
+
+  async function ask() {
+    let answer = null;
+    try {
+      answer = await fetch(location.href, { headers: { "HX-Request": "true" }, cache: "no-store" });
+    } catch {
+      return show(true);
+    }
+    if (answer.status === 401) return location.reload(); // leads to where one signs in, and back
+    if (answer.status >= 500) return show(true);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const live = page.getElementById("live");
+    if (!live) return location.reload();
+    await htmx.swap({ sourceElement: stream, target: "#live", swap: "innerMorph", text: live.innerHTML });
+    show(false);
+  }
+
+  stream.addEventListener("htmx:sse:after:connection", () => { stopAsking(); show(false); });
+  stream.addEventListener("htmx:sse:error", (event) => {
+    if (event.detail.status === 401) return location.reload();
+    if (event.detail.status === 404 || event.detail.status === 204) return;
+    ask();
+    askAgain();
+  });
+  // What the stream is refused at the first try: too many watch, or somebody in between lets no stream through.
+  document.addEventListener("htmx:after:request", (event) => {
+    const status = event.detail?.ctx?.response?.status;
+    if (event.target !== stream || !status || status < 400) return;
+    if (status === 401) return location.reload();
+    askAgain();
+  });
+  document.addEventListener("htmx:error", (event) => { if (event.target === stream) { ask(); askAgain(); } });
+  stream.addEventListener("end", () => { isOver = true; stopAsking(); });
+  window.addEventListener("offline", () => { if (!isOver) show(true); });
+  window.addEventListener("online", () => { if (!isOver) ask(); });
+})();
