@@ -11,6 +11,7 @@ from sqlalchemy import JSON, and_, bindparam, case, cast, delete, func, insert, 
 
 from app.domain.document import MARK
 from app.domain.states import FINAL
+from app.store.step_queries import part_of_call, slugs_of
 from app.store.tables import edges, paused_code, steps
 
 if TYPE_CHECKING:
@@ -46,9 +47,6 @@ class Remaining:
 _OPERATION = steps.c.operation_id == bindparam("operation_id")
 _REMAINS = steps.c.state.not_in(sorted(FINAL))
 _POINTS = select(steps.c.clause, steps.c.callback).where(_OPERATION, _REMAINS, steps.c.point.is_not(None)).distinct()
-_SLUGS = select(steps.c.number, steps.c.slug).where(
-    _OPERATION, steps.c.number.in_(bindparam("numbers", expanding=True))
-)
 _BELOW = steps.alias("below")
 _NEEDED = (
     select(steps.c.slug, steps.c.result)
@@ -72,7 +70,7 @@ _KEEP = insert(paused_code)
 def remaining_calls(tx: Connection, operation_id: int) -> list[Remaining]:
     """What an operation has yet to call."""
     rows: Any = tx.execute(_calls(tx.dialect.name), {"operation_id": operation_id}).all()
-    slugs = _slugs(tx, operation_id, [row[-1] for row in rows])
+    slugs = slugs_of(tx, operation_id, [row[-1] for row in rows])
     return [_remaining(slugs[number], *row, number) for *row, number in rows]
 
 
@@ -104,18 +102,11 @@ def keep_code(tx: Connection, operation_id: int, code: dict[str, Any] | None) ->
 def _calls(dialect: str) -> Select[Any]:
     """JSON is read by the database, so that 10,000 steps that are called alike are one row."""
     keys = ("task", "kwargs", "options", "immutable", "complete")
-    parts = [_part(dialect, name).label(name) for name in keys]
+    parts = [part_of_call(dialect, name).label(name) for name in keys]
     many, handed = _length(dialect).label("many"), _handed(dialect).label("handed")
     counted = func.count().label("steps"), func.min(steps.c.number).label("first")
     query = select(*parts, many, handed, *counted).where(_OPERATION, _REMAINS)
     return query.group_by(*keys, "many", "handed").order_by("first")
-
-
-def _part(dialect: str, name: str) -> ColumnElement[Any]:
-    if dialect == "sqlite":
-        return func.json_extract(steps.c.signature, f"$.{name}")
-    part: ColumnElement[Any] = cast(steps.c.signature, JSON)[name].as_string()
-    return part
 
 
 def _length(dialect: str) -> ColumnElement[Any]:
@@ -154,8 +145,3 @@ def _remaining(
 def _is_true(value: Any) -> bool:
     """SQLite gives a number, PostgreSQL the word."""
     return value in (1, "true")
-
-
-def _slugs(tx: Connection, operation_id: int, numbers: list[int]) -> dict[int, str]:
-    rows: Any = tx.execute(_SLUGS, {"operation_id": operation_id, "numbers": numbers}) if numbers else []
-    return {number: slug for number, slug in rows}

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import JSON, and_, bindparam, case, cast, func, or_, select, text
+from sqlalchemy import and_, bindparam, case, func, or_, select, text
 
 from app.domain.standing import Asked, Held, Listening, Retry, Waiting
 from app.domain.states import Completion, StepState
+from app.store.step_queries import part_of_call, slugs_of
 from app.store.tables import edges, events, lost_claims, steps, workers
-from app.store.workers import read_queues
+from app.store.workers import RUNNING, read_queues
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import Connection, Select
 
 _S, _C = StepState, Completion
 #: Rows of a kind at the most: an explanation names few, and counts the others.
@@ -83,9 +84,6 @@ _RETRIES = (
     .order_by(steps.c.due_at)
     .limit(_MOST)
 )
-_SLUGS = select(steps.c.number, steps.c.slug).where(
-    _OPERATION, steps.c.number.in_(bindparam("numbers", expanding=True))
-)
 _BELOW = steps.alias("below")
 _WAITING = (
     select(_BELOW.c.number, _BELOW.c.slug, _BELOW.c.waiting, steps.c.slug, steps.c.state)
@@ -95,12 +93,6 @@ _WAITING = (
     .where(_OPERATION, steps.c.state.in_(_UNDER_WAY), _BELOW.c.state == _S.PENDING)
     .order_by(edges.c.upstream, edges.c.downstream)  # the order of their key: the first are found without the others
     .limit(_MOST)
-)
-_RUNNING = (
-    select(steps.c.worker_id, func.count().label("running"))
-    .where(text("steps.state = 'Running'"))
-    .group_by(steps.c.worker_id)
-    .subquery()
 )
 _LISTENING = (
     select(
@@ -113,9 +105,9 @@ _LISTENING = (
         workers.c.stopped_at,
         workers.c.lost_at,
         workers.c.queues,
-        func.coalesce(_RUNNING.c.running, 0),
+        func.coalesce(RUNNING.c.running, 0),
     )
-    .outerjoin(_RUNNING, _RUNNING.c.worker_id == workers.c.id)
+    .outerjoin(RUNNING, RUNNING.c.worker_id == workers.c.id)
     .where(
         or_(
             and_(workers.c.stopped_at.is_(None), workers.c.lost_at.is_(None)),
@@ -148,7 +140,7 @@ def counted(tx: Connection, operation_id: int) -> tuple[dict[StepState, int], li
     for state, _, _, many, *_ in rows:
         counts[StepState(state)] = counts.get(StepState(state), 0) + many
     queued = [row for row in rows if row[0] == _S.QUEUED][:_MOST]
-    slugs = _slugs(tx, operation_id, [row[4] for row in queued])
+    slugs = slugs_of(tx, operation_id, [row[4] for row in queued])
     return counts, [
         Alike(number, slugs[number], _call(task, options), many, due_at or 0.0, publishes)
         for _, task, options, many, number, due_at, publishes in queued
@@ -189,28 +181,14 @@ def listening(tx: Connection) -> tuple[Listening, ...]:
 def _counting(dialect: str) -> Select[Any]:
     """JSON is read by the database, and only of steps that are queued: there may be 10,000, with large arguments."""
     is_queued = steps.c.state == _S.QUEUED
-    task, options = (case((is_queued, _part(dialect, name))).label(name) for name in ("task", "options"))
+    task, options = (case((is_queued, part_of_call(dialect, name))).label(name) for name in ("task", "options"))
     first = func.min(steps.c.number), func.min(steps.c.due_at), func.min(steps.c.publishes)
     grouped = select(steps.c.state.label("stands"), task, options, func.count(), *first).where(_OPERATION)
     return grouped.group_by("stands", "task", "options").order_by(func.min(steps.c.number))
 
 
-def _part(dialect: str, name: str) -> ColumnElement[str | None]:
-    if dialect == "sqlite":
-        return func.json_extract(steps.c.signature, f"$.{name}")
-    part: ColumnElement[str | None] = cast(steps.c.signature, JSON)[name].as_string()
-    return part
-
-
 def _call(task: str, options: str | None) -> dict[str, Any]:
     return {"task": task} | ({"options": json.loads(options)} if options else {})
-
-
-def _slugs(tx: Connection, operation_id: int, numbers: list[int]) -> dict[int, str]:
-    if not numbers:
-        return {}
-    rows = tx.execute(_SLUGS, {"operation_id": operation_id, "numbers": numbers})
-    return {number: slug for number, slug in rows}
 
 
 def _key(operation_id: int) -> dict[str, int]:

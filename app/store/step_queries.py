@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import JSON, bindparam, cast, func, select, text
 
 from app.domain.states import StepState
 from app.store.prepared import Prepared
@@ -15,7 +15,7 @@ from app.store.tables import edges, steps, workers
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from app.store.steps import Holder
 
@@ -149,6 +149,9 @@ _WINDOW = Prepared(
     .order_by(steps.c.number)
     .limit(bindparam("limit"))
 )
+_SLUGS = select(steps.c.number, steps.c.slug).where(
+    _OPERATION, steps.c.number.in_(bindparam("numbers", expanding=True))
+)
 _EDGES = select(edges.c.upstream, edges.c.downstream).where(edges.c.operation_id == bindparam("operation_id"))
 _EDGES_FROM = Prepared(_EDGES.where(edges.c.upstream >= bindparam("first"), edges.c.upstream <= bindparam("last")))
 _RESULT = Prepared(select(steps.c.result).where(_OPERATION, steps.c.number == bindparam("number")))
@@ -247,6 +250,20 @@ def results_of(tx: Connection, operation_id: int, numbers: Collection[int]) -> d
         )
         found.update((number, result) for number, result in tx.execute(query))
     return found
+
+
+def slugs_of(tx: Connection, operation_id: int, numbers: Collection[int]) -> dict[int, str]:
+    """The slugs of those steps, by their numbers."""
+    rows: Any = tx.execute(_SLUGS, {"operation_id": operation_id, "numbers": numbers}) if numbers else []
+    return {number: slug for number, slug in rows}
+
+
+def part_of_call(dialect: str, name: str) -> ColumnElement[Any]:
+    """One part of the signatures of steps, which the database reads: text, or JSON where it is made of several."""
+    if dialect == "sqlite":
+        return func.json_extract(steps.c.signature, f"$.{name}")
+    part: ColumnElement[Any] = cast(steps.c.signature, JSON)[name].as_string()
+    return part
 
 
 def _some_at_a_time(numbers: list[int], size: int = 500) -> Iterable[list[int]]:

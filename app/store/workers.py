@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Text, bindparam, func, insert, select, text, update
 
@@ -67,7 +67,8 @@ _SEEN = select(workers.c.seen_at).where(workers.c.stopped_at.is_(None)).order_by
 _BEATING = select(
     workers.c.id, workers.c.host, workers.c.boot_id, workers.c.pid, workers.c.start_time, workers.c.heartbeat
 ).where(workers.c.stopped_at.is_(None), workers.c.lost_at.is_(None))
-_RUNNING = (
+#: How many steps each worker holds.
+RUNNING: Final = (
     select(steps.c.worker_id, func.count().label("running"))
     .where(text("steps.state = 'Running'"))
     .group_by(steps.c.worker_id)
@@ -82,10 +83,10 @@ _LIST = (
         workers.c.seen_at,
         workers.c.stopped_at,
         workers.c.lost_at,
-        func.coalesce(_RUNNING.c.running, 0),
+        func.coalesce(RUNNING.c.running, 0),
         workers.c.queues,
     )
-    .outerjoin(_RUNNING, _RUNNING.c.worker_id == workers.c.id)
+    .outerjoin(RUNNING, RUNNING.c.worker_id == workers.c.id)
     .order_by(workers.c.id.desc())
     .limit(bindparam("limit"))
 )
