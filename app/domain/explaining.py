@@ -254,12 +254,8 @@ def _waiting(standing: Standing) -> Iterator[Cause]:
         )
 
 
-def _lives(standing: Standing, worker: Listening, now: float) -> bool:
-    return worker.heard and now - worker.seen_at <= standing.lease
-
-
 def _takers(standing: Standing, queue: str | None, now: float) -> list[Listening]:
-    return [one for one in standing.workers if _lives(standing, one, now) and one.takes(queue)]
+    return [one for one in standing.workers if one.lives(now, standing.lease) and one.takes(queue)]
 
 
 def _last_seen(standing: Standing, queue: str | None) -> float | None:

@@ -47,6 +47,10 @@ class Listening:
         """Whether nobody knows that it has ended."""
         return self.stopped_at is None and self.lost_at is None and not self.is_gone
 
+    def lives(self, now: float, lease: float) -> bool:
+        """Whether it was heard of within the lease, in seconds, and nobody knows that it has ended."""
+        return self.heard and now - self.seen_at <= lease
+
     def takes(self, queue: str | None) -> bool:
         """Whether it takes messages from that queue, as far as that is known."""
         return queue is None or self.queues is None or queue in self.queues

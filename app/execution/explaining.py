@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from app import clock
 from app.domain.explaining import Explanation, explain
-from app.domain.standing import Held, Listening, Ready, Standing
+from app.domain.standing import Held, Ready, Standing
 from app.domain.states import CLAIMABLE, ENDED, Completion, StepState
 from app.errors import OperationNotFound
-from app.execution.holders import is_here
+from app.execution.holders import is_here, looked_at_worker
 from app.execution.reaching import broker_answers
 from app.execution.timing import is_timed, not_before
 from app.processes import is_gone
@@ -36,7 +36,7 @@ def explanation(engine: Engine, operation_id: int) -> Explanation:
     standing = replace(
         standing,
         held=tuple(map(_looked_at, standing.held)),
-        workers=tuple(map(_looked_at_worker, standing.workers)),
+        workers=tuple(map(looked_at_worker, standing.workers)),
         broker_answers=not any(one.starts_at is None for one in standing.ready) or broker_answers(engine),
     )
     return explain(standing, clock.now())
@@ -91,9 +91,3 @@ def _looked_at(held: Held) -> Held:
     if held.process is None or held.process_start is None or not is_here(held):
         return held
     return replace(held, is_gone=is_gone(held.process, held.process_start))
-
-
-def _looked_at_worker(worker: Listening) -> Listening:
-    if not worker.heard or not is_here(worker):
-        return worker
-    return replace(worker, is_gone=is_gone(worker.pid, worker.start_time))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from app.processes import is_gone, kill, this_boot, this_host
@@ -24,6 +25,13 @@ def machine_and_boot(boot_id: str | None) -> tuple[str, str]:
 def is_here(one: HeldClaim | Beating | Held | Listening) -> bool:
     """Whether its process can be looked at from here: it is of this machine, this boot, and this namespace."""
     return one.host == this_host() and one.boot_id in (this_boot(), machine_and_boot(this_boot())[1])
+
+
+def looked_at_worker(worker: Listening) -> Listening:
+    """With whether its process is gone, where nobody knows that it has ended and it can be looked at from here."""
+    if not worker.heard or not is_here(worker):
+        return worker
+    return replace(worker, is_gone=is_gone(worker.pid, worker.start_time))
 
 
 def killed(held: HeldClaim) -> bool:

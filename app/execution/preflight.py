@@ -18,8 +18,7 @@ from app.domain.states import ENDED, Completion
 from app.errors import DocumentUnusable, OperationNotFound, PreflightFailed, ResultFault, SecretMissing
 from app.execution.documents import demand_as_written
 from app.execution.fingerprints import code_of, reading_of
-from app.execution.holders import is_here
-from app.processes import is_gone
+from app.execution.holders import looked_at_worker
 from app.results.local import LocalResult
 from app.results.references import reference_in
 from app.results.remote import RemoteResult
@@ -214,7 +213,7 @@ def _results(needed: Iterable[tuple[str, str]]) -> Iterator[Finding]:
 
 def _unheard(engine: Engine, calls: Iterable[Remaining], workers: Iterable[Listening]) -> Iterator[Finding]:
     now = clock.now()
-    alive = [one for one in workers if one.heard and now - one.seen_at <= engine.lease and not _is_gone(one)]
+    alive = [one for one in map(looked_at_worker, workers) if one.lives(now, engine.lease)]
     waiting: dict[str, tuple[str, int]] = {}
     for call in calls:
         queue = engine.publisher.queue_of(call)
@@ -223,7 +222,3 @@ def _unheard(engine: Engine, calls: Iterable[Remaining], workers: Iterable[Liste
             waiting[queue] = first, many + call.steps
     for queue, (step, many) in sorted(waiting.items()):
         yield findings.no_worker(queue, step, many)
-
-
-def _is_gone(worker: Listening) -> bool:
-    return is_here(worker) and is_gone(worker.pid, worker.start_time)
