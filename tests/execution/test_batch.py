@@ -15,12 +15,14 @@ from app.execution.batch import Batch
 from app.execution.claiming import claim
 from app.execution.endings import Ending
 from app.execution.pace import Pace
+from app.execution.settling_surely import settle_surely
 from tests.execution.flows import lines_of
 from tests.execution.service import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from app.execution.settling import Settled
     from app.store.operations import Operation
     from tests.execution.service import Service
 
@@ -140,6 +142,34 @@ def test_the_timer_writes_what_has_ended_while_a_long_step_runs(service: Service
     with ThreadPoolExecutor(1) as worker:
         delivery = worker.submit(service.deliver)
         service.wait_for_step(operation, "wait_at-2", StepState.RUNNING)
+        assert service.steps(operation)["wait_at-1"].result == "1"
+        Path(gates[1]).touch()
+        delivery.result()
+        worker.submit(service.engine.database.close).result()
+
+    assert service.show(operation).result == "1"
+
+
+def test_the_timer_tries_again_what_it_could_not_write(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "SHORT", 60.0)
+    gates = [service.path(), service.path()]
+    for gate in gates:
+        Path(gate).touch()
+    measure(service, "gates", gates=gates)
+    Path(gates[1]).unlink()
+    operation = service.start("gates", gates=gates)
+    faults = [ValueError("not this time")]
+
+    def settle_the_second_time(*args: Any, **options: Any) -> Settled:
+        if options.get("in_hand") and faults:
+            raise faults.pop()
+        return settle_surely(*args, **options)
+
+    monkeypatch.setattr("app.execution.batch.settle_surely", settle_the_second_time)
+    with ThreadPoolExecutor(1) as worker:
+        delivery = worker.submit(service.deliver)
+        service.wait_for_step(operation, "wait_at-2", StepState.RUNNING)
+        assert faults == []
         assert service.steps(operation)["wait_at-1"].result == "1"
         Path(gates[1]).touch()
         delivery.result()
