@@ -126,15 +126,20 @@ def known_here(engine: Engine, head: Head) -> Operation | None:
     Raises DocumentOlder, OperationAtWork.
     """
     with engine.database.read() as tx:
-        return _known(tx, head)
+        return _known(tx, head, _kin(tx, head))
 
 
-def _known(tx: Connection, head: Head) -> Operation | None:
-    if same := find_imported(tx, _name_of(head)):
-        return same
+def _kin(tx: Connection, head: Head) -> list[Operation]:
+    """What there is here of the same operation."""
     kin = operations_of(tx, str(head.origin))
     if head.origin.installation == installation_name(tx) and (first := find_operation(tx, head.origin.operation_id)):
         kin.append(first)
+    return kin
+
+
+def _known(tx: Connection, head: Head, kin: list[Operation]) -> Operation | None:
+    if same := find_imported(tx, _name_of(head)):
+        return same
     for one in kin:
         if one.slice > head.slice:
             raise DocumentOlder(head.slice, one.slice, one.id, one.completion)
@@ -161,7 +166,7 @@ def bring_in(engine: Engine, head: Head, steps: list[StepFacts], requester: User
     try:
         with engine.database.write() as tx:
             kin = _locked_kin(tx, head)
-            if same := _known(tx, head):  # it may have come further meanwhile
+            if same := _known(tx, head, kin):  # it may have come further meanwhile
                 return same.id, False
             _insert(tx, operation, head, steps, requester, kin)
     except Exception as fault:
@@ -208,12 +213,9 @@ _NONE_YET: Final[dict[str, Any]] = dict.fromkeys(
 
 
 def _locked_kin(tx: Connection, head: Head) -> list[Operation]:
-    """What there is here of the same operation, none of which can be resumed, or come to be, until this has ended."""
+    """Its kin, of which none can be resumed, or come to be, until this has ended."""
     one_by_one(tx)
-    kin = {one.id for one in operations_of(tx, str(head.origin))}
-    if head.origin.installation == installation_name(tx):
-        kin.add(head.origin.operation_id)
-    return [one for number in sorted(kin) if (one := lock_operation(tx, number))]
+    return [one for kin in sorted(_kin(tx, head), key=lambda one: one.id) if (one := lock_operation(tx, kin.id))]
 
 
 def _insert(

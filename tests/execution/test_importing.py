@@ -177,8 +177,8 @@ def test_what_is_resumed_while_a_newer_slice_comes_in_goes_on_once(
     newer = json.loads(here.commands.document(here.ada, operation)) | {"slice": 5}
     looks, known = count(1), moving._known
 
-    def known_and_then_resumed(tx: Connection, head: Head) -> Operation | None:
-        found = known(tx, head)
+    def known_and_then_resumed(tx: Connection, head: Head, kin: list[Operation]) -> Operation | None:
+        found = known(tx, head, kin)
         if next(looks) == 2:  # that of the transaction that makes the operation
             resumed.append(pool.submit(here.commands.resume, here.ada, operation))
             wait(resumed, 1.0)
