@@ -14,6 +14,7 @@ from app.errors import (
     DocumentOlder,
     OperationAtWork,
     OperationNotFound,
+    TrustNeedsAdmin,
     VersionPassed,
 )
 from app.execution.documents import Snapshot, snapshot_of, write_document
@@ -61,7 +62,7 @@ def export(engine: Engine, wish: Wish, to: str | None, inline: int = INLINE) -> 
     if wish.version is not None and wish.version != operation.version:
         raise VersionPassed(operation.id, operation.version)
     document = inlined(snapshot, inline).document()
-    if operation.completion in _GOES_ON and operation.moved_at is None:
+    if _would_go_on(operation):
         _mark_moved(engine, operation, wish.who, to)
     return document
 
@@ -120,13 +121,9 @@ def _mark_moved(engine: Engine, operation: Operation, who: str, to: str | None) 
         append_event(tx, operation.id, at=now, who=who, old=stands, new=stands, why=why)
 
 
-def known_here(engine: Engine, head: Head) -> Operation | None:
-    """The operation that was made from this document, or wrote it; None when it tells of something new.
-
-    Raises DocumentOlder, OperationAtWork.
-    """
+def _known_here(engine: Engine, head: Head, requester: User) -> Operation | None:
     with engine.database.read() as tx:
-        return _known(tx, head, _kin(tx, head))
+        return _known(tx, head, _kin(tx, head), requester)
 
 
 def _kin(tx: Connection, head: Head) -> list[Operation]:
@@ -137,7 +134,11 @@ def _kin(tx: Connection, head: Head) -> list[Operation]:
     return kin
 
 
-def _known(tx: Connection, head: Head, kin: list[Operation]) -> Operation | None:
+def _known(tx: Connection, head: Head, kin: list[Operation], requester: User) -> Operation | None:
+    """The operation that was made from this document, or wrote it; None when it tells of something new.
+
+    Raises DocumentOlder, OperationAtWork, TrustNeedsAdmin.
+    """
     if same := find_imported(tx, _name_of(head)):
         return same
     for one in kin:
@@ -145,15 +146,28 @@ def _known(tx: Connection, head: Head, kin: list[Operation]) -> Operation | None
             raise DocumentOlder(head.slice, one.slice, one.id, one.completion)
         if one.completion not in ENDED | {_C.PAUSED}:
             raise OperationAtWork(one.id, one.completion)
-    return next((one for one in kin if one.slice == head.slice), None)
+    same = next((one for one in kin if one.slice == head.slice), None)
+    if same is None and not all(_may_take_place(requester, one) for one in kin):
+        raise TrustNeedsAdmin("put a newer workflow.json in the place of somebody else's operation")
+    return same
+
+
+def _may_take_place(requester: User, one: Operation) -> bool:
+    """Whether an import by this requester may let the operation go on no more, if it would."""
+    return requester.is_admin or one.requester_id == requester.id or not _would_go_on(one)
+
+
+def _would_go_on(one: Operation) -> bool:
+    return one.completion in _GOES_ON and one.moved_at is None
 
 
 def bring_in(engine: Engine, head: Head, steps: list[StepFacts], requester: User) -> tuple[int, bool]:
     """Make an operation of what a document tells; returns its id, and False with it when that was done before.
 
-    It is paused, or has ended, as the document says. Raises DocumentOlder, OperationAtWork, ResultUnwritable.
+    It is paused, or has ended, as the document says. Raises DocumentOlder, OperationAtWork, TrustNeedsAdmin,
+    ResultUnwritable.
     """
-    if same := known_here(engine, head):
+    if same := _known_here(engine, head, requester):
         return same.id, False
     now = clock.now()
     with engine.database.write() as tx:
@@ -166,12 +180,12 @@ def bring_in(engine: Engine, head: Head, steps: list[StepFacts], requester: User
     try:
         with engine.database.write() as tx:
             kin = _locked_kin(tx, head)
-            if same := _known(tx, head, kin):  # it may have come further meanwhile
+            if same := _known(tx, head, kin, requester):  # it may have come further meanwhile
                 return same.id, False
             _insert(tx, operation, head, steps, requester, kin)
     except Exception as fault:
         # Somebody imports it at the same moment: the database lets one in, the other gets what that one has made.
-        if not is_taken(fault) or (same := known_here(engine, head)) is None:
+        if not is_taken(fault) or (same := _known_here(engine, head, requester)) is None:
             raise
         return same.id, False
     return new_id, True
@@ -234,7 +248,7 @@ def _insert(
 def _supersede(tx: Connection, kin: list[Operation], new_id: int, who: str) -> None:
     """Let what rests here of the same operation go on no more: the new one has come further."""
     for one in kin:
-        if one.completion in _GOES_ON and one.moved_at is None:
+        if _would_go_on(one):
             to, now = f"operation {new_id} here", clock.now()
             save(tx, one, replace(one, moved_at=now, moved_to=to))
             append_event(tx, one.id, at=now, who=who, old=one.completion, new=one.completion, why=f"moved to {to}")

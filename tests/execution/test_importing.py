@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from app.domain.document import Head
     from app.store.operations import Operation
+    from app.store.users import User
     from tests.execution.moving import ByHand
     from tests.execution.service import Service
 
@@ -170,6 +171,35 @@ def test_a_document_made_by_hand_is_imported(here: Service) -> None:
     assert imported(here, encode(document), trust=True) == moved
 
 
+def test_only_its_owner_or_an_admin_puts_a_newer_document_in_the_place_of_an_operation(here: Service) -> None:
+    with here.engine.database.write() as tx:
+        bob, eve = (add_user(tx, name, "user", 0.0) for name in ("bob", "eve"))
+    of_admin, of_bob = (paused(here, "adding", steps=0, numbers=[1, 2]) for _ in range(2))
+    here.change("UPDATE operations SET requester_id = ? WHERE id = ?", bob.id, of_bob)
+    newest = [json.loads(here.commands.document(here.ada, one)) | {"slice": 5} for one in (of_admin, of_bob)]
+    newest_of_admin, newest_of_bob = map(here.engine.keys.sealed, newest)
+
+    for user, newer in ((bob, newest_of_admin), (eve, newest_of_admin), (eve, newest_of_bob)):
+        with pytest.raises(TrustNeedsAdmin, match="in the place of somebody else's operation"):
+            import_operation(here.commands, user, newer)
+
+    assert here.read("SELECT id, moved_at FROM operations ORDER BY id") == [(of_admin, None), (of_bob, None)]
+    assert import_operation(here.commands, bob, newest_of_bob)[1]
+    assert imported(here, newest_of_admin)
+    assert here.read("SELECT id FROM operations WHERE moved_at IS NOT NULL ORDER BY id") == [(of_admin,), (of_bob,)]
+
+
+def test_whoever_has_the_document_of_what_was_moved_may_take_it_in(here: Service) -> None:
+    with here.engine.database.write() as tx:
+        bob = add_user(tx, "bob", "user", 0.0)
+    operation = paused(here, "adding", numbers=[1, 2])
+    newer = here.engine.keys.sealed(json.loads(exported(here, operation)) | {"slice": 5})
+
+    view, is_new = import_operation(here.commands, bob, newer)
+
+    assert (is_new, view.operation.requester_id) == (True, bob.id)
+
+
 def test_what_is_resumed_while_a_newer_slice_comes_in_goes_on_once(
     here: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,8 +207,8 @@ def test_what_is_resumed_while_a_newer_slice_comes_in_goes_on_once(
     newer = json.loads(here.commands.document(here.ada, operation)) | {"slice": 5}
     looks, known = count(1), moving._known
 
-    def known_and_then_resumed(tx: Connection, head: Head, kin: list[Operation]) -> Operation | None:
-        found = known(tx, head, kin)
+    def known_and_then_resumed(tx: Connection, head: Head, kin: list[Operation], requester: User) -> Operation | None:
+        found = known(tx, head, kin, requester)
         if next(looks) == 2:  # that of the transaction that makes the operation
             resumed.append(pool.submit(here.commands.resume, here.ada, operation))
             wait(resumed, 1.0)
