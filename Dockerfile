@@ -11,7 +11,7 @@ WORKDIR /service
 COPY requirements.txt .
 RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes --requirement requirements.txt
 
-COPY wsgi.py worker.py schema.sql ./
+COPY wsgi.py worker.py gunicorn.conf.py schema.sql ./
 COPY migrations migrations
 COPY app app
 
@@ -21,4 +21,4 @@ VOLUME ["/data"]
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 
-CMD ["python", "-m", "gunicorn", "wsgi:app", "--bind", "0.0.0.0:8000", "--worker-class", "gthread", "--workers", "1", "--threads", "64", "--graceful-timeout", "4", "--no-control-socket"]
+CMD ["python", "-m", "gunicorn", "wsgi:app", "--bind", "0.0.0.0:8000", "--worker-class", "gthread", "--workers", "1", "--threads", "264", "--graceful-timeout", "4", "--no-control-socket"]

@@ -118,6 +118,7 @@ from app.errors.requests import (
     MomentMalformed,
     MomentTooFar,
     RequestInvalid,
+    TooManyWatchers,
 )
 from app.errors.results import (
     ResultFault,
@@ -267,6 +268,7 @@ __all__ = [
     "TokenRefused",
     "TokenUnknown",
     "TooManyFailedTokens",
+    "TooManyWatchers",
     "TrustNeedsAdmin",
     "UndoTooLate",
     "UnknownTasks",

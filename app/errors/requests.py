@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +22,17 @@ class RequestInvalid(Exception):
         self.faults = [dict(fault) for fault in faults]
         fields = "; ".join(f"{fault['field'] or fault['in']}: {fault['message']}" for fault in faults)
         super().__init__(f"The request cannot be used: {fields}.")
+
+
+class TooManyWatchers(Exception):
+    """As many streams are open as this server has room for; in `retry_after` seconds there may be room again."""
+
+    retry_after: Final = 5
+
+    def __init__(self) -> None:
+        super().__init__(
+            "As many streams are open as this server has room for: try again in a few seconds, or ask for JSON."
+        )
 
 
 class MomentMalformed(ValueError):

@@ -135,6 +135,11 @@ class Database:
             if own.connection:
                 own.connection.close()
 
+    def close_beyond(self, most: int) -> None:
+        """Close this thread's connection if more threads than so many have one."""
+        if len(self._all) > most:
+            self.close()
+
     def _own(self) -> _Own:
         own: _Own | None = self._mine.__dict__.get("own")
         if own is None:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from app.config import Settings
     from app.supervisor.embedded_broker import EmbeddedBroker
 
-_WEB_THREADS = 64
+#: 64 that answer, and one for each stream that may be open.
+_WEB_THREADS = 64 + 200
 #: Seconds that a worker has, after its grace, to hand back what it held.
 _ENDING = 3.0
 _EXAMPLE = '{"workflow": "add-numbers", "arguments": {"start": 1}}'

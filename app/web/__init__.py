@@ -8,6 +8,7 @@ from flask_openapi.openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
 
+from app.following import Feed
 from app.web.answering import harden
 from app.web.bulks import bulks
 from app.web.console import make_console
@@ -26,14 +27,18 @@ from app.web.problems import register_problems
 from app.web.readiness import Readiness
 from app.web.reading import LARGEST_BODY
 from app.web.steering import steering
-from app.web.waiting import WaitingRoom
+from app.web.streaming import PLACES, StreamRoom
+from app.web.waiting import Entrance, WaitingRoom
 from app.web.workflows import workflows
 
 if TYPE_CHECKING:
     from app.commands import Commands
     from app.config import Settings
+    from app.store.database import Database
 
-#: A quarter of the web server's threads: the others go on answering while these wait.
+#: Requests that are answered at the same time: the web server has so many threads besides those of the streams.
+_AT_ONCE: Final = 64
+#: A quarter of them may wait for a pause: the others go on answering meanwhile.
 _PLACES_TO_WAIT: Final = 16
 
 
@@ -66,6 +71,7 @@ def make_web(commands: Commands, settings: Settings) -> OpenAPI:
     app.register_blueprint(pages)
     make_console(app, settings)
     app.after_request(harden)
+    _let_in(app, commands.engine.database)
     register_problems(app)
     _stand_behind(app, settings.trusted_proxies)
     return app
@@ -79,7 +85,17 @@ def _parts(commands: Commands, settings: Settings) -> dict[str, object]:
         "metrics": make_metrics(commands.engine),
         "readiness": Readiness(commands.engine),
         "waiting_room": WaitingRoom(_PLACES_TO_WAIT),
+        "feed": Feed(commands.engine.database),
+        "stream_room": StreamRoom(PLACES),
     }
+
+
+def _let_in(app: OpenAPI, database: Database) -> None:
+    """Hold no more connections to the database than so many requests need, though the streams have threads besides."""
+    entrance = Entrance(_AT_ONCE)
+    app.before_request(entrance.enter)
+    app.teardown_request(entrance.leave)  # after the next line: they are called in reverse order
+    app.teardown_request(lambda _fault: database.close_beyond(_AT_ONCE))
 
 
 def _stand_behind(app: OpenAPI, proxies: int) -> None:

@@ -8,9 +8,12 @@ from flask import current_app, g, request
 
 from app.domain.tokens import digest_of
 from app.errors import TokenRefused
+from app.store.errors import OF_AN_OUTAGE
 from app.store.users import user_of_token
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from app.commands import Commands
     from app.store.users import User
     from app.web.failed_tokens import FailedTokens
@@ -26,7 +29,7 @@ def demand_token() -> None:
     scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise TokenRefused(is_given=False)
-    g.requester = user_of(token.strip())
+    g.requester, g.digest = user_of(token.strip()), digest_of(token.strip())
 
 
 def user_of(token: str) -> User:
@@ -45,6 +48,20 @@ def user_of(token: str) -> User:
 def requester() -> User:
     """Whose token this request brought."""
     return cast("User", g.requester)
+
+
+def is_still_let_in() -> Callable[[], bool]:
+    """What tells, long after the request, whether its token opens anything still; where nobody knows, it does."""
+    digest, database = g.digest, commands().engine.database
+
+    def is_valid() -> bool:
+        try:
+            with database.glance() as tx:
+                return user_of_token(tx, digest) is not None
+        except OF_AN_OUTAGE:
+            return True
+
+    return is_valid
 
 
 def commands() -> Commands:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.info import Info
+from flask_openapi.models.media_type import MediaType
 from flask_openapi.models.security_scheme import SecurityScheme
 
 from app.web.problem_schemas import Problem
@@ -50,6 +51,13 @@ def answering(what: str, schema: type | None = None, *headers: str) -> dict[str,
     described = {name: {"schema": {"type": "string"}, "description": _HEADERS[name]} for name in headers}
     content = _referring(what, schema.__name__, "application/json") if schema else {"description": what}
     return content | {"headers": described}
+
+
+def answering_also(blueprint: APIBlueprint, path: str, content: dict[str, Any]) -> None:
+    """Let the document tell that what is read at a path is to be had in other media types, too."""
+    blueprint.paths[path].get.responses["200"].content.update(
+        {media_type: MediaType.model_validate(described) for media_type, described in content.items()}
+    )
 
 
 def api(name: str, what: str, *, needs_token: bool = True) -> APIBlueprint:

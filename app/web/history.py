@@ -7,10 +7,11 @@ from pydantic import Field
 
 from app.web.answering import answer, next_page, page_answer
 from app.web.auth import commands, demand_token, requester
-from app.web.describing import api, problems
+from app.web.describing import answering, answering_also, api, problems
 from app.web.presenting import event, page, step
 from app.web.reading import reads_request
 from app.web.schemas import EventPage, OperationPath, PageQuery, StepPage
+from app.web.streaming import STREAM, StreamHeader, prefers_stream, stream
 
 history = api("history", "Steps, events and the portable document.")
 history.before_request(demand_token)
@@ -27,14 +28,26 @@ def list_steps(path: OperationPath, query: PageQuery) -> Response:
     return page_answer(page("steps", map(step, shown), following), following)
 
 
-@history.get("/operations/<id:operation_id>/events", responses={200: EventPage, **problems(404)})
+_ALL_TOLD = answering("Of a stream: the operation has ended, and the caller has been told everything")
+
+
+@history.get(
+    "/operations/<id:operation_id>/events",
+    description="Asked for `text/event-stream`, it goes on telling until the operation has ended.",
+    responses={200: EventPage, 204: _ALL_TOLD, **problems(404)},
+)
 @reads_request
-def list_events(path: OperationPath, query: PageQuery) -> Response:
+def list_events(path: OperationPath, query: PageQuery, header: StreamHeader) -> Response:
     """List what happened to an operation: who changed what, from where to where, and why."""
+    if prefers_stream():
+        return stream(path.operation_id, query.after if header.last_event_id is None else header.last_event_id)
     found = commands().events(requester(), path.operation_id, after=query.after or 0, limit=query.limit + 1)
     shown = found[: query.limit]
     following = next_page({"after": shown[-1].id, "limit": query.limit}) if len(found) > query.limit else None
     return page_answer(page("events", map(event, shown), following), following)
+
+
+answering_also(history, "/operations/{operation_id}/events", STREAM)
 
 
 class StepPath(OperationPath):

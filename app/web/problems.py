@@ -69,6 +69,7 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     errors.ResultUnwritable: Kind(503, "store-unavailable", "The store of results cannot be written just now"),
     errors.VersionPassed: Kind(412, "version-passed", "The operation has changed since it was read"),
     errors.DatabaseUnavailable: Kind(503, "database-unavailable", "The database cannot be reached just now"),
+    errors.TooManyWatchers: Kind(503, "too-many-watchers", "No more streams can be opened just now"),
     errors.NotReady: Kind(503, "not-ready", "The service is not ready"),
 }
 #: The kinds that HTTP itself brings up, by status.
@@ -108,7 +109,7 @@ def problem_of(error: Exception) -> Response:
     answer = _problem(kind, str(error), _facts(error))
     if isinstance(error, errors.TokenRefused):
         answer.headers["WWW-Authenticate"] = _challenge(error)
-    if isinstance(error, errors.TooManyFailedTokens | errors.DatabaseUnavailable):
+    if isinstance(error, errors.TooManyFailedTokens | errors.TooManyWatchers | errors.DatabaseUnavailable):
         answer.headers["Retry-After"] = str(error.retry_after)
     return answer
 

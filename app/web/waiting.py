@@ -6,6 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
+from flask import g
+
 from app import clock
 
 if TYPE_CHECKING:
@@ -15,6 +17,27 @@ if TYPE_CHECKING:
 _SHORTEST, _LONGEST = 0.005, 0.1
 #: The next look is taken after this part of what has been waited so far: a long wait may end a little late.
 _LATENESS: Final = 0.05
+
+
+class Entrance:
+    """Lets so many requests in at a time, however many threads there are: each may need a connection to the database.
+
+    A stream is through it once its answer has begun.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._places = threading.BoundedSemaphore(places)
+
+    def enter(self) -> None:
+        """Wait until there is a place."""
+        if "entrance" not in g:
+            self._places.acquire()
+            g.entrance = self
+
+    def leave(self, _fault: BaseException | None = None) -> None:
+        """Give the place back, where one was taken."""
+        if g.pop("entrance", None):
+            self._places.release()
 
 
 class WaitingRoom:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event
+from threading import Barrier, Event, Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -229,3 +229,28 @@ def test_the_first_thing_done_with_a_new_file_may_be_a_write(tmp_path: Path) -> 
     with database.read() as tx:
         assert tx.exec_driver_sql("SELECT count(*) FROM fresh").scalar() == 0
     database.close()
+
+
+def test_of_many_threads_only_so_many_keep_their_connections(database: Database) -> None:
+    done, all_read = Event(), Barrier(6)
+
+    def read() -> None:
+        with database.glance() as tx:
+            tx.execute(text("SELECT 1"))
+        all_read.wait()
+        database.close_beyond(2)
+        all_read.wait()
+        done.wait()
+        database.close()
+
+    people = [Thread(target=read) for _ in range(5)]
+    for person in people:
+        person.start()
+    all_read.wait()
+    all_read.wait()
+    kept = len(database._all)
+    done.set()
+    for person in people:
+        person.join()
+
+    assert kept <= 2

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 
 import pytest
+from flask import Flask
 
 from app import clock
-from app.web.waiting import WaitingRoom
+from app.web.waiting import Entrance, WaitingRoom
+from tests.web.serving import wait_for
 
 
 def test_a_wait_ends_when_it_is_over() -> None:
@@ -53,3 +55,26 @@ def test_a_place_is_free_again_after_a_wait_that_failed() -> None:
     for _ in range(2):
         with pytest.raises(LookupError):
             room.wait_until(fail, 60)
+
+
+def test_no_more_requests_are_let_in_at_a_time_than_there_are_places() -> None:
+    app, entrance, over = Flask("app"), Entrance(2), threading.Event()
+    inside: list[int] = []
+    app.before_request(entrance.enter)
+    app.teardown_request(entrance.leave)
+
+    @app.get("/")
+    def stay() -> str:
+        inside.append(1)
+        over.wait()
+        return ""
+
+    people = [threading.Thread(target=app.test_client().get, args=("/",)) for _ in range(5)]
+    for person in people:
+        person.start()
+    wait_for(lambda: len(inside) == 2)
+    over.set()
+    for person in people:
+        person.join()
+
+    assert len(inside) == 5

@@ -1,0 +1,240 @@
+"""Following operations while they move: one thread of a process looks, however many follow, and wakes those concerned.
+
+A look costs a few statements. Whoever follows holds no connection to the database while they wait.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from app.errors import OperationNotFound
+from app.store.errors import is_of_the_database
+from app.store.following import mark_of_all, marks_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    from app.commands import Commands, View
+    from app.store.database import Database
+    from app.store.events import Event
+    from app.store.following import Mark
+    from app.store.users import User
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between two looks; and between two while the database cannot be reached.
+_PERIOD: Final = 0.2
+_PERIOD_OF_OUTAGE: Final = 1.0
+#: Seconds after which a stream says something at the latest: a dead connection is noticed when it is written to.
+BEAT: Final = 15.0
+#: Followers of one process that read at the same time, each on a connection of its own.
+_READERS: Final = 4
+#: Events that are read at once.
+_PAGE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one look saw: a mark of each operation that is there, and one of all where that was asked for."""
+
+    marks: Mapping[int, Mark]
+    of_all: Mark | None
+
+
+class Follower:
+    """Somebody who follows operations; `ids` are those, and `everything` is whether the list of all is followed.
+
+    `is_over` turns true once nobody is to follow any longer, because the process ends: then `wait` returns at once.
+    """
+
+    def __init__(self, feed: Feed, ids: Collection[int], *, everything: bool) -> None:
+        self.ids: frozenset[int] = frozenset(ids)
+        self.everything: Final = everything
+        self.is_over = False
+        self._feed: Final = feed
+        self._woken = threading.Condition(feed.lock)
+        self._has_changed = False
+        self._last: _Seen | None = None
+
+    def wait(self, seconds: float) -> bool:
+        """Whether something has changed since the last wait, as soon as it has; False after the seconds.
+
+        What changes between two waits is told by the second. This thread's connection to the database is closed.
+        """
+        self._feed.database.close()
+        with self._woken:
+            self._woken.wait_for(lambda: self._has_changed or self.is_over, seconds)
+            changed, self._has_changed = self._has_changed, False
+            return changed
+
+    def turn_to(self, ids: Collection[int]) -> None:
+        """Follow these from now on, and the former no longer."""
+        turned = frozenset(ids)
+        last = self._feed.read(lambda: self._feed.look(turned, everything=self.everything))
+        with self._woken:
+            self.ids, self._last = turned, last
+
+    def compare(self, ids: frozenset[int], seen: _Seen) -> None:
+        """Wake whoever waits if that differs from what was seen before; under the lock of the feed."""
+        if ids is not self.ids:
+            return  # turned to others while the look was taken
+        if self._last is None or self._differs(self._last, seen):
+            self._has_changed = True
+            self._woken.notify_all()
+        self._last = seen
+
+    def _differs(self, last: _Seen, seen: _Seen) -> bool:
+        if self.everything and last.of_all != seen.of_all:
+            return True
+        return any(last.marks.get(one) != seen.marks.get(one) for one in self.ids)
+
+    def end(self) -> None:
+        """Let it wait no longer; under the lock of the feed."""
+        self.is_over = True
+        self._woken.notify_all()
+
+
+class Feed:
+    """What is new in one database, for all who follow it in this process."""
+
+    def __init__(self, database: Database) -> None:
+        self.database: Final = database
+        self.lock: Final = threading.Lock()
+        self._followers: set[Follower] = set()
+        self._thread: threading.Thread | None = None
+        self._all_left = threading.Condition(self.lock)
+        self._is_ending: Callable[[], bool] = lambda: False
+        self._desk: Final = threading.BoundedSemaphore(_READERS)
+
+    @contextmanager
+    def follow(self, ids: Collection[int] = (), *, everything: bool = False) -> Iterator[Follower]:
+        """Somebody who follows these operations from now on, and the list of all where `everything` is asked for.
+
+        An operation changes with its version, with what of it runs and how far that is, and with its history; the list
+        of all with each operation that is started or goes to another completion.
+        """
+        follower = Follower(self, (), everything=everything)
+        follower.turn_to(ids)
+        with self.lock:
+            self._followers.add(follower)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._look_on, name="feed", daemon=True)
+                self._thread.start()
+        try:
+            yield follower
+        finally:
+            with self.lock:
+                self._followers.discard(follower)
+                if not self._followers:
+                    self._all_left.notify_all()
+
+    def end_when(self, is_ending: Callable[[], bool]) -> None:
+        """Ask this before each look: once it answers true, everybody is told that it is over."""
+        self._is_ending = is_ending
+
+    def read(self, reading: Callable[[], T]) -> T:
+        """Read what a follower wants, on a connection that is closed behind it; only a few do so at the same time."""
+        with self._desk:
+            try:
+                return reading()
+            finally:
+                self.database.close()
+
+    def look(self, ids: frozenset[int], *, everything: bool) -> _Seen | None:
+        """What is there now; None while the database cannot be reached."""
+        if not ids and not everything:
+            return _Seen({}, None)
+        try:
+            with self.database.glance() as tx:
+                return _Seen(marks_of(tx, tuple(ids)), mark_of_all(tx) if everything else None)
+        except Exception as fault:
+            if not is_of_the_database(fault):
+                _log.exception("a look has failed")
+            return None
+
+    def _look_on(self) -> None:
+        """Look again and again until nobody follows."""
+        is_reached = True
+        try:
+            while following := self._present():
+                is_reached = self._look_for(following, was_reached=is_reached)
+                with self.lock:
+                    self._all_left.wait_for(lambda: not self._followers, _PERIOD if is_reached else _PERIOD_OF_OUTAGE)
+        finally:
+            self.database.close()
+
+    def _present(self) -> Sequence[tuple[Follower, frozenset[int]]]:
+        """Who follows what; the thread that finds nobody is to end, and the next to follow begins another."""
+        is_over = self._is_ending()
+        with self.lock:
+            if not self._followers:
+                self._thread = None
+            for follower in self._followers if is_over else ():
+                follower.end()
+            return [(follower, follower.ids) for follower in self._followers]
+
+    def _look_for(self, following: Sequence[tuple[Follower, frozenset[int]]], *, was_reached: bool) -> bool:
+        """Wake those for whom something has changed; returns whether the database could be reached."""
+        ids = frozenset[int]().union(*(ids for _, ids in following))
+        seen = self.look(ids, everything=any(follower.everything for follower, _ in following))
+        if (seen is not None) is not was_reached:
+            _log.warning("followers %s", "are served again" if seen else "wait: the database cannot be reached")
+        if seen is not None:
+            with self.lock:
+                for follower, its_ids in following:
+                    follower.compare(its_ids, seen)
+        return seen is not None
+
+
+def follow(
+    commands: Commands, feed: Feed, requester: User, operation_id: int, after: int = 0
+) -> Iterator[Event | View | None]:
+    """What happens to an operation from now on: its history behind the event `after`, and how it stands.
+
+    Each event comes once and in order, then the standing if it has changed; None where nothing was told for a while.
+    It ends when the operation is there no longer, or the requester's no longer, or the process ends.
+    """
+    told: View | None = None
+    with feed.follow((operation_id,)) as follower:
+        while not follower.is_over:
+            try:
+                found = _read(commands, feed, requester, operation_id, after)
+            except OperationNotFound:
+                return
+            if found is None:
+                yield None
+                follower.wait(_PERIOD_OF_OUTAGE)
+                continue
+            view, events = found
+            yield from events
+            after = events[-1].id if events else after
+            if len(events) == _PAGE:
+                continue
+            if view != told:
+                yield view
+            told = view
+            if not follower.wait(BEAT):
+                yield None
+
+
+def _read(
+    commands: Commands, feed: Feed, requester: User, operation_id: int, after: int
+) -> tuple[View, Sequence[Event]] | None:
+    """How the operation stands, and then its events: none is missing that led there. None during an outage."""
+    try:
+        return feed.read(
+            lambda: (
+                commands.show(requester, operation_id),
+                commands.events(requester, operation_id, after=after, limit=_PAGE),
+            )
+        )
+    except Exception as fault:
+        if not is_of_the_database(fault):
+            raise
+        return None

@@ -1,0 +1,64 @@
+"""The statements that tell whether anything has changed: of many operations at once, and of the list of all.
+
+They read keys and small numbers alone, from indexes, however long a history is and however many operations there are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Float, bindparam, cast, func, select, text
+
+from app.store.tables import events, operations, steps
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import BindParameter, Connection
+
+#: Two of these differ where something has changed between the two looks.
+Mark = tuple[Any, ...]
+
+#: Operations that one statement asks for.
+_AT_ONCE: Final = 500
+#: PostgreSQL hands ids out before commits, so that a smaller one may appear after a larger: so many ids are counted.
+_WINDOW: Final = 256
+
+_IDS: Final[BindParameter[Any]] = bindparam("ids", expanding=True)
+_LAST_EVENT = (
+    select(func.max(events.c.id))
+    .where(events.c.operation_id == operations.c.id)
+    .correlate(operations)
+    .scalar_subquery()
+)
+_STANDING = select(operations.c.id, operations.c.version, _LAST_EVENT).where(operations.c.id.in_(_IDS))
+# `done` is whatever the code of a step says: as whole numbers, the largest ones could not be added up.
+_RUNNING = (
+    select(
+        steps.c.operation_id,
+        func.count(),
+        func.sum(steps.c.number),
+        func.sum(steps.c.claim),
+        func.sum(cast(steps.c.done, Float)),
+    )
+    .where(text("steps.state = 'Running'"), steps.c.operation_id.in_(_IDS))  # written out, as in the partial index
+    .group_by(steps.c.operation_id)
+)
+_NEWEST = select(func.max(events.c.id)).scalar_subquery()
+_HISTORY = select(func.max(events.c.id), func.count(), func.sum(events.c.id)).where(events.c.id > _NEWEST - _WINDOW)
+_NEWEST_OPERATION = select(func.max(operations.c.id))
+
+
+def marks_of(tx: Connection, ids: Sequence[int]) -> Mapping[int, Mark]:
+    """A mark for each operation that there is; it differs once the operation, its history or what runs has changed."""
+    found: dict[int, Mark] = {}
+    for first in range(0, len(ids), _AT_ONCE):
+        some = ids[first : first + _AT_ONCE]
+        running = {row[0]: tuple(row[1:]) for row in tx.execute(_RUNNING, {"ids": some})}
+        found |= {row[0]: (*row[1:], *running.get(row[0], ())) for row in tx.execute(_STANDING, {"ids": some})}
+    return found
+
+
+def mark_of_all(tx: Connection) -> Mark:
+    """A mark that differs once an operation was started, or anything was appended to a history."""
+    return (*tx.execute(_HISTORY).one(), tx.execute(_NEWEST_OPERATION).scalar())

@@ -1,0 +1,116 @@
+"""What happens to an operation as server-sent events (html.spec.whatwg.org/multipage/server-sent-events.html)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, cast
+
+from flask import Response, current_app, request
+from pydantic import Field
+
+from app.commands import View
+from app.domain.states import ENDED
+from app.errors import TooManyWatchers
+from app.following import Feed, follow
+from app.store.events import Event
+from app.web.auth import commands, is_still_let_in, requester
+from app.web.presenting import event, operation_status
+from app.web.schemas import Asked, Place
+
+MEDIA_TYPE: Final = "text/event-stream"
+#: Streams that one web process holds open, each with a thread of its own, beside those that answer everything else.
+PLACES: Final = 200
+#: Milliseconds after which a browser that lost the connection asks again.
+_RETRY: Final = "retry: 1000\n\n"
+#: A comment: it says nothing, and fails where nobody is there any more.
+_BEAT: Final = ": beat\n\n"
+# An event without data is not told (the same, 9.2.6).
+_END: Final = "event: end\ndata: {}\n\n"
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}
+
+
+class StreamHeader(Asked):
+    """The headers of a request that follows an operation."""
+
+    last_event_id: Place = Field(
+        None, alias="Last-Event-ID", description="Of a stream: go on behind this event, whatever `after` says."
+    )
+
+
+class StreamRoom:
+    """Room for so many streams at once."""
+
+    def __init__(self, places: int) -> None:
+        self._places = threading.BoundedSemaphore(places)
+
+    def enter(self) -> Callable[[], None]:
+        """Take a place; what is returned gives it back. Raises TooManyWatchers."""
+        if not self._places.acquire(blocking=False):
+            raise TooManyWatchers
+        return self._places.release
+
+
+def prefers_stream() -> bool:
+    """Whether the request would rather have a stream than JSON."""
+    return request.accept_mimetypes.best_match(["application/json", MEDIA_TYPE]) == MEDIA_TYPE
+
+
+def stream(operation_id: int, after: int | None) -> Response:
+    """What happens to an operation behind the event `after`, while it happens; 204 where nothing will any more.
+
+    Raises OperationNotFound, TooManyWatchers.
+    """
+    who, known = requester(), commands()
+    view = known.show(who, operation_id)
+    if after is not None and _is_over(view) and not known.events(who, operation_id, after=after, limit=1):
+        return current_app.response_class(status=204, headers={"Cache-Control": "no-store", "Vary": "Accept"})
+    if request.method == "HEAD":  # nothing would be read of it, and so nothing closed
+        return current_app.response_class(headers=_HEADERS, mimetype=MEDIA_TYPE)
+    leave = cast("StreamRoom", current_app.extensions["stream_room"]).enter()
+    feed = cast("Feed", current_app.extensions["feed"])
+    told, is_let_in = follow(known, feed, who, operation_id, after or 0), is_still_let_in()
+    body = messages(told, lambda: feed.read(is_let_in))
+    answer = current_app.response_class(body, headers=_HEADERS, mimetype=MEDIA_TYPE)
+    answer.call_on_close(leave)
+    return answer
+
+
+def messages(told: Iterable[Event | View | None], is_let_in: Callable[[], bool]) -> Iterator[str]:
+    """What is told as messages, until the operation has ended, or whoever follows it is let in no longer.
+
+    All data is JSON in one line: no text of anybody's can begin another field.
+    """
+    yield _RETRY
+    for one in told:
+        if one is None:
+            if not is_let_in():
+                return
+            yield _BEAT
+        elif isinstance(one, Event):
+            yield _message("change", event(one), f"id: {one.id}\n")
+        else:
+            yield _message("status", operation_status(one))
+            if _is_over(one):
+                yield _END
+                return
+
+
+def _message(name: str, data: str, place: str = "") -> str:
+    return f"event: {name}\n{place}data: {data}\n\n"
+
+
+def _is_over(view: View) -> bool:
+    return view.operation.completion in ENDED
+
+
+#: How the document tells of it.
+STREAM: Final[dict[str, Any]] = {
+    MEDIA_TYPE: {
+        "schema": {
+            "type": "string",
+            "description": "Server-sent events: `change` with an event as JSON and its id, `status` with the answer of "
+            "`/status`, and `end` once the operation has ended and everything was told.",
+        }
+    }
+}
