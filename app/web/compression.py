@@ -18,8 +18,9 @@ def compress(response: Response) -> None:
     response.vary.add("Accept-Encoding")
     if response.mimetype not in _TEXTS or not request.accept_encodings["gzip"]:
         return
-    response.direct_passthrough = False
+    file, response.direct_passthrough = response.response, False
     content = response.get_data()
+    getattr(file, "close", lambda: None)()  # what it is replaced by closes nothing
     if len(content) >= _SMALLEST:
         response.set_data(_compressed(content))
         response.headers["Content-Encoding"] = "gzip"

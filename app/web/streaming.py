@@ -27,7 +27,8 @@ _RETRY: Final = "retry: 1000\n\n"
 _BEAT: Final = ": beat\n\n"
 # An event without data is not told (the same, 9.2.6).
 _END: Final = "event: end\ndata: {}\n\n"
-_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}
+#: What keeps a stream from being kept, or held back.
+HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}
 
 
 class StreamHeader(Asked):
@@ -66,12 +67,12 @@ def stream(operation_id: int, after: int | None) -> Response:
     if after is not None and _is_over(view) and not known.events(who, operation_id, after=after, limit=1):
         return current_app.response_class(status=204, headers={"Cache-Control": "no-store", "Vary": "Accept"})
     if request.method == "HEAD":  # nothing would be read of it, and so nothing closed
-        return current_app.response_class(headers=_HEADERS, mimetype=MEDIA_TYPE)
+        return current_app.response_class(headers=HEADERS, mimetype=MEDIA_TYPE)
     leave = cast("StreamRoom", current_app.extensions["stream_room"]).enter()
     feed = cast("Feed", current_app.extensions["feed"])
     told, is_let_in = follow(known, feed, who, operation_id, after or 0), is_still_let_in()
     body = messages(told, lambda: feed.read(is_let_in))
-    answer = current_app.response_class(body, headers=_HEADERS, mimetype=MEDIA_TYPE)
+    answer = current_app.response_class(body, headers=HEADERS, mimetype=MEDIA_TYPE)
     answer.call_on_close(leave)
     return answer
 

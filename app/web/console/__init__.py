@@ -1,6 +1,7 @@
 """The console: pages for people, under `/console`; they work without scripts, and live with them."""
 
 from app.web.console import listing as listing
+from app.web.console import live as live
 from app.web.console import showing as showing
 from app.web.console.pages import console, make_console
 

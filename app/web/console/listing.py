@@ -47,7 +47,7 @@ def listed() -> dict[str, Any]:
         "is_admin": requester().is_admin,
         "acts": _acts(found),
         "first": _address(replace(asked, before_id=None), None),
-        "stream": "",
+        "stream": _address(asked, asked.before_id, "console.stream_operations"),
     }
 
 
@@ -96,9 +96,9 @@ def _asked() -> Asked:
     )
 
 
-def _address(asked: Asked, after: int | None) -> str:
+def _address(asked: Asked, after: int | None, page: str = "console.list_operations") -> str:
     query: dict[str, Any] = {"completion": list(asked.completions), "workflow": asked.workflow, "after": after}
-    return url_for("console.list_operations", **query, search=asked.words or None)
+    return url_for(page, **query, search=asked.words or None)
 
 
 def _acts(found: Listed) -> list[str]:

@@ -15,6 +15,7 @@ from app.errors import DatabaseUnavailable, TokenRefused, TooManyFailedTokens
 from app.store.errors import OF_AN_OUTAGE, is_outage
 from app.web.auth import requester
 from app.web.console import wording
+from app.web.console.parts import Parts
 from app.web.console.session import (
     PLACE,
     csrf,
@@ -44,6 +45,7 @@ _OPEN: Final = frozenset({"console.sign_in_page", "console.sign_in_with"})
 def make_console(app: Flask, settings: Settings) -> None:
     """Put the console into the application."""
     set_up_sessions(app, settings)
+    app.extensions["console_parts"] = Parts()
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_blueprint(console)
 

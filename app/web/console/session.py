@@ -106,7 +106,7 @@ def own_place(address: str | None) -> str:
     home = url_for("console.home")
     asked = (address or "").replace("\\", "/")
     parts = urlsplit(asked)
-    mine = not parts.scheme and not parts.netloc and asked.startswith(f"{home}/") and asked.isprintable()
+    mine = not parts.scheme and not parts.netloc and asked.startswith(home) and asked.isprintable()
     return asked if mine else home
 
 

@@ -41,7 +41,7 @@ def shown(operation_id: int) -> dict[str, Any]:
         "line": time_line(found),
         "picture": found.picture and Markup(found.picture),  # noqa: S704 - SVG of ours, in which all text is escaped
         "findings": (),
-        "stream": "",
+        "stream": url_for("console.stream_operation", operation_id=operation_id, after=after, before=before),
         "reach": STEPS,
     }
 

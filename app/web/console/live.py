@@ -1,0 +1,124 @@
+"""The moving part of a page, sent anew whenever what it shows has changed.
+
+Each message is the whole part as HTML: what one sees after a change is what one would see after loading the page. Of
+many who watch the same, one renders it and all are sent that.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from typing import Final, cast
+
+from flask import Flask, Response, current_app, render_template, request
+
+from app import clock
+from app.domain.states import Completion
+from app.errors import OperationNotFound
+from app.following import BEAT, Feed, Follower
+from app.store.errors import is_of_the_database
+from app.web.auth import requester
+from app.web.console.listing import listed
+from app.web.console.pages import console
+from app.web.console.parts import Part, Parts
+from app.web.console.session import demand_session
+from app.web.console.showing import shown
+from app.web.streaming import HEADERS, MEDIA_TYPE, StreamRoom
+
+#: Seconds between two messages at the least; a page is renewed so often while anything runs, for its times.
+_PAUSE: Final = 0.25
+_TICK: Final = 2.0
+_MOVING: Final = frozenset({Completion.IN_PROGRESS, Completion.REQUESTING_PAUSE, Completion.REQUESTING_CANCEL})
+
+
+@console.get("/operations/stream")
+def stream_operations() -> Response:
+    """Follow the list of operations."""
+    return _stream(_list, everything=True)
+
+
+@console.get("/operations/<id:operation_id>/stream")
+def stream_operation(operation_id: int) -> Response:
+    """Follow an operation."""
+    return _stream(lambda: _one(operation_id))
+
+
+def _list() -> Part:
+    context = listed()
+    found = context["found"].operations
+    ids, is_moving = tuple(one.id for one in found), any(one.completion in _MOVING for one in found)
+    return Part(render_template("console/operations_live.html", **context), ids, is_moving)
+
+
+def _one(operation_id: int) -> Part:
+    context = shown(operation_id)
+    html = render_template("console/operation_live.html", **context)
+    return Part(html, (operation_id,), context["one"].completion in _MOVING)
+
+
+def _stream(render: Callable[[], Part], *, everything: bool = False) -> Response:
+    first = render()  # what is refused is refused before the answer begins
+    leave = cast("StreamRoom", current_app.extensions["stream_room"]).enter()
+    watching = _Watching(render, everything=everything)
+    answer = current_app.response_class(watching.messages(first), headers=HEADERS, mimetype=MEDIA_TYPE)
+    answer.call_on_close(leave)
+    return answer
+
+
+class _Watching:
+    """Somebody who watches a page."""
+
+    def __init__(self, render: Callable[[], Part], *, everything: bool) -> None:
+        self._render, self._everything = render, everything
+        self._app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+        self._environ = request.environ
+        self._key = (requester().id, request.full_path)
+        self._known = request.headers.get("Last-Event-ID")
+        self._feed = cast("Feed", current_app.extensions["feed"])
+        self._parts = cast("Parts", current_app.extensions["console_parts"])
+
+    def messages(self, first: Part) -> Iterator[str]:
+        """What the page is sent until whoever watches leaves, or is let in no longer, or the process ends."""
+        yield "retry: 1000\n\n"
+        with self._feed.follow(first.ids, everything=self._everything) as follower:
+            part: Part | None = self._seen(clock.monotonic())
+            while part is not None and not follower.is_over:
+                yield from self._told(part)
+                if set(part.ids) != follower.ids:
+                    follower.turn_to(part.ids)
+                time.sleep(_PAUSE)
+                part = self._next(follower, part)
+
+    def _next(self, follower: Follower, part: Part) -> Part | None:
+        has_changed = follower.wait(_TICK if part.is_moving else BEAT)
+        now = clock.monotonic()
+        return self._seen(now if has_changed else now - _TICK / 2, part)
+
+    def _told(self, part: Part) -> Iterator[str]:
+        digest = sha256(part.html.encode()).hexdigest()[:16]
+        if digest == self._known:
+            yield ": beat\n\n"
+            return
+        self._known = digest
+        lines = re.split("\r\n|\r|\n", part.html)
+        yield "".join([f"id: {digest}\n", *(f"data: {line}\n" for line in lines), "\n"])
+
+    def _seen(self, moment: float, last: Part | None = None) -> Part | None:
+        """The part as it is; the last one while the database is out of reach; None for whom it is not to be seen."""
+        try:
+            return self._feed.read(lambda: self._in_request(moment))
+        except OperationNotFound:
+            return None
+        except Exception as fault:
+            if not is_of_the_database(fault):
+                raise
+            return last
+
+    def _in_request(self, moment: float) -> Part | None:
+        # A request of its own each time: it is asked again who it is, and no place or connection is held in between.
+        with self._app.request_context(self._environ):
+            if demand_session() is not None:
+                return None
+            return self._parts.since(moment, self._key, self._render)

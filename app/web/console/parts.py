@@ -1,0 +1,51 @@
+"""The moving parts of pages, rendered once for all who watch the same."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from app import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Parts of pages that are kept for others who watch the same.
+_KEPT: Final = 256
+
+
+class Part(NamedTuple):
+    """The moving part of a page: its HTML, the operations in it, and whether any of them moves by itself."""
+
+    html: str
+    ids: tuple[int, ...]
+    is_moving: bool
+
+
+class Parts:
+    """The parts that were rendered last, for all who watch the same page of the same person."""
+
+    def __init__(self) -> None:
+        self._changing = threading.Lock()
+        self._kept: OrderedDict[Any, tuple[float, Part]] = OrderedDict()
+        self._rendering: OrderedDict[Any, threading.Lock] = OrderedDict()
+
+    def since(self, moment: float, key: Any, render: Callable[[], Part]) -> Part:
+        """The part as it was at that moment of the clock or later; what another renders meanwhile is waited for."""
+        with self._changing:
+            lock = self._rendering.setdefault(key, threading.Lock())
+        with lock:
+            began, part = self._kept.get(key, (float("-inf"), None))
+            if part is None or began < moment:
+                began, part = clock.monotonic(), render()
+                self._keep(key, began, part)
+            return part
+
+    def _keep(self, key: Any, began: float, part: Part) -> None:
+        with self._changing:
+            self._kept[key] = (began, part)
+            self._kept.move_to_end(key)
+            while len(self._kept) > _KEPT:
+                old, _ = self._kept.popitem(last=False)
+                self._rendering.pop(old, None)

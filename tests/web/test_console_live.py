@@ -1,0 +1,145 @@
+"""The moving part of a page, sent to whoever watches it as soon as it has changed."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from app import clock
+from app.domain.tokens import prefix_of
+from app.store.users import revoke_token, user_named
+from app.web.console.parts import Part, Parts
+from app.web.streaming import StreamRoom
+from tests.web.browsing import Visitor
+from tests.web.serving import token_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flask import Flask
+
+    from app.store.database import Database
+    from tests.web.calling import Caller
+
+
+@pytest.fixture
+def visitor(app: Flask) -> Visitor:
+    """Bob, signed in."""
+    return Visitor(app).sign_in("bob")
+
+
+class Watching:
+    """A stream that is open, read message by message."""
+
+    def __init__(self, visitor: Visitor, address: str, **headers: str) -> None:
+        self.answer = visitor.client.get(address, headers={"Accept": "text/event-stream", **headers})
+        assert (self.answer.status_code, self.answer.mimetype) == (200, "text/event-stream")
+        self._messages: Iterator[Any] = iter(self.answer.response)
+
+    def until(self, words: str) -> str:
+        """The first message that has the words; the digest that names it is its first line."""
+        for message in self._messages:
+            if words in (text := message.decode() if isinstance(message, bytes) else message):
+                return str(text)
+        raise AssertionError(f"the stream ended without {words!r}")
+
+    def close(self) -> None:
+        self.answer.close()
+
+
+def test_whoever_watches_an_operation_sees_what_becomes_of_it(visitor: Visitor, bob: Caller) -> None:
+    address = bob.start("three")
+    watching = Watching(visitor, f"/console{address}/stream")
+    watching.until("It waits for a worker.")
+
+    bob.post(f"{address}/pause", {"reason": "line one\nline two"})
+
+    message = watching.until("Paused: nothing of it runs anywhere.")
+    watching.close()
+    assert all(line.startswith(("id: ", "data: ")) for line in message.rstrip("\n").split("\n"))
+
+
+def test_whoever_watches_the_list_sees_what_is_started_and_what_moves(visitor: Visitor, bob: Caller) -> None:
+    watching = Watching(visitor, "/console/operations/stream")
+    watching.until("There is no operation yet.")
+
+    address = bob.start("three")
+    watching.until(f'id="operation-{address.rpartition("/")[2]}"')
+    bob.post(f"{address}/cancel")
+
+    watching.until(f'href="/console{address}"')
+    watching.close()
+
+
+def test_whoever_comes_back_and_has_seen_it_is_not_sent_it_again(visitor: Visitor, bob: Caller) -> None:
+    address = bob.start("three")
+    first = Watching(visitor, f"/console{address}/stream")
+    seen = first.until("It waits for a worker.").split("\n")[0].removeprefix("id: ")
+    first.close()
+
+    again = Watching(visitor, f"/console{address}/stream", **{"Last-Event-ID": seen})
+    beat = again.until(":")
+    bob.post(f"{address}/pause")
+
+    message = again.until("data: ")
+    again.close()
+    assert "data: " not in beat
+    assert "Paused: nothing of it runs anywhere." in message
+
+
+def test_a_stream_ends_with_the_token_of_its_session(
+    visitor: Visitor, ada: Caller, bob: Caller, database: Database
+) -> None:
+    address = bob.start("three")
+    watching = Watching(visitor, f"/console{address}/stream")
+    watching.until("It waits for a worker.")
+    with database.write() as tx:
+        who = user_named(tx, "bob")
+        assert who
+        revoke_token(tx, who.id, prefix_of(token_of("bob")), clock.now())
+
+    ada.post(f"{address}/cancel")
+
+    with pytest.raises(AssertionError, match="the stream ended"):
+        watching.until("Cancelled")
+
+
+def test_where_too_many_watch_the_page_is_told_to_ask_by_itself(app: Flask, visitor: Visitor, bob: Caller) -> None:
+    address = bob.start("three")
+    app.extensions["stream_room"] = StreamRoom(0)
+
+    refused = visitor.see(f"/console{address}/stream", Accept="text/event-stream")
+
+    assert refused.status_code == 503
+
+
+def test_of_many_who_watch_the_same_one_renders_it() -> None:
+    parts, rendered, gate = Parts(), [], threading.Event()
+
+    def render() -> Part:
+        gate.wait()
+        rendered.append(1)
+        return Part("html", (), is_moving=False)
+
+    moment = clock.monotonic()
+    watchers = [threading.Thread(target=parts.since, args=(moment, "a page", render)) for _ in range(20)]
+    for one in watchers:
+        one.start()
+    gate.set()
+    for one in watchers:
+        one.join()
+
+    assert len(rendered) == 1
+
+
+def test_what_was_rendered_before_a_change_serves_nobody_after_it() -> None:
+    parts, rendered = Parts(), iter(["before", "after"])
+
+    def render() -> Part:
+        return Part(next(rendered), (), is_moving=False)
+
+    parts.since(clock.monotonic(), "a page", render)
+
+    assert parts.since(clock.monotonic() + 1, "a page", render).html == "after"
