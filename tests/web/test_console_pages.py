@@ -1,4 +1,4 @@
-"""What the console's pages tell of operations, and what their buttons do."""
+"""What the console's pages tell of operations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 from app.domain.states import Completion
 from app.store.overview import COUNTED
 from tests.web.browsing import Visitor
-from tests.web.calling import json_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,21 +131,6 @@ def test_an_operation_says_where_it_stands_and_offers_what_can_be_asked_then(
     assert ("bob, " in page and "“the night”" in page) == bool(verbs)
 
 
-def test_while_a_step_is_in_hand_a_pause_says_that_it_will_finish_first(
-    visitor: Visitor, bob: Caller, served: Served
-) -> None:
-    address = bob.start("three")
-    served.claim(address)
-    visitor.see(f"/console{address}")
-
-    visitor.post(f"/console{address}/pause", reason="the night")
-
-    page = visitor.follow().text
-    assert "Pausing… the step in hand will finish first: give-1." in page
-    assert "Withdraw the pause" in page
-    assert json_of(bob.get(address))["reason"] == "the night"
-
-
 def test_an_operation_that_failed_tells_in_which_step_and_how(visitor: Visitor, bob: Caller, served: Served) -> None:
     address = bob.start("fails")
     for _ in range(2):
@@ -171,68 +155,6 @@ def test_an_operation_that_is_complete_shows_its_result(visitor: Visitor, bob: C
     assert json.loads(visitor.see(f"/console{address}/result.json").text) == {"sum": 12}
 
 
-def test_buttons_pause_resume_and_cancel(visitor: Visitor, bob: Caller) -> None:
-    address = bob.start("three")
-    visitor.see(f"/console{address}")
-
-    stood = []
-    for verb in ("pause", "resume", "cancel"):
-        visitor.post(f"/console{address}/{verb}")
-        visitor.follow()
-        stood.append(bob.completion(address))
-
-    assert stood == ["PAUSED", "IN PROGRESS", "CANCELLED"]
-
-
-def test_what_is_no_longer_allowed_says_why_and_shows_how_it_stands(visitor: Visitor, bob: Caller) -> None:
-    address = bob.start("three")
-    visitor.see(f"/console{address}")
-    bob.post(f"{address}/cancel")
-
-    visitor.post(f"/console{address}/pause")
-
-    page = visitor.follow().text
-    assert "Nothing was done." in page
-    assert "Cancelled: no more of it will run." in page
-
-
-def test_the_same_is_asked_of_all_that_are_selected(visitor: Visitor, bob: Caller) -> None:
-    started = [bob.start("three") for _ in range(4)]
-    bob.post(f"{started[0]}/cancel")
-    visitor.see("/console/operations?workflow=three")
-
-    visitor.post(
-        "/console/operations/pause",
-        id=[str(number(one)) for one in started[:3]] + ["999999"],
-        next="/console/operations?workflow=three",
-    )
-
-    assert visitor.page
-    assert visitor.page.headers["Location"] == "/console/operations?workflow=three"
-    page = visitor.follow().text
-    assert "2 operations were asked to pause." in page
-    assert "1 was not: what is CANCELLED cannot do that." in page
-    assert "1 was not: there is no such operation any more." in page
-    assert [bob.completion(one) for one in started] == ["CANCELLED", "PAUSED", "PAUSED", "SCHEDULED"]
-
-
-def test_one_of_the_list_is_steered_from_its_row(visitor: Visitor, bob: Caller) -> None:
-    address = bob.start("three")
-    visitor.see("/console/operations")
-
-    visitor.post(f"/console{address}/row/pause", next="/console/operations?completion=PAUSED")
-
-    assert rows(visitor.follow().text) == [number(address)]
-
-
-def test_without_a_selection_nothing_is_done(visitor: Visitor) -> None:
-    visitor.see("/console/operations")
-
-    visitor.post("/console/operations/cancel")
-
-    assert "Nothing is selected" in visitor.follow().text
-
-
 @pytest.mark.parametrize(
     "address", ["", "/graph.svg", "/result.json", "/workflow.json", "/steps/give-1/log", "/stream"]
 )
@@ -243,16 +165,6 @@ def test_another_s_operation_is_not_there(visitor: Visitor, eve: Caller, address
 
     assert page.status_code == 404
     assert "There is no such operation" in page.text
-
-
-def test_another_s_operation_cannot_be_steered(visitor: Visitor, eve: Caller) -> None:
-    hers = eve.start("three")
-    visitor.see("/console/operations")
-
-    assert visitor.post(f"/console{hers}/cancel").status_code == 404
-    visitor.see("/console/operations")
-    visitor.post("/console/operations/cancel", id=str(number(hers)))
-    assert eve.completion(hers) == "SCHEDULED"
 
 
 def test_a_page_that_is_not_there_says_so(visitor: Visitor) -> None:
@@ -277,27 +189,6 @@ def test_hostile_text_is_shown_as_text(visitor: Visitor, bob: Caller, served: Se
         assert "alert(1)" in page
         assert "<script>alert" not in page
         assert "<img src=x" not in page
-
-
-def test_a_pause_may_end_by_itself(visitor: Visitor, bob: Caller) -> None:
-    address = bob.start("three")
-    visitor.see(f"/console{address}")
-
-    visitor.post(f"/console{address}/pause", resume_at="2099-01-31T08:00")
-
-    assert json_of(bob.get(address))["resume_at"] == "2099-01-31T08:00:00.000Z"
-    assert "It goes on by itself at 2099-01-31 08:00:00 UTC." in visitor.follow().text
-
-
-@pytest.mark.parametrize(("moment", "why"), [("soon", "It is no date"), ("2001-01-01T00:00", "It is past")])
-def test_a_moment_that_cannot_be_changes_nothing(visitor: Visitor, bob: Caller, moment: str, why: str) -> None:
-    address = bob.start("three")
-    visitor.see(f"/console{address}")
-
-    visitor.post(f"/console{address}/pause", resume_at=moment)
-
-    assert why in visitor.follow().text
-    assert bob.completion(address) == "SCHEDULED"
 
 
 def test_pages_run_no_script_and_no_style_that_stands_in_them(visitor: Visitor, bob: Caller) -> None:

@@ -1,0 +1,141 @@
+"""What the buttons of the console do, and what they say when it cannot be done."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.web.browsing import Visitor
+from tests.web.calling import json_of
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from tests.web.calling import Caller
+    from tests.web.serving import Served
+
+SCRIPT = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+@pytest.fixture
+def visitor(app: Flask) -> Visitor:
+    """Bob, signed in."""
+    return Visitor(app).sign_in("bob")
+
+
+def rows(page: str) -> list[int]:
+    return [int(one) for one in re.findall(r'id="operation-(\d+)"', page)]
+
+
+def number(address: str) -> int:
+    return int(address.rpartition("/")[2])
+
+
+def test_while_a_step_is_in_hand_a_pause_says_that_it_will_finish_first(
+    visitor: Visitor, bob: Caller, served: Served
+) -> None:
+    address = bob.start("three")
+    served.claim(address)
+    visitor.see(f"/console{address}")
+
+    visitor.post(f"/console{address}/pause", reason="the night")
+
+    page = visitor.follow().text
+    assert "Pausing… the step in hand will finish first: give-1." in page
+    assert "Withdraw the pause" in page
+    assert json_of(bob.get(address))["reason"] == "the night"
+
+
+def test_buttons_pause_resume_and_cancel(visitor: Visitor, bob: Caller) -> None:
+    address = bob.start("three")
+    visitor.see(f"/console{address}")
+
+    stood = []
+    for verb in ("pause", "resume", "cancel"):
+        visitor.post(f"/console{address}/{verb}")
+        visitor.follow()
+        stood.append(bob.completion(address))
+
+    assert stood == ["PAUSED", "IN PROGRESS", "CANCELLED"]
+
+
+def test_what_is_no_longer_allowed_says_why_and_shows_how_it_stands(visitor: Visitor, bob: Caller) -> None:
+    address = bob.start("three")
+    visitor.see(f"/console{address}")
+    bob.post(f"{address}/cancel")
+
+    visitor.post(f"/console{address}/pause")
+
+    page = visitor.follow().text
+    assert "Nothing was done." in page
+    assert "Cancelled: no more of it will run." in page
+
+
+def test_the_same_is_asked_of_all_that_are_selected(visitor: Visitor, bob: Caller) -> None:
+    started = [bob.start("three") for _ in range(4)]
+    bob.post(f"{started[0]}/cancel")
+    visitor.see("/console/operations?workflow=three")
+
+    visitor.post(
+        "/console/operations/pause",
+        id=[str(number(one)) for one in started[:3]] + ["999999"],
+        next="/console/operations?workflow=three",
+    )
+
+    assert visitor.page
+    assert visitor.page.headers["Location"] == "/console/operations?workflow=three"
+    page = visitor.follow().text
+    assert "2 operations were asked to pause." in page
+    assert "1 was not: what is CANCELLED cannot do that." in page
+    assert "1 was not: there is no such operation any more." in page
+    assert [bob.completion(one) for one in started] == ["CANCELLED", "PAUSED", "PAUSED", "SCHEDULED"]
+
+
+def test_one_of_the_list_is_steered_from_its_row(visitor: Visitor, bob: Caller) -> None:
+    address = bob.start("three")
+    visitor.see("/console/operations")
+
+    visitor.post(f"/console{address}/row/pause", next="/console/operations?completion=PAUSED")
+
+    assert rows(visitor.follow().text) == [number(address)]
+
+
+def test_without_a_selection_nothing_is_done(visitor: Visitor) -> None:
+    visitor.see("/console/operations")
+
+    visitor.post("/console/operations/cancel")
+
+    assert "Nothing is selected" in visitor.follow().text
+
+
+def test_another_s_operation_cannot_be_steered(visitor: Visitor, eve: Caller) -> None:
+    hers = eve.start("three")
+    visitor.see("/console/operations")
+
+    assert visitor.post(f"/console{hers}/cancel").status_code == 404
+    visitor.see("/console/operations")
+    visitor.post("/console/operations/cancel", id=str(number(hers)))
+    assert eve.completion(hers) == "SCHEDULED"
+
+
+def test_a_pause_may_end_by_itself(visitor: Visitor, bob: Caller) -> None:
+    address = bob.start("three")
+    visitor.see(f"/console{address}")
+
+    visitor.post(f"/console{address}/pause", resume_at="2099-01-31T08:00")
+
+    assert json_of(bob.get(address))["resume_at"] == "2099-01-31T08:00:00.000Z"
+    assert "It goes on by itself at 2099-01-31 08:00:00 UTC." in visitor.follow().text
+
+
+@pytest.mark.parametrize(("moment", "why"), [("soon", "It is no date"), ("2001-01-01T00:00", "It is past")])
+def test_a_moment_that_cannot_be_changes_nothing(visitor: Visitor, bob: Caller, moment: str, why: str) -> None:
+    address = bob.start("three")
+    visitor.see(f"/console{address}")
+
+    visitor.post(f"/console{address}/pause", resume_at=moment)
+
+    assert why in visitor.follow().text
+    assert bob.completion(address) == "SCHEDULED"
