@@ -9,7 +9,8 @@ from typing import Any, Final
 from flask import request
 
 from app import clock
-from app.errors import RequestInvalid
+from app.domain.moments import moment_of
+from app.errors import MomentTooFar, RequestInvalid
 from app.web.auth import commands, requester
 
 #: Characters of a reason; as many as the API takes.
@@ -30,7 +31,7 @@ def _pause(operation_id: int) -> None:
         reason=_reason(),
         now="now" in form,
         accept_unconfirmed="unconfirmed" in form,
-        resume_at=_moment(form.get("resume_at", "")),
+        resume_at=moment_in("resume_at"),
     )
 
 
@@ -60,19 +61,25 @@ def _reason() -> str | None:
     return request.form.get("reason", "").strip()[:_LONGEST] or None
 
 
-def _moment(text: str) -> float | None:
-    """The moment, in UTC, that a field of date and time says."""
-    if not text.strip():
+def moment_in(field: str) -> float | None:
+    """The moment that a field of date and time says, in UTC where it says no offset; None where it is empty.
+
+    Raises RequestInvalid for what is no moment, and for one that is past or too far ahead.
+    """
+    text, now = request.form.get(field, "").strip(), clock.now()
+    if not text:
         return None
     try:
-        at = datetime.fromisoformat(text.strip())
-        seconds = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        raise RequestInvalid([_fault("It is no date and time, such as 2030-01-31T08:00")]) from None
-    if seconds <= clock.now():
-        raise RequestInvalid([_fault("It is past already")])
+        at = datetime.fromisoformat(text)
+        seconds = moment_of(text if at.tzinfo else at.replace(tzinfo=UTC).isoformat(), now)
+    except MomentTooFar:
+        raise _fault(field, "It lies more than ten years ahead") from None
+    except ValueError:
+        raise _fault(field, "It is no date and time, such as 2030-01-31T08:00") from None
+    if seconds <= now:
+        raise _fault(field, "It is past already")
     return seconds
 
 
-def _fault(message: str) -> dict[str, str]:
-    return {"in": "body", "field": "resume_at", "message": message}
+def _fault(field: str, message: str) -> RequestInvalid:
+    return RequestInvalid([{"in": "body", "field": field, "message": message}])
