@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import (
+    console,
     counting,
     graphs,
     growth,
@@ -55,6 +56,7 @@ MEASURES: dict[str, Callable[[Bed], Iterator[Figure]]] = {
     "http": web.http,
     "handlers": handling.handlers,
     "list": listing.listing,
+    "console": console.console,
     "inspect": inspecting.inspect,
     "count": counting.count,
     "notify": notifying.notify,

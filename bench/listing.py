@@ -36,8 +36,8 @@ def listing(bed: Bed) -> Iterator[Figure]:
     """The first page: asked of both tables in turn, request by request."""
     scale = bed.scale
     with bed.service() as large, bed.service() as small:
-        _fill(large, scale.many_rows)
-        _fill(small, scale.few_rows)
+        fill(large, scale.many_rows)
+        fill(small, scale.few_rows)
         for how, filters, is_wanted in _BY_COMMAND:
             found = _figure(bed, how, _commands(large, filters), _commands(small, filters))
             yield found if is_wanted else replace(found, target=None)
@@ -46,7 +46,8 @@ def listing(bed: Bed) -> Iterator[Figure]:
         yield _figure(bed, "over HTTP", _pages(large), _pages(small))
 
 
-def _fill(service: Service, rows: int) -> None:
+def fill(service: Service, rows: int) -> None:
+    """Put so many operations into the table: most have ended, the newest are under way."""
     sample = service.start_many(1)[0]
     with service.database.write() as tx:
         other = add_user(tx, "other", "user", time.time())

@@ -1,0 +1,94 @@
+"""The console: its first page with very many operations, and what a browser with an empty cache is sent."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import time
+from html import unescape
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from bench.figure import Figure, Spread, at_most, percentile
+from bench.http import TOKEN
+from bench.listing import fill
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.bed import Bed
+
+_LIST = "/console/operations"
+# What is asked for, and how it is called.
+_LISTS = (
+    ("", "all"),
+    ("?completion=PAUSED", "PAUSED ones"),
+    ("?workflow=bench-fan", "of one workflow"),
+    ("?search=nothing+like+it", "a search that finds nothing"),
+)
+_STEPS = 1000
+
+
+class Browser:
+    """Somebody signed in, on one connection that stays open."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self.cookie = ""
+        page = self.get("/console/sign-in")[1].decode()
+        key = re.search(r'name="csrf_token" value="([^"]+)"', page)
+        assert key
+        self._ask("POST", "/console/sign-in", urlencode({"csrf_token": key[1], "token": TOKEN}))
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """The status and the bytes of what is there, as they travel."""
+        return self._ask("GET", path)
+
+    def weight(self, path: str) -> int:
+        """The bytes of a page and of all that it shows and runs."""
+        status, page = self.get(path)
+        assert status == http.HTTPStatus.OK, path
+        parts = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page.decode()))
+        return len(page) + sum(len(self.get(unescape(part))[1]) for part in parts)
+
+    def _ask(self, method: str, path: str, form: str | None = None) -> tuple[int, bytes]:
+        headers = {"Cookie": self.cookie, "Accept-Encoding": "gzip"}
+        headers |= {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
+        self._connection.request(method, path, form, headers)
+        answer = self._connection.getresponse()
+        content = answer.read()
+        self.cookie = (answer.getheader("Set-Cookie") or self.cookie).partition(";")[0]
+        return answer.status, content
+
+
+def console(bed: Bed) -> Iterator[Figure]:
+    """The first page, asked for again and again; then the weight of each page."""
+    with bed.service() as service:
+        fill(service, bed.scale.many_rows)
+        service.start_web()
+        service.start_worker()
+        operations = service.start_many(1, length=min(_STEPS, bed.scale.long_chain))
+        service.await_all(operations)
+        browser = Browser(service.settings.port)
+        for query, how in _LISTS:
+            yield _first_page(bed, browser, query, how)
+        yield _weight(browser, _LIST, f"{_LIST}/{operations[0]}")
+
+
+def _weight(browser: Browser, *pages: str) -> Figure:
+    weights = {page: browser.weight(page) / 1000 for page in pages}
+    note = ", ".join(f"{page} {weight:.0f}" for page, weight in weights.items())
+    heaviest = Spread.of([max(weights.values())])
+    return Figure("the heaviest page of the console, with an empty cache", "kB", heaviest, at_most(150), note=note)
+
+
+def _first_page(bed: Bed, browser: Browser, query: str, how: str) -> Figure:
+    taken = []
+    for _ in range(bed.scale.pages):
+        begun = time.perf_counter()
+        status, _ = browser.get(f"{_LIST}{query}")
+        taken.append(1000 * (time.perf_counter() - begun))
+        assert status == http.HTTPStatus.OK
+    what = f"first page of the console with {bed.scale.many_rows:,} operations, 95th percentile, {how}"
+    note = f"the first time {taken[0]:.0f} ms, the median {percentile(taken, 0.5):.0f} ms"
+    return Figure(what, "ms", Spread.of([percentile(taken, 0.95)]), at_most(150), note=note)
