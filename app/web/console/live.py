@@ -19,7 +19,7 @@ from app.domain.states import Completion
 from app.errors import OperationNotFound
 from app.following import BEAT, Feed, Follower
 from app.store.errors import is_of_the_database
-from app.web.auth import requester
+from app.web.auth import commands, requester
 from app.web.console.listing import listed
 from app.web.console.pages import console
 from app.web.console.parts import Part, Parts
@@ -36,13 +36,14 @@ _MOVING: Final = frozenset({Completion.IN_PROGRESS, Completion.REQUESTING_PAUSE,
 @console.get("/operations/stream")
 def stream_operations() -> Response:
     """Follow the list of operations."""
-    return _stream(_list, everything=True)
+    return _stream(_list, (), everything=True)
 
 
 @console.get("/operations/<id:operation_id>/stream")
 def stream_operation(operation_id: int) -> Response:
     """Follow an operation."""
-    return _stream(lambda: _one(operation_id))
+    commands().show(requester(), operation_id)  # what is refused is refused before the answer begins
+    return _stream(lambda: _one(operation_id), (operation_id,))
 
 
 def _list() -> Part:
@@ -58,11 +59,12 @@ def _one(operation_id: int) -> Part:
     return Part(html, (operation_id,), context["one"].completion in _MOVING)
 
 
-def _stream(render: Callable[[], Part], *, everything: bool = False) -> Response:
-    first = render()  # what is refused is refused before the answer begins
+def _stream(render: Callable[[], Part], ids: tuple[int, ...], *, everything: bool = False) -> Response:
+    if request.method == "HEAD":  # nothing would be read of it, and so nothing closed
+        return current_app.response_class(headers=HEADERS, mimetype=MEDIA_TYPE)
     leave = cast("StreamRoom", current_app.extensions["stream_room"]).enter()
-    watching = _Watching(render, everything=everything)
-    answer = current_app.response_class(watching.messages(first), headers=HEADERS, mimetype=MEDIA_TYPE)
+    watching = _Watching(render, ids, everything=everything)
+    answer = current_app.response_class(watching.messages(), headers=HEADERS, mimetype=MEDIA_TYPE)
     answer.call_on_close(leave)
     return answer
 
@@ -70,8 +72,8 @@ def _stream(render: Callable[[], Part], *, everything: bool = False) -> Response
 class _Watching:
     """Somebody who watches a page."""
 
-    def __init__(self, render: Callable[[], Part], *, everything: bool) -> None:
-        self._render, self._everything = render, everything
+    def __init__(self, render: Callable[[], Part], ids: tuple[int, ...], *, everything: bool) -> None:
+        self._render, self._ids, self._everything = render, ids, everything
         self._app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
         self._environ = request.environ
         self._key = (requester().id, request.full_path)
@@ -79,10 +81,10 @@ class _Watching:
         self._feed = cast("Feed", current_app.extensions["feed"])
         self._parts = cast("Parts", current_app.extensions["console_parts"])
 
-    def messages(self, first: Part) -> Iterator[str]:
+    def messages(self) -> Iterator[str]:
         """What the page is sent until whoever watches leaves, or is let in no longer, or the process ends."""
         yield "retry: 1000\n\n"
-        with self._feed.follow(first.ids, everything=self._everything) as follower:
+        with self._feed.follow(self._ids, everything=self._everything) as follower:
             part: Part | None = self._seen(clock.monotonic())
             while part is not None and not follower.is_over:
                 yield from self._told(part)

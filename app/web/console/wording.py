@@ -155,19 +155,28 @@ def task(step: StepRow) -> str:
 
 def pretty(text: str | None) -> str:
     """JSON as people read it, cut where it is long."""
-    whole = json.dumps(from_json(unescaped(text or "null")), ensure_ascii=False, indent=2)
-    return whole if len(whole) <= SHOWN else f"{whole[:SHOWN]}\n…"
+    written = unescaped(text or "null")
+    try:
+        whole = written if len(written) > SHOWN else json.dumps(json.loads(written), ensure_ascii=False, indent=2)
+    except RecursionError:
+        whole = written
+    return _sayable(whole if len(whole) <= SHOWN else f"{whole[:SHOWN]}\n…")
 
 
-def fault(text: str | None) -> dict[str, Any]:
+def fault(text: str | None) -> dict[str, str]:
     """What an error tells: `step`, `type`, `message`, `traceback`; empty where there is none."""
-    facts: dict[str, Any] = from_json(text) if text else {}
-    return facts
+    facts: dict[str, Any] = json.loads(text) if text else {}
+    return {name: _sayable(str(value)) for name, value in facts.items() if value is not None}
 
 
 def has_ended(operation: Operation) -> bool:
     """Whether no more of it will run by itself."""
     return operation.completion in ENDED
+
+
+def _sayable(text: str) -> str:
+    """The text without halves of characters, which JSON can write and UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _scheduled(one: Operation, _running: Sequence[Running]) -> str:
