@@ -8,15 +8,16 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from app.errors import OperationNotFound
 from app.store.errors import is_of_the_database
+from app.store.events import events_of
 from app.store.following import mark_of_all, marks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 
     from app.commands import Commands, View
     from app.store.database import Database
@@ -45,6 +46,14 @@ class _Seen:
 
     marks: Mapping[int, Mark]
     of_all: Mark | None
+
+
+@dataclass(eq=False, slots=True)
+class _Shared:
+    """What is read once for several: whoever comes first reads, under the lock."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    found: list[Any] = field(default_factory=list)
 
 
 class Follower:
@@ -80,14 +89,16 @@ class Follower:
         with self._woken:
             self.ids, self._last = turned, last
 
-    def compare(self, ids: frozenset[int], seen: _Seen) -> None:
+    def compare(self, ids: frozenset[int], seen: _Seen) -> bool:
         """Wake whoever waits if that differs from what was seen before; under the lock of the feed."""
         if ids is not self.ids:
-            return  # turned to others while the look was taken
-        if self._last is None or self._differs(self._last, seen):
+            return False  # turned to others while the look was taken
+        differs = self._last is None or self._differs(self._last, seen)
+        if differs:
             self._has_changed = True
             self._woken.notify_all()
         self._last = seen
+        return differs
 
     def _differs(self, last: _Seen, seen: _Seen) -> bool:
         if self.everything and last.of_all != seen.of_all:
@@ -111,6 +122,7 @@ class Feed:
         self._all_left = threading.Condition(self.lock)
         self._is_ending: Callable[[], bool] = lambda: False
         self._desk: Final = threading.BoundedSemaphore(_READERS)
+        self._shared: dict[Hashable, _Shared] = {}
 
     @contextmanager
     def follow(self, ids: Collection[int] = (), *, everything: bool = False) -> Iterator[Follower]:
@@ -145,6 +157,19 @@ class Feed:
                 return reading()
             finally:
                 self.database.close()
+
+    def read_once(self, what: Hashable, reading: Callable[[], T]) -> T:
+        """The same for one whom a look has just woken: what is read for the first serves all whom that look has woken.
+
+        Nobody else may ask so: what was read for those may be older than what they have seen.
+        """
+        with self.lock:
+            shared = self._shared.setdefault(what, _Shared())
+        with shared.lock:
+            if not shared.found:
+                shared.found.append(self.read(reading))
+            found: T = shared.found[0]
+            return found
 
     def look(self, ids: frozenset[int], *, everything: bool) -> _Seen | None:
         """What is there now; None while the database cannot be reached."""
@@ -187,8 +212,8 @@ class Feed:
             _log.warning("followers %s", "are served again" if seen else "wait: the database cannot be reached")
         if seen is not None:
             with self.lock:
-                for follower, its_ids in following:
-                    follower.compare(its_ids, seen)
+                if any([follower.compare(its_ids, seen) for follower, its_ids in following]):
+                    self._shared.clear()  # what is read from now on was read after this look
         return seen is not None
 
 
@@ -201,10 +226,11 @@ def follow(
     It ends when the operation is there no longer, or the requester's no longer, or the process ends.
     """
     told: View | None = None
+    woken = False
     with feed.follow((operation_id,)) as follower:
         while not follower.is_over:
             try:
-                found = _read(commands, feed, requester, operation_id, after)
+                found = _read(commands, feed, (requester, operation_id, after), is_shared=woken)
             except OperationNotFound:
                 return
             if found is None:
@@ -219,21 +245,24 @@ def follow(
             if view != told:
                 yield view
             told = view
-            if not follower.wait(BEAT):
+            woken = follower.wait(BEAT)
+            if not woken:
                 yield None
 
 
 def _read(
-    commands: Commands, feed: Feed, requester: User, operation_id: int, after: int
+    commands: Commands, feed: Feed, asked: tuple[User, int, int], *, is_shared: bool
 ) -> tuple[View, Sequence[Event]] | None:
     """How the operation stands, and then its events: none is missing that led there. None during an outage."""
+    requester, operation_id, after = asked
+
+    def reading() -> tuple[View, Sequence[Event]]:
+        view = commands.show(requester, operation_id)
+        with feed.database.glance() as tx:
+            return view, events_of(tx, operation_id, after=after, limit=_PAGE)
+
     try:
-        return feed.read(
-            lambda: (
-                commands.show(requester, operation_id),
-                commands.events(requester, operation_id, after=after, limit=_PAGE),
-            )
-        )
+        return feed.read_once(asked, reading) if is_shared else feed.read(reading)
     except Exception as fault:
         if not is_of_the_database(fault):
             raise

@@ -27,6 +27,7 @@ from bench import (
     resting,
     slicing,
     throughput,
+    watching,
     web,
 )
 from bench.bed import bed
@@ -60,6 +61,7 @@ MEASURES: dict[str, Callable[[Bed], Iterator[Figure]]] = {
     "inspect": inspecting.inspect,
     "count": counting.count,
     "notify": notifying.notify,
+    "watch": watching.watch,
 }
 
 
