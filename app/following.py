@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from app.errors import OperationNotFound
 from app.store.errors import is_of_the_database
 from app.store.events import events_of
-from app.store.following import mark_of_all, marks_of
+from app.store.following import mark_of_all, marks_of, newest_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Hashable, Iterator, Mapping, Sequence
 
     from app.commands import Commands, View
     from app.store.database import Database
@@ -218,52 +218,70 @@ class Feed:
 
 
 def follow(
-    commands: Commands, feed: Feed, requester: User, operation_id: int, after: int = 0
-) -> Iterator[Event | View | None]:
-    """What happens to an operation from now on: its history behind the event `after`, and how it stands.
+    commands: Commands,
+    feed: Feed,
+    requester: User,
+    operation_id: int,
+    after: int | None = None,
+    *,
+    beat: float = BEAT,
+) -> Generator[Event | View | None]:
+    """What happens to an operation: its history behind the event `after`, by default from now on, and how it stands.
 
-    Each event comes once and in order, then the standing if it has changed; None where nothing was told for a while.
-    It ends when the operation is there no longer, or the requester's no longer, or the process ends.
+    Each event comes once and in order, then the standing if it has changed; None where nothing was told for `beat`
+    seconds. It ends when the operation is there no longer, or the requester's no longer, or the process ends.
     """
+    reading = _Reading(commands, feed, requester, operation_id)
+    with feed.follow((operation_id,)) as follower:
+        yield from _told(reading, follower, reading.newest() if after is None else after, beat)
+
+
+def _told(reading: _Reading, follower: Follower, after: int, beat: float) -> Generator[Event | View | None]:
     told: View | None = None
     woken = False
-    with feed.follow((operation_id,)) as follower:
-        while not follower.is_over:
-            try:
-                found = _read(commands, feed, (requester, operation_id, after), is_shared=woken)
-            except OperationNotFound:
-                return
-            if found is None:
-                yield None
-                follower.wait(_PERIOD_OF_OUTAGE)
-                continue
-            view, events = found
-            yield from events
-            after = events[-1].id if events else after
-            if len(events) == _PAGE:
-                continue
-            if view != told:
-                yield view
-            told = view
-            woken = follower.wait(BEAT)
-            if not woken:
-                yield None
+    while not follower.is_over:
+        try:
+            view, events = reading.read(after, is_shared=woken)
+        except OperationNotFound:
+            return
+        yield from events
+        after = events[-1].id if events else after
+        if len(events) == _PAGE:
+            continue
+        if view is not None and view != told:
+            yield view
+        told = view or told
+        woken = follower.wait(beat if view else _PERIOD_OF_OUTAGE)
+        if not woken:
+            yield None
 
 
-def _read(
-    commands: Commands, feed: Feed, asked: tuple[User, int, int], *, is_shared: bool
-) -> tuple[View, Sequence[Event]] | None:
-    """How the operation stands, and then its events: none is missing that led there. None during an outage."""
-    requester, operation_id, after = asked
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How one operation is read for one who follows it."""
 
-    def reading() -> tuple[View, Sequence[Event]]:
-        view = commands.show(requester, operation_id)
-        with feed.database.glance() as tx:
-            return view, events_of(tx, operation_id, after=after, limit=_PAGE)
+    commands: Commands
+    feed: Feed
+    requester: User
+    operation_id: int
 
-    try:
-        return feed.read_once(asked, reading) if is_shared else feed.read(reading)
-    except Exception as fault:
-        if not is_of_the_database(fault):
-            raise
-        return None
+    def newest(self) -> int:
+        """The last event that there is."""
+        with self.feed.database.glance() as tx:
+            return newest_event(tx, self.operation_id)
+
+    def read(self, after: int, *, is_shared: bool) -> tuple[View | None, Sequence[Event]]:
+        """How it stands, and then its events: none is missing that led there. Neither during an outage."""
+        try:
+            if is_shared:
+                return self.feed.read_once((self.requester, self.operation_id, after), lambda: self._found(after))
+            return self.feed.read(lambda: self._found(after))
+        except Exception as fault:
+            if not is_of_the_database(fault):
+                raise
+            return None, ()
+
+    def _found(self, after: int) -> tuple[View, Sequence[Event]]:
+        view = self.commands.show(self.requester, self.operation_id)
+        with self.feed.database.glance() as tx:
+            return view, events_of(tx, self.operation_id, after=after, limit=_PAGE)

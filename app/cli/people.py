@@ -11,9 +11,7 @@ from app.errors import AdminMissing, UserUnknown
 from app.store.users import list_users, user_named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from app.commands import Commands, View
+    from app.commands import Commands
     from app.store.users import User
 
 #: Gives a command the argument `operation_id`; keys of both databases end at 2**63 - 1.
@@ -40,11 +38,6 @@ def acting(name: str | None) -> User:
             if user.is_admin:
                 return user
     raise AdminMissing
-
-
-def look_at(user: User, operation_id: int) -> Callable[[], View]:
-    """What reads the operation as it stands whenever it is called."""
-    return lambda: commands().show(user, operation_id)
 
 
 def names() -> dict[int, str]:

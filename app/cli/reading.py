@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from app import clock
-from app.cli.people import acting, commands, look_at, names, operation_argument, user_option
+from app.cli.people import acting, commands, names, operation_argument, user_option
 from app.cli.printing import Column, duration, hint, moment, say, table
 from app.cli.progress import count, failure, far, holder, lasted, within
 from app.cli.watching import watch
@@ -117,7 +117,7 @@ def watch_(operation_id: int, user_name: str | None) -> None:
     It rests when it has ended or is PAUSED. Ctrl-C stops the watching alone: the operation goes on. The exit status
     is 0 when it is COMPLETED, 1 when FAILED or CANCELLED, 3 when PAUSED.
     """
-    watch(look_at(acting(user_name), operation_id))
+    watch(acting(user_name), operation_id)
 
 
 @click.command("steps")

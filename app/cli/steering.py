@@ -8,7 +8,7 @@ import click
 
 from app.cli.arguments import Moment, arguments_of
 from app.cli.bulks import Many, ask_many, of_one_or_many
-from app.cli.people import acting, commands, look_at, operation_argument, user_option
+from app.cli.people import acting, commands, operation_argument, user_option
 from app.cli.printing import hint, say
 from app.cli.progress import advice, standing
 from app.cli.watching import until_rest, watch
@@ -47,7 +47,7 @@ def start(
     view, _ = commands().start(user, workflow, arguments, start_at=start_at)
     say(_accepted(view))
     if is_watched:
-        watch(look_at(user, view.operation.id))
+        watch(user, view.operation.id)
     hint(advice(view.operation))
 
 
@@ -79,7 +79,7 @@ def pause(
     user = acting(user_name)
     view, is_new = commands().pause(user, operation_id, reason=reason, **how)
     if seconds is not None:
-        view = until_rest(look_at(user, operation_id), seconds)
+        view = until_rest(user, operation_id, seconds)
     if seconds is not None and view.operation.completion is not Completion.PAUSED:
         raise click.ClickException(f"Not PAUSED after {seconds:g} s: {standing(view)}")
     return _tell(view, is_new or seconds is not None)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -13,20 +12,24 @@ from rich.text import Text
 
 from app import clock
 from app.cli.bars import bar
+from app.cli.people import commands
 from app.cli.printing import STYLES, console, duration, hint, moment, plain, say
 from app.cli.progress import advice, done, failure, far, lasted, running, standing
 from app.domain.states import ENDED, Completion
+from app.following import Feed, follow
+from app.store.events import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from rich.console import RenderableType
 
     from app.commands import View
     from app.store.operations import Operation
+    from app.store.users import User
 
-#: Seconds between two looks; and between two lines where there is no terminal, unless the operation moves.
-_PERIOD: Final = 0.2
+#: Seconds after which it is drawn again; and between two lines where there is no terminal, unless the operation moves.
+_BEAT: Final = 1.0
 _LINE_EVERY: Final = 2.0
 #: An operation that stands here does not go on by itself.
 AT_REST: Final = ENDED | {Completion.PAUSED}
@@ -35,48 +38,60 @@ _STATUS: Final = {Completion.COMPLETED: 0, Completion.FAILED: 1, Completion.CANC
 _INTERRUPTED: Final = 130
 
 
-def watch(look: Callable[[], View]) -> None:
-    """Show what each look sees until the operation rests, then say so and end with the status that tells where.
+def watch(user: User, operation_id: int) -> None:
+    """Show what happens to an operation until it rests, then say so and end with the status that tells where.
 
-    Ctrl-C ends the watching alone.
+    Ctrl-C ends the watching alone. Raises OperationNotFound, also where it is taken away meanwhile.
     """
-    view = look()
+    view = commands().show(user, operation_id)
     try:
-        view = _watched(view, look)
+        view = _watched(view, user)
     except KeyboardInterrupt:
-        hint(f"Operation {view.operation.id} goes on: `flask operations watch {view.operation.id}` follows it again.")
+        hint(f"Operation {operation_id} goes on: `flask operations watch {operation_id}` follows it again.")
         raise click.exceptions.Exit(_INTERRUPTED) from None
     _conclude(view)
 
 
-def until_rest(look: Callable[[], View], seconds: float) -> View:
-    """The first look that sees the operation at rest, or the last one before the seconds are over."""
+def until_rest(user: User, operation_id: int, seconds: float) -> View:
+    """The operation once it rests, or as it stands when the seconds are over."""
     deadline = clock.monotonic() + seconds
-    while (view := look()).operation.completion not in AT_REST and clock.monotonic() < deadline:
-        time.sleep(min(_PERIOD / 4, max(0, deadline - clock.monotonic())))
-    return view
+    with _feed().follow((operation_id,)) as follower:
+        while True:
+            view, left = commands().show(user, operation_id), deadline - clock.monotonic()
+            if view.operation.completion in AT_REST or left <= 0:
+                return view
+            follower.wait(left)
 
 
-def _watched(view: View, look: Callable[[], View]) -> View:
-    with _screen() as show:
-        show(view)
-        while view.operation.completion not in AT_REST:
-            time.sleep(_PERIOD)
-            view = look()
-            show(view)
-    return view
+def _feed() -> Feed:
+    return Feed(commands().engine.database)
+
+
+def _watched(view: View, user: User) -> View:
+    """The operation once it rests; each beat draws it again, for what runs has run longer."""
+    known, operation_id = commands(), view.operation.id
+    with _screen() as screen, closing(follow(known, _feed(), user, operation_id, beat=_BEAT)) as told:
+        for one in told:
+            if isinstance(one, Event):
+                screen.tell(one)
+                continue
+            view = one or view
+            screen.show(view)
+            if view.operation.completion in AT_REST:
+                return view
+    return known.show(user, operation_id)
 
 
 @contextmanager
-def _screen() -> Iterator[Callable[[View], None]]:
-    """What shows a look: a picture that is drawn again in its place, or lines where there is no terminal."""
+def _screen() -> Iterator[_Picture | _Lines]:
+    """What shows how it stands: a picture that is drawn again in its place, or lines where there is no terminal."""
     output = console()
     if not output.is_interactive:
-        yield _Lines().show
+        yield _Lines()
         return
-    # Without a thread of its own: it is drawn after each look, and looks are frequent enough.
+    # Without a thread of its own: it is drawn with each change and each beat.
     with Live(console=output, auto_refresh=False) as live:
-        yield lambda view: live.update(Group(*_picture(view)), refresh=True)
+        yield _Picture(live)
 
 
 def _conclude(view: View) -> None:
@@ -88,12 +103,30 @@ def _conclude(view: View) -> None:
     raise click.exceptions.Exit(_STATUS[operation.completion])
 
 
+class _Picture:
+    """A picture of the operation, and above it a line for each change that somebody gave a reason for."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def tell(self, event: Event) -> None:
+        if event.why:
+            self._live.console.print(Text(plain(_change(event))), soft_wrap=True)
+
+    def show(self, view: View) -> None:
+        self._live.update(Group(*_drawn(view)), refresh=True)
+
+
 class _Lines:
-    """A line for each move of the operation, and now and then one for how far it is."""
+    """A line for each move of the operation, and now and then one for how far it is; and for each reason."""
 
     def __init__(self) -> None:
         self._told: tuple[Completion, int, list[int | None]] | None = None
         self._next = 0.0
+
+    def tell(self, event: Event) -> None:
+        if event.why:
+            say(_change(event))
 
     def show(self, view: View) -> None:
         operation = view.operation
@@ -104,7 +137,7 @@ class _Lines:
             say("  ".join(filter(None, [moment(clock.now()), operation.completion, far(operation), running(view)])))
 
 
-def _picture(view: View) -> Iterator[RenderableType]:
+def _drawn(view: View) -> Iterator[RenderableType]:
     operation = view.operation
     completion = (operation.completion, STYLES.get(operation.completion, ""))
     time_taken = duration(lasted(operation))
@@ -112,6 +145,13 @@ def _picture(view: View) -> Iterator[RenderableType]:
     yield Text.assemble(*head, no_wrap=True, overflow="ellipsis")
     yield _bar(operation)
     yield Text(plain(running(view)), no_wrap=True, overflow="ellipsis")
+
+
+def _change(event: Event) -> str:
+    """A line of the history: who changed what, from where to where, and why."""
+    moved = " to ".join(filter(None, [event.old if event.old != event.new else None, event.new]))
+    what = f"{event.step}: {moved}" if event.step else moved
+    return f"{moment(event.at)}  {event.who}: {what}; {' '.join((event.why or '').split())}"
 
 
 def _bar(operation: Operation) -> RenderableType:

@@ -46,6 +46,7 @@ _RUNNING = (
 )
 _NEWEST = select(func.max(events.c.id)).scalar_subquery()
 _HISTORY = select(func.max(events.c.id), func.count(), func.sum(events.c.id)).where(events.c.id > _NEWEST - _WINDOW)
+_NEWEST_OF = select(func.max(events.c.id)).where(events.c.operation_id == bindparam("operation_id"))
 _NEWEST_OPERATION = select(func.max(operations.c.id))
 
 
@@ -62,3 +63,8 @@ def marks_of(tx: Connection, ids: Sequence[int]) -> Mapping[int, Mark]:
 def mark_of_all(tx: Connection) -> Mark:
     """A mark that differs once an operation was started, or anything was appended to a history."""
     return (*tx.execute(_HISTORY).one(), tx.execute(_NEWEST_OPERATION).scalar())
+
+
+def newest_event(tx: Connection, operation_id: int) -> int:
+    """The id of the last event in an operation's history; 0 where there is none."""
+    return tx.execute(_NEWEST_OF, {"operation_id": operation_id}).scalar() or 0

@@ -73,6 +73,7 @@ def stream(operation_id: int, after: int | None) -> Response:
     told, is_let_in = follow(known, feed, who, operation_id, after or 0), is_still_let_in()
     body = messages(told, lambda: feed.read(is_let_in))
     answer = current_app.response_class(body, headers=HEADERS, mimetype=MEDIA_TYPE)
+    answer.call_on_close(told.close)
     answer.call_on_close(leave)
     return answer
 

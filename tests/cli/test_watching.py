@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import shutil
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Self
 
 import pytest
 
 from tests.cli.terminal import Terminal, undrawn
 from tests.databases import on_postgresql_alone
 from tests.execution.pausing import in_database
-from tests.web.serving import Served, serving
+from tests.web.serving import DEADLINE, ROOT, Served, serving, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +58,38 @@ def test_watching_ends_when_the_operation_is_paused(working: Terminal, tmp_path:
         seat.wait_for(f"Operation {started} is PAUSED; 1 of 3 steps, 33 %.")
 
         assert seat.status() == 3
+
+
+def test_where_there_is_no_terminal_a_line_tells_who_changed_it_and_why(terminal: Terminal) -> None:
+    started = terminal.start("three")
+    with Watching(terminal, started) as watching:
+        wait_for(lambda: "waits for a worker" in watching.said())
+
+        terminal.run("operations", "pause", started, "--reason", "lunch\nid: 7", "--user", "bob")
+
+    assert any(
+        line.endswith("  bob: SCHEDULED to REQUESTING PAUSE; lunch id: 7") for line in watching.said().splitlines()
+    )
+
+
+class Watching:
+    """`flask operations watch` as a program that writes to a file; it is waited for when the block is left."""
+
+    def __init__(self, terminal: Terminal, operation_id: str) -> None:
+        self._file = terminal.served.settings.data_dir / f"watch-{operation_id}"
+        command = [sys.executable, "-m", "flask", "operations", "watch", operation_id]
+        environ = terminal.served._environ() | {"FLASK_SKIP_DOTENV": "1", "PYTHONUNBUFFERED": "1"}
+        with self._file.open("wb") as file:
+            self._program = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._program.wait(DEADLINE)
+
+    def said(self) -> str:
+        return self._file.read_text()
 
 
 def test_a_terminal_shows_a_bar_what_runs_and_at_last_the_end(working: Terminal, tmp_path: Path) -> None:
