@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from app.domain.states import ENDED, Completion
+from app.domain.states import CLAIMABLE, ENDED, Completion
 from app.domain.timeline import Stretch, stretches
+from app.execution.explaining import explanation
 from app.store.overview import (
     Asked,
     count_by_completion,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 STEPS: Final = 25
 BARS: Final = 40
 EVENTS: Final = 20
+#: Reasons that a page gives for why an operation waits.
+CAUSES: Final = 3
 #: Moves of an operation that are looked through for its pauses.
 _MOVES: Final = 200
 #: A picture of more steps takes longer to draw than a page may take.
@@ -62,7 +65,10 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """Everything about one operation that its page shows; `picture` is SVG, None where it is too large to be drawn."""
+    """Everything about one operation that its page shows; `picture` is SVG, None where it is too large to be drawn.
+
+    `causes` are sentences that say why it waits, where nothing of it runs and something should.
+    """
 
     view: View
     requester: str
@@ -73,6 +79,7 @@ class Portrait:
     stretches: Sequence[Stretch]
     events: Sequence[Event]
     picture: str | None
+    causes: Sequence[str]
 
 
 def operations_of(commands: Commands, requester: User, asked: Asked, limit: int) -> Listed:
@@ -102,6 +109,7 @@ def portrait(
     view = commands.show(requester, operation_id)
     operation = view.operation
     picture = commands.graph(requester, operation_id) if operation.steps_total <= DRAWN else None
+    causes = _causes(commands, view)
     with commands.engine.database.read() as tx:
         after = step_to_look_at(tx, operation_id) - _ABOVE - 1 if after is None else after
         moves = latest_moves(tx, operation_id, _MOVES)
@@ -115,4 +123,11 @@ def portrait(
             stretches([(move.at, move.new) for move in moves]),
             latest_events(tx, operation_id, before=before, limit=EVENTS + 1),
             picture,
+            causes,
         )
+
+
+def _causes(commands: Commands, view: View) -> Sequence[str]:
+    if view.in_flight or view.operation.completion not in CLAIMABLE:
+        return ()
+    return [cause.sentence for cause in explanation(commands.engine, view.operation.id).causes[:CAUSES]]

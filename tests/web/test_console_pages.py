@@ -221,3 +221,9 @@ def test_a_step_s_log_can_be_read(visitor: Visitor, bob: Caller, served: Served,
     assert "logged" in log.text
     assert log.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert log.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_an_operation_that_waits_says_for_what(visitor: Visitor, bob: Caller) -> None:
+    page = visitor.see(f"/console{bob.start('three')}").text
+
+    assert "No worker is alive" in page
