@@ -13,7 +13,7 @@ from app.domain.rerun import steps_to_rerun
 from app.domain.states import FINAL, Completion, StepState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 #: The version of the format; every one that was ever released keeps resuming.
 FORMAT: Final = 2
@@ -25,6 +25,9 @@ CALLBACK_TASK: Final = "operations.save_state"
 MAPS: Final = frozenset({"celery.map", "celery.starmap"})
 #: Marks, in the table's JSON, a reference to a result that lies in a store, or a value that could be taken for one.
 MARK: Final = "__result__"
+
+#: Where steps stand that are the next to run.
+_NEXT: Final = (StepState.PAUSED, StepState.QUEUED, StepState.RETRYING)
 
 Signature = dict[str, Any]
 
@@ -154,13 +157,28 @@ def _whole(task: str, **given: Any) -> Signature:
 
 
 def carried_value(steps: Sequence[StepFacts]) -> Any:
-    """What the rest goes on with: what the held steps are handed, or a list of that where they are handed different."""
-    results = {step.number: step.result for step in steps}
-    held = [step for step in steps if step.state in (StepState.PAUSED, StepState.QUEUED, StepState.RETRYING)]
-    values = {repr(step.inputs): _handed(step.inputs, results) for step in held if step.inputs is not None}
-    if not values:
-        return None
-    return next(iter(values.values())) if len(values) == 1 else list(values.values())
+    """What the rest goes on with: what the next steps are handed, or a list of that where they are handed different."""
+    return carried(handed_inputs(steps), {step.number: step.result for step in steps})
+
+
+def handed_inputs(steps: Sequence[StepFacts]) -> list[Inputs]:
+    """What the next steps are handed, as the inputs that say it: each once."""
+    following = [step.inputs for step in steps if step.state in _NEXT and step.inputs is not None]
+    return list({repr(one): one for one in following}.values())
+
+
+def carried(inputs: Sequence[Inputs], results: Mapping[int, Any]) -> Any:
+    """What is handed by these inputs: one value, a list of them, or None."""
+    values = [_handed(one, results) for one in inputs]
+    return values[0] if len(values) == 1 else values or None
+
+
+def parts_of(inputs: list[Inputs] | dict[str, Any]) -> list[Inputs]:
+    """The inputs that these are made of, in the order in which they are handed."""
+    if isinstance(inputs, list):
+        return inputs
+    first = [] if inputs["first"] is None else [inputs["first"]]
+    return [*first, *(part for _way, part in inputs["at"])]
 
 
 def compose(head: Head, steps: Sequence[StepFacts]) -> dict[str, Any]:
@@ -243,11 +261,10 @@ def told_apart(result: Any) -> tuple[Any, dict[str, str] | None]:
     return (marked["value"], None) if "value" in marked else (None, marked)
 
 
-def _handed(inputs: Inputs, results: dict[int, Any]) -> Any:
+def _handed(inputs: Inputs, results: Mapping[int, Any]) -> Any:
+    if inputs is None:
+        return None
     if isinstance(inputs, int):
         return results.get(inputs)
-    if isinstance(inputs, dict):
-        parts = [] if inputs["first"] is None else [inputs["first"]]
-        handed = [_handed(part, results) for part in (*parts, *(part for _way, part in inputs["at"]))]
-        return handed[0] if len(handed) == 1 else handed
-    return None if inputs is None else [_handed(part, results) for part in inputs]
+    values = [_handed(part, results) for part in parts_of(inputs)]
+    return values[0] if isinstance(inputs, dict) and len(values) == 1 else values

@@ -10,8 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from app.domain.document import MAPS
-from app.domain.states import FINAL, StepState
+from app.domain.document import MAPS, carried, handed_inputs, parts_of
+from app.domain.states import FINAL
 from app.errors import PatchMalformed, PatchUnfit
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 #: The Celery task that a skipped step calls in the place of its own: it hands on what it is handed.
 SKIP_TASK: Final = "operations.hand_on"
-_READY: Final = (StepState.PAUSED, StepState.QUEUED, StepState.RETRYING)
 _CALL: Final = {"args": list, "kwargs": dict, "skip": bool}
 
 
@@ -33,11 +32,6 @@ class Edited:
     calls: dict[int, Signature]
     results: dict[int, Any]
     diff: list[dict[str, Any]]
-
-
-def handed_inputs(steps: Sequence[StepFacts]) -> list[Inputs]:
-    """What the next steps are handed, as the inputs that say it: each once."""
-    return list({repr(step.inputs): step.inputs for step in steps if _is_next(step)}.values())
 
 
 def edited(steps: Sequence[StepFacts], values: Mapping[int, Any], patch: Any) -> Edited:
@@ -51,7 +45,7 @@ def edited(steps: Sequence[StepFacts], values: Mapping[int, Any], patch: Any) ->
     remaining = {step.slug: step for step in steps if step.state not in FINAL}
     _demand_steps(steps, remaining, patch.get("steps") or {})
     inputs = handed_inputs(steps)
-    before = {"result": _carried(inputs, values), "steps": {slug: _shown(step) for slug, step in remaining.items()}}
+    before = {"result": carried(inputs, values), "steps": {slug: _shown(step) for slug, step in remaining.items()}}
     after: dict[str, Any] = merged(before, patch)
     shown = {slug: after["steps"].get(slug, {**told, "skip": True}) for slug, told in before["steps"].items()}
     calls = {
@@ -75,10 +69,6 @@ def merged(target: Any, patch: Any) -> Any:
         else:
             made[name] = merged(made.get(name), value)
     return made
-
-
-def _is_next(step: StepFacts) -> bool:
-    return step.state in _READY and step.inputs is not None
 
 
 def _demand_shape(patch: Any) -> None:
@@ -127,24 +117,6 @@ def _demand_same_task(step: StepFacts, kwargs: Mapping[str, Any]) -> None:
         raise PatchUnfit(f"step {step.slug[:80]!r} maps a task, and no other can take its place")
 
 
-def _carried(inputs: Sequence[Inputs], values: Mapping[int, Any]) -> Any:
-    told = [_handed(one, values) for one in inputs]
-    return told[0] if len(told) == 1 else told or None
-
-
-def _handed(inputs: Inputs, values: Mapping[int, Any]) -> Any:
-    if isinstance(inputs, int):
-        return values.get(inputs)
-    parts = [_handed(part, values) for part in _parts(inputs)]
-    return parts[0] if isinstance(inputs, dict) and len(parts) == 1 else parts
-
-
-def _parts(inputs: Inputs) -> list[Inputs]:
-    if isinstance(inputs, dict):
-        return [one for one in (inputs["first"], *(part for _way, part in inputs["at"])) if one is not None]
-    return inputs if isinstance(inputs, list) else []
-
-
 def _placed(inputs: Sequence[Inputs], values: Mapping[int, Any], result: Any) -> dict[int, Any]:
     """Which steps' results must change for the next to be handed this."""
     if not inputs:
@@ -160,8 +132,9 @@ def _placed(inputs: Sequence[Inputs], values: Mapping[int, Any], result: Any) ->
 def _assigned(inputs: Inputs, value: Any) -> Iterator[tuple[int, Any]]:
     if isinstance(inputs, int):
         yield inputs, value
+    if isinstance(inputs, int) or inputs is value is None:
         return
-    parts = _parts(inputs)
+    parts = [] if inputs is None else parts_of(inputs)
     given = [value] if isinstance(inputs, dict) and len(parts) == 1 else value
     if not isinstance(given, list) or len(given) != len(parts):
         raise PatchUnfit(f"its next steps are handed a list of {len(parts)} results, and the patch gives another")

@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from app import clock
-from app.domain.document import carried_value
+from app.domain.document import carried_value, handed_inputs
 from app.domain.document_check import check_tasks, checked
-from app.domain.editing import edited, handed_inputs
+from app.domain.editing import edited
 from app.domain.graph import numbers_in
 from app.domain.states import Completion
 from app.errors import (
