@@ -16,6 +16,7 @@ from app.cli.people import acting, commands, operation_argument, user_option
 from app.cli.printing import hint, say
 from app.cli.progress import advice, standing
 from app.domain.document_check import LARGEST
+from app.domain.states import DONE, Completion
 from app.execution.advancing import Budget
 from app.execution.moving import INLINE
 from app.serverless.folder import loop
@@ -107,8 +108,8 @@ def _advance(
 
 def _told(document: Document) -> str:
     steps = document["steps"]
-    done = sum(step["state"]["type"] in ("Success", "Cached", "Skipped") for step in steps)
-    result = "" if document["completion"] == "PAUSED" else f"; result: {_short(document['result'])}"
+    done = sum(step["state"]["type"] in DONE for step in steps)
+    result = "" if document["completion"] == Completion.PAUSED else f"; result: {_short(document['result'])}"
     return f"Slice {document['slice']}: {document['completion']}, {done} of {len(steps)} steps{result}"
 
 

@@ -62,6 +62,8 @@ FINAL: Final = frozenset(
 )
 #: What waits for such a step may go on, unless it says otherwise.
 GOOD: Final = frozenset({StepState.SUCCESS, StepState.CACHED})
+#: A step that stands here has ended well: it counts as done, and keeps no cursor.
+DONE: Final = GOOD | {StepState.SKIPPED}
 #: A step that ended so keeps those from running that want all before them to be successful.
 BAD: Final = frozenset({StepState.FAILED, StepState.TRIGGER_FAILED, StepState.CANCELLED})
 #: A step that stands here has not ended and is in nobody's hands.

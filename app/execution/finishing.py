@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app.domain.graph import Inputs, gather, numbers_in
-from app.domain.states import BAD, CLAIMABLE, FINAL, GOOD, REQUESTING, Completion, StepState
+from app.domain.states import BAD, CLAIMABLE, DONE, FINAL, REQUESTING, Completion, StepState
 from app.execution.loading import compact
 from app.execution.values import decode, encode
 from app.store import steps as store
@@ -78,7 +78,7 @@ def _placed(operation: Operation, one: Ended, due_at: float) -> Ending:
 def counted(operation: Operation, ended: Sequence[Ended], found: Spread) -> Operation:
     """The operation, these ends and what they meant for others taken into account."""
     states = [one.ending.state for one in ended]
-    done = sum(state in GOOD or state is _S.SKIPPED for state in states) + found.skipped
+    done = sum(state in DONE for state in states) + found.skipped
     error = operation.error or next((_error_of(one) for one in ended if one.ending.state in BAD), None)
     return replace(
         operation,

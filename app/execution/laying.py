@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.domain.document_reading import at_rest
 from app.domain.graph import full_signature
-from app.domain.states import FINAL, GOOD, StepState
+from app.domain.states import DONE, FINAL, GOOD, StepState
 from app.errors import ResultFault, ResultsUnreachable
 from app.execution.loading import compact
 from app.execution.values import encode
@@ -82,7 +82,7 @@ class Counts(NamedTuple):
 def counts(steps: Sequence[StepFacts]) -> Counts:
     """How many steps these are, and how many of them are left and done."""
     left = sum(step.state not in FINAL for step in steps)
-    done = sum(step.state in GOOD or step.state is _S.SKIPPED for step in steps)
+    done = sum(step.state in DONE for step in steps)
     return Counts(len(steps), left, done)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from app import clock
-from app.domain.states import ENDED, FINAL, GOOD, REQUESTING, Completion, StepState
+from app.domain.states import DONE, ENDED, FINAL, REQUESTING, Completion, StepState
 from app.errors import ClaimLost
 from app.execution.announcing import Announcer
 from app.execution.finishing import asked_to_pause, cancelled_if_idle, counted, cut_short, finished, placed, tell
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from app.store.steps import StepTask
 
     MayGoOn = Callable[[Completion, StepTask], bool]
-
-
-#: A step that has ended so keeps no cursor.
-_WELL: Final = GOOD | {StepState.SKIPPED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +199,7 @@ def _row(operation_id: int, one: Ended) -> dict[str, Any]:
         "result": ending.result,
         "error": ending.error,
         "message": ending.message,
-        "is_well": ending.state in _WELL,
+        "is_well": ending.state in DONE,
         "due_at": ending.due_at,
         "started_at": one.started_at,
         "finished_at": one.finished_at if ending.state in FINAL else None,
