@@ -68,12 +68,11 @@ class Publisher:
         Of many, the first: they are due to whoever sweeps a second later, and by then most have run beside these.
         """
         ready = list(steps)
-        later = [step for step in ready[_AT_ONCE:] if not self.own_options(step)]
+        first, rest = ready[:_AT_ONCE], ready[_AT_ONCE:]
+        later = [step for step in rest if not self.own_options(step)]
         if later:
-            gone = {step.number for step in later}
             self._remember(operation_id, later, _LATER)
-            ready = [step for step in ready if step.number not in gone]
-        self.publish_all(operation_id, ready)
+        self.publish_all(operation_id, first + [step for step in rest if self.own_options(step)])
 
     def publish_all(self, operation_id: int, steps: Sequence[Ready]) -> None:
         """Publish the steps as `publish` does, however many they are."""

@@ -86,6 +86,6 @@ def _publish(engine: Engine, operation_id: int, due: Iterable[Due], at: float) -
             again = now + engine.republish_after * 2.0 ** min(one.publishes + 1, _DOUBLINGS)
             step = queue_again(tx, operation_id, one.number, one.publishes, now=at, due_at=again)
             won += [step] if step else []
-    for _ in won:
-        engine.tallies.count(REPUBLISHED)
+    if won:
+        engine.tallies.count(REPUBLISHED, times=len(won))
     engine.publisher.publish_all(operation_id, won)
