@@ -14,8 +14,8 @@ from app.execution.starting import graph_of, marks_of, step_row
 from app.store import growing as store
 from app.store.endings import ready_again
 from app.store.growing import Waiting
+from app.store.laying import insert_edges, insert_steps
 from app.store.operations import find_operation
-from app.store.steps import insert_steps
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -98,9 +98,9 @@ def _moved(graph: Graph, step: StepTask, base: int, points: int) -> Graph:
 def _insert(tx: Connection, engine: Engine, operation: Operation, graph: Graph, references: set[int]) -> None:
     plain = marks_of(engine, graph, references)
     rows = [step_row(operation.id, node) | marks for node, marks in zip(graph.nodes, plain, strict=True)]
-    edges = [{"operation_id": operation.id, "upstream": up, "downstream": down} for up, down in graph.edges()]
     if rows:
-        insert_steps(tx, rows, edges)
+        insert_steps(tx, rows)
+    insert_edges(tx, operation.id, graph.edges())
 
 
 def _rewired(one: Waiting, step: StepTask, graph: Graph, ends: set[int]) -> Waiting:

@@ -13,7 +13,7 @@ from app.execution.loading import compact
 from app.execution.values import encode
 from app.results.references import reference_in
 from app.results.stores import store_at
-from app.store.laying import lay_steps
+from app.store.laying import insert_edges, lay_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -89,12 +89,8 @@ def counts(steps: Sequence[StepFacts]) -> Counts:
 def lay(tx: Connection, operation_id: int, steps: Sequence[StepFacts]) -> None:
     """Put steps into the table, with the edges between them."""
     states = {step.number: step.state for step in steps}
-    pairs = [
-        {"operation_id": operation_id, "upstream": up, "downstream": step.number}
-        for step in steps
-        for up in step.upstream
-    ]
-    lay_steps(tx, [_row(operation_id, step, states) for step in steps], pairs)
+    lay_steps(tx, [_row(operation_id, step, states) for step in steps])
+    insert_edges(tx, operation_id, ((up, step.number) for step in steps for up in step.upstream))
 
 
 def _says(key: str, value: Any) -> bool:

@@ -15,8 +15,8 @@ from app.execution.flow import Flow
 from app.execution.tappable import tappable
 from app.execution.timing import later, next_publish, not_before
 from app.store.events import append_event
+from app.store.laying import insert_edges, insert_steps
 from app.store.operations import insert_operation
-from app.store.steps import insert_steps
 
 if TYPE_CHECKING:
     from celery import Signature
@@ -94,9 +94,8 @@ def insert(engine: Engine, request: Request, graph: Graph, operation_id: int | N
         new_id = insert_operation(tx, _operation_row(request, graph, operation_id, now))
         wait = None if is_later else engine.republish_after
         rows = [_first_row(new_id, node, now, wait) | marks[node.number] for node in graph.nodes]
-        insert_steps(
-            tx, rows, [{"operation_id": new_id, "upstream": up, "downstream": down} for up, down in graph.edges()]
-        )
+        insert_steps(tx, rows)
+        insert_edges(tx, new_id, graph.edges())
         append_event(tx, new_id, at=now, who=request.requester, new=Completion.SCHEDULED)
     if is_later:
         return new_id  # the sweep of some worker starts it

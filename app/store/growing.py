@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from app.domain.states import StepState
+from app.store.laying import insert_edges
 from app.store.prepared import Prepared
 from app.store.tables import edges, steps
 
@@ -63,9 +64,7 @@ def hand_over(tx: Connection, operation_id: int, number: int, pairs: Iterable[tu
     """Take away the edges that lead on from a step, and put these in; True when its end decided the operation's."""
     key = {"key_operation": operation_id, "key_number": number}
     tx.execute(_CUT, key)
-    rows = [{"operation_id": operation_id, "upstream": up, "downstream": down} for up, down in pairs]
-    if rows:
-        tx.execute(insert(edges), rows)
+    insert_edges(tx, operation_id, pairs)
     return tx.execute(_REFERENCE, key).rowcount > 0
 
 

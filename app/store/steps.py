@@ -1,6 +1,6 @@
 """The statements that change `steps`: each moves a state, guarded by its source, under the operation's lock.
 
-What only reads steps lives in `app.store.step_queries`.
+What inserts steps lives in `app.store.laying`, what only reads them in `app.store.step_queries`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Boolean, Float, bindparam, case, insert, null, or_, update
+from sqlalchemy import Boolean, Float, bindparam, case, null, or_, update
 
 from app.domain.states import IDLE, StepState
 from app.store.prepared import Prepared
-from app.store.tables import edges, steps
+from app.store.tables import steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -102,11 +102,6 @@ def _unless_well(name: str) -> Case[Any]:
 
 _OPERATION = steps.c.operation_id == bindparam("key_operation")
 _STEP = _OPERATION & (steps.c.number == bindparam("key_number"))
-
-_BORN = ("operation_id", "number", "slug", "state", "claim", "losses", "runs", "retries", "waiting", "signature",
-         "inputs", "point", "clause", "callback", "passed", "due_at", "publishes", "plain", "reference")  # fmt: skip
-_INSERT_STEPS = Prepared(insert(steps).values({name: bindparam(name) for name in _BORN}))
-_INSERT_EDGES = Prepared(insert(edges).values({column.name: bindparam(column.name) for column in edges.c}))
 _CLAIM = Prepared(
     update(steps)
     .where(_STEP, steps.c.state == _S.QUEUED, or_(steps.c.clause.is_(None), steps.c.passed))
@@ -204,13 +199,6 @@ _UNPUBLISHED = Prepared(
     .where(_STEP, steps.c.state == _S.QUEUED)
     .values(due_at=bindparam("due_at"), publishes=case((steps.c.publishes > 0, steps.c.publishes - 1), else_=0))
 )
-
-
-def insert_steps(tx: Connection, rows: Sequence[dict[str, Any]], pairs: Sequence[dict[str, int]]) -> None:
-    """Insert the steps of a new operation and the edges between them."""
-    _INSERT_STEPS.change_many(tx, rows)
-    if pairs:
-        _INSERT_EDGES.change_many(tx, pairs)
 
 
 def claim_step(tx: Connection, operation_id: int, number: int, holder: Holder, now: float) -> StepTask | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
 from app.domain.states import Completion, StepState
+from app.store.laying import insert_edges, insert_steps
 from app.store.operations import insert_operation
-from app.store.steps import insert_steps
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -69,8 +70,5 @@ def add_steps(tx: Connection, operation_id: int, *states: StepState, **columns: 
         step_row(operation_id, number, state, **({"waiting": waits[number]} | columns))
         for number, state in enumerate(states)
     ]
-    pairs = [
-        {"operation_id": operation_id, "upstream": number, "downstream": number + 1}
-        for number in range(len(states) - 1)
-    ]
-    insert_steps(tx, rows, pairs)
+    insert_steps(tx, rows)
+    insert_edges(tx, operation_id, pairwise(range(len(states))))

@@ -8,8 +8,8 @@ from app.domain.rerun import counters, steps_to_rerun
 from app.domain.states import StepState
 from app.store import endings
 from app.store.endings import TakenBack
+from app.store.laying import insert_edges, insert_steps
 from app.store.step_queries import edges_of, list_steps
-from app.store.steps import insert_steps
 from tests.store.rows import NOW, add_operation, add_steps, step_row
 from tests.store.test_steps import states_of
 
@@ -25,8 +25,8 @@ def add_graph(tx: Connection, waits: dict[int, list[int]], **states: StepState) 
     """An operation whose steps wait for those given; `s3=` says where the step 3 stands."""
     operation = add_operation(tx)
     rows = [step_row(operation, n, states.get(f"s{n}", _S.PENDING), waiting=len(up)) for n, up in waits.items()]
-    pairs = [{"operation_id": operation, "upstream": up, "downstream": n} for n, ups in waits.items() for up in ups]
-    insert_steps(tx, rows, pairs)
+    insert_steps(tx, rows)
+    insert_edges(tx, operation, ((up, n) for n, ups in waits.items() for up in ups))
     return operation
 
 
@@ -34,8 +34,8 @@ def test_a_step_is_ready_when_the_last_that_it_waits_for_has_ended_well(database
     with database.write() as tx:
         operation = add_operation(tx)
         rows = [step_row(operation, number) for number in (0, 1)]
-        edges = [{"operation_id": operation, "upstream": number, "downstream": 2} for number in (0, 1)]
-        insert_steps(tx, [*rows, step_row(operation, 2, waiting=2)], edges)
+        insert_steps(tx, [*rows, step_row(operation, 2, waiting=2)])
+        insert_edges(tx, operation, [(0, 2), (1, 2)])
 
         assert endings.count_down(tx, operation, [0]) == []
         assert [step.number for step in endings.count_down(tx, operation, [1])] == [2]
@@ -46,7 +46,7 @@ def test_a_failure_spreads_to_all_that_lies_downstream_and_to_nothing_else(datab
     with database.write() as tx:
         operation, other = add_operation(tx), add_operation(tx)
         add_steps(tx, operation, _S.FAILED, _S.PENDING, _S.PENDING, _S.PENDING)
-        insert_steps(tx, [step_row(operation, 4)], [])
+        insert_steps(tx, [step_row(operation, 4)])
         add_steps(tx, other, _S.PENDING, _S.PENDING)
 
         assert endings.spread_failure(tx, operation, [0], NOW) == [1, 2, 3]

@@ -14,6 +14,7 @@ from app.store import steps as store
 from app.store.claims import HeldClaim, take_away
 from app.store.due import due_steps, next_due
 from app.store.endings import TakenBack
+from app.store.laying import insert_steps
 from app.store.step_queries import (
     find_step,
     is_anything_running,
@@ -23,7 +24,7 @@ from app.store.step_queries import (
     running_steps,
     window,
 )
-from app.store.steps import Holder, StepTask, insert_steps
+from app.store.steps import Holder, StepTask
 from app.store.workers import register_worker
 from tests.store.rows import NOW, add_operation, add_steps, step_row
 
@@ -236,7 +237,7 @@ def test_what_is_due_comes_the_longest_due_first(database: Database) -> None:
     with database.write() as tx:
         operation = add_operation(tx)
         times = [NOW + 3, NOW + 1, NOW + 2, NOW + 9]
-        insert_steps(tx, [step_row(operation, number, _S.QUEUED, due_at=at) for number, at in enumerate(times)], [])
+        insert_steps(tx, [step_row(operation, number, _S.QUEUED, due_at=at) for number, at in enumerate(times)])
 
         due = due_steps(tx, NOW + 3, limit=2)
 
