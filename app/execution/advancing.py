@@ -21,9 +21,8 @@ from app.domain.uncollected import uncollected
 from app.errors import DocumentMalformed, OperationNotFound
 from app.execution.documents import code_here, snapshot_of
 from app.execution.inline import inline
-from app.execution.laying import counts, demand_reachable, fitted, lay, with_clocks
+from app.execution.laying import columns_of, demand_reachable, fitted, lay, with_clocks
 from app.execution.timing import not_before
-from app.execution.values import encode
 from app.store.operations import insert_operation
 from app.store.step_queries import queued_steps
 
@@ -114,22 +113,10 @@ def _laid_over(engine: Engine, document: Document, known: Known, *, lenient: boo
 def _lay(inline: Inline, head: Head, steps: list[StepFacts]) -> None:
     """Put the operation into the table as it stands once it was resumed, and what is ready into the row."""
     engine, now = inline.engine, clock.now()
-    row = {
-        "id": head.operation_id,
-        "requester_id": inline.user().id,
-        "completion": Completion.SCHEDULED if head.started_at is None else Completion.IN_PROGRESS,
-        "workflow": head.workflow,
-        "arguments": encode(head.arguments),
-        "version": 1,
-        "outcome": encode(head.outcome),
-        "error": encode(head.error) if head.error else None,
-        "created_at": head.created_at,
-        "started_at": head.started_at,
-        "slice": head.slice,
-        "origin": str(head.origin),
-    }
+    stands = Completion.SCHEDULED if head.started_at is None else Completion.IN_PROGRESS
+    own = {"id": head.operation_id, "requester_id": inline.user().id, "completion": stands, "version": 1}
     with engine.database.write() as tx:
-        insert_operation(tx, row | counts(steps)._asdict())
+        insert_operation(tx, own | columns_of(head, steps))
         lay(tx, head.operation_id, [_released(head, step, now + engine.republish_after, now) for step in steps])
         ready = queued_steps(tx, head.operation_id)
     inline.row.publish(head.operation_id, [step for step in ready if not_before(step.call, now) is None])

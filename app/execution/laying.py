@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from app.domain.document_reading import at_rest
 from app.domain.graph import full_signature
@@ -71,19 +71,21 @@ def _fault(step: StepFacts) -> str | None:
         return f"{step.slug} ({type(why).__name__}: {why})"
 
 
-class Counts(NamedTuple):
-    """How many steps an operation has, has left, and has done."""
-
-    steps_total: int
-    steps_left: int
-    steps_done: int
-
-
-def counts(steps: Sequence[StepFacts]) -> Counts:
-    """How many steps these are, and how many of them are left and done."""
-    left = sum(step.state not in FINAL for step in steps)
-    done = sum(step.state in DONE for step in steps)
-    return Counts(len(steps), left, done)
+def columns_of(head: Head, steps: Sequence[StepFacts]) -> dict[str, Any]:
+    """What a document of these steps tells of its operation, as columns of the row, wherever that comes to stand."""
+    return {
+        "workflow": head.workflow,
+        "arguments": encode(head.arguments),
+        "outcome": encode(head.outcome),
+        "error": encode(head.error) if head.error else None,
+        "created_at": head.created_at,
+        "started_at": head.started_at,
+        "slice": head.slice,
+        "origin": str(head.origin),
+        "steps_total": len(steps),
+        "steps_left": sum(step.state not in FINAL for step in steps),
+        "steps_done": sum(step.state in DONE for step in steps),
+    }
 
 
 def lay(tx: Connection, operation_id: int, steps: Sequence[StepFacts]) -> None:

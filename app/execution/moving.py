@@ -18,7 +18,7 @@ from app.errors import (
     VersionPassed,
 )
 from app.execution.documents import Snapshot, snapshot_of, write_document
-from app.execution.laying import counts, lay, with_clocks
+from app.execution.laying import columns_of, lay, with_clocks
 from app.execution.loading import compact, small
 from app.execution.values import encode
 from app.results.references import escaped, reference_in
@@ -204,18 +204,10 @@ def _operation(engine: Engine, new_id: int, head: Head, steps: list[StepFacts], 
         requester_id=requester.id,
         completion=head.completion,
         result=small(engine, new_id, "result", result) if result else None,
-        workflow=head.workflow,
-        arguments=encode(head.arguments),
         version=0,  # its document is that of the version that comes next
-        **counts(steps)._asdict(),
-        outcome=encode(head.outcome),
-        error=encode(head.error) if head.error else None,
-        created_at=head.created_at,
-        started_at=head.started_at,
         finished_at=clock.now() if head.completion in ENDED else None,
-        slice=head.slice,
-        origin=str(head.origin),
         imported=_name_of(head),
+        **columns_of(head, steps),
         **_NONE_YET,
     )
 
