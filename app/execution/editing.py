@@ -24,9 +24,9 @@ from app.errors import (
     UndoTooLate,
     VersionPassed,
 )
-from app.execution.documents import snapshot_of, write_document
+from app.execution.documents import write_document
 from app.execution.loading import compact, load, small
-from app.execution.steering import demand_here, locked
+from app.execution.steering import demand_here, locked, snapshot_for
 from app.results.references import escaped
 from app.secrets import found_in, redacted, redacted_parts
 from app.store.edits import Edit, change_calls, change_results, insert_edit, last_edit, mark_undone, runs_of
@@ -188,13 +188,8 @@ def _undo(engine: Engine, wish: Wish) -> Edit | None:
 
 def _at_rest(engine: Engine, wish: Wish) -> Snapshot:
     """The operation and its steps. Raises OperationNotFound, VersionPassed, MoveRefused, OperationMoved."""
-    with engine.database.read() as tx:
-        snapshot = snapshot_of(tx, wish.operation_id)
-    if snapshot is None:
-        raise OperationNotFound(wish.operation_id)
+    snapshot = snapshot_for(engine, wish)
     operation = snapshot.operation
-    if wish.version is not None and wish.version != operation.version:
-        raise VersionPassed(operation.id, operation.version)
     if operation.completion is not _C.PAUSED:
         raise MoveRefused(operation.id, operation.completion, "edited: only a PAUSED one can be")
     demand_here(operation)

@@ -13,13 +13,13 @@ from app.errors import (
     DocumentNotWritten,
     DocumentOlder,
     OperationAtWork,
-    OperationNotFound,
     TrustNeedsAdmin,
     VersionPassed,
 )
-from app.execution.documents import Snapshot, snapshot_of, write_document
+from app.execution.documents import Snapshot, write_document
 from app.execution.laying import columns_of, lay, with_clocks
 from app.execution.loading import compact, small
+from app.execution.steering import snapshot_for
 from app.execution.values import encode
 from app.results.references import escaped, reference_in
 from app.results.serializers import SERIALIZERS
@@ -52,15 +52,10 @@ def export(engine: Engine, wish: Wish, to: str | None, inline: int = INLINE) -> 
 
     One that was moved before gives its document again. Raises OperationNotFound, DocumentNotWritten, VersionPassed.
     """
-    with engine.database.read() as tx:
-        snapshot = snapshot_of(tx, wish.operation_id)
-    if snapshot is None:
-        raise OperationNotFound(wish.operation_id)
+    snapshot = snapshot_for(engine, wish)
     operation = snapshot.operation
     if operation.completion not in ENDED | {_C.PAUSED}:
         raise DocumentNotWritten(operation.id, operation.completion)
-    if wish.version is not None and wish.version != operation.version:
-        raise VersionPassed(operation.id, operation.version)
     document = inlined(snapshot, inline).document()
     if _would_go_on(operation):
         _mark_moved(engine, operation, wish.who, to)

@@ -185,8 +185,10 @@ def cancel(engine: Engine, wish: Wish) -> bool:
 
 def rebuild(engine: Engine, wish: Wish) -> Operation:
     """Write a paused operation's workflow.json anew from the table, as its next version."""
-    snapshot = _paused(engine, wish)
+    snapshot = snapshot_for(engine, wish)
     operation = snapshot.operation
+    if operation.completion is not _C.PAUSED:
+        raise MoveRefused(operation.id, operation.completion, "rebuilt: only a PAUSED one has a workflow.json")
     stored = write_document(engine, snapshot)
     after = replace(operation, workflow_store=stored["workflow_store"], workflow_digest=stored["workflow_digest"])
     with engine.database.write() as tx:
@@ -197,15 +199,19 @@ def rebuild(engine: Engine, wish: Wish) -> Operation:
     return replace(after, version=after.version + 1)
 
 
-def _paused(engine: Engine, wish: Wish) -> Snapshot:
+def snapshot_for(engine: Engine, wish: Wish) -> Snapshot:
+    """The operation and its steps at one moment. Raises OperationNotFound, VersionPassed."""
     with engine.database.read() as tx:
         snapshot = snapshot_of(tx, wish.operation_id)
     if snapshot is None:
         raise OperationNotFound(wish.operation_id)
-    completion = snapshot.operation.completion
-    if completion is not _C.PAUSED:
-        raise MoveRefused(wish.operation_id, completion, "rebuilt: only a PAUSED one has a workflow.json")
+    _demand_version(snapshot.operation, wish)
     return snapshot
+
+
+def _demand_version(operation: Operation, wish: Wish) -> None:
+    if wish.version is not None and wish.version != operation.version:
+        raise VersionPassed(operation.id, operation.version)
 
 
 def due_at_once(tx: Connection, operation_id: int, queued: Sequence[StepTask]) -> list[StepTask]:
@@ -242,8 +248,7 @@ def locked(tx: Connection, wish: Wish) -> Operation:
     operation = lock_operation(tx, wish.operation_id)
     if operation is None:
         raise OperationNotFound(wish.operation_id)
-    if wish.version is not None and wish.version != operation.version:
-        raise VersionPassed(operation.id, operation.version)
+    _demand_version(operation, wish)
     return operation
 
 
