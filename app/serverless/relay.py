@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from app.domain.hand_made import is_hand_made, name_by_hand
 from app.domain.states import Completion
 from app.errors import DocumentMalformed, TargetOutside
-from app.moving import advance, believed
+from app.execution.advancing import advance
+from app.moving import believed, known_of
 from app.serverless.base import Message
 
 if TYPE_CHECKING:
@@ -46,23 +47,26 @@ class Relay:
     def run(self, content: bytes, budget: Budget, *, trust: bool = False, lenient: bool = False) -> Document | None:
         """Run the slice that a message asks for and publish the rest; the new document, None when it was run before.
 
-        `trust` and `lenient` are those of `advance`.
+        `trust` and `lenient` are those of `app.moving.advance`.
         Raises DocumentMalformed and DocumentUntrusted for what will never be run, OSError when store or publisher
         cannot be reached, and what `advance` raises for what cannot be run here and now.
         """
-        content = self._whole(content)
-        place = _place(believed(content, None if trust else self._keys or None))
-        is_new = not self._store.exists(place)
-        if is_new:
-            after = advance(content, budget, self._workflows, self._keys, trust=trust, lenient=lenient)
-            is_new = self._store.create(place, self._keys.sealed(after))
-        after = json.loads(self._store.read(place))
-        self._hand_on(place, after)
-        if not is_new:
+        document = believed(self._whole(content), None if trust else self._keys or None)
+        place = _place(document)
+        made = None if self._store.exists(place) else self._kept(place, document, budget, lenient=lenient)
+        kept = made or self._store.read(place)
+        after: Document = json.loads(kept)
+        self._hand_on(place, kept, after)
+        if made is None:
             _log.info("%s was run before: nothing of it is run again", place)
-        return after if is_new else None
+        return after if made else None
 
-    def _hand_on(self, place: str, after: Document) -> None:
+    def _kept(self, place: str, document: Document, budget: Budget, *, lenient: bool) -> bytes | None:
+        """Run a slice and keep what it came to; None when somebody else has kept that first."""
+        after = self._keys.sealed(advance(document, budget, known_of(self._workflows), lenient=lenient))
+        return after if self._store.create(place, after) else None
+
+    def _hand_on(self, place: str, kept: bytes, after: Document) -> None:
         """Publish the rest, unless there is none or that was done; it is done again where nobody can tell.
 
         What a pause point or a step has paused waits for people: they publish what was kept of it, or import it.
@@ -71,10 +75,8 @@ class Relay:
             if after["completion"] == Completion.PAUSED and not after.get("spent"):
                 _log.warning("%s is paused, and waits to be resumed: its document is in the store", _name(after))
             return
-        content = self._store.read(place)
-        if len(content) > self._publisher.largest:
-            content = json.dumps({_KEPT: place}).encode()
-        self._publisher.publish(Message(_name(after), content))
+        is_small = len(kept) <= self._publisher.largest
+        self._publisher.publish(Message(_name(after), kept if is_small else json.dumps({_KEPT: place}).encode()))
         self._store.create(place + _PUBLISHED, b"")
 
     def _whole(self, content: bytes) -> bytes:
