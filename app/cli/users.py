@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from app import clock
+from app.access import give_token
 from app.cli.people import commands
 from app.cli.printing import Column, hint, say, table
 from app.cli.refusals import CommandGroup
-from app.domain.tokens import digest_of, new_token, prefix_of
+from app.domain.tokens import prefix_of
 from app.errors import TokenUnknown, UserUnknown
-from app.store.users import add_token, add_user, list_users, revoke_token, user_named
+from app.store.users import add_user, list_users, revoke_token, user_named
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -32,7 +33,7 @@ def add(name: str, is_admin: bool) -> None:
     """
     with commands().engine.database.write() as tx:
         user = add_user(tx, name, "admin" if is_admin else "user", clock.now())
-        token = _give_token(tx, user)
+        token = give_token(tx, user)
     hint(f"Added the {user.role} {name}.")
     _hand_over(token)
 
@@ -53,7 +54,7 @@ def token(name: str) -> None:
     It is printed, and shown only now. Their others stay valid.
     """
     with commands().engine.database.write() as tx:
-        given = _give_token(tx, _known(tx, name))
+        given = give_token(tx, _known(tx, name))
     _hand_over(given)
 
 
@@ -76,12 +77,6 @@ def _known(tx: Connection, name: str) -> User:
     if found is None:
         raise UserUnknown(name)
     return found
-
-
-def _give_token(tx: Connection, user: User) -> str:
-    token = new_token()
-    add_token(tx, user.id, prefix_of(token), digest_of(token), clock.now())
-    return token
 
 
 def _hand_over(token: str) -> None:

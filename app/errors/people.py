@@ -51,6 +51,21 @@ class TokenUnknown(Exception):
         super().__init__(f"{name} has no valid token of that prefix: a token's prefix is its first characters.")
 
 
+class TokensChanged(Exception):
+    """A user's tokens have changed since they saw them, by another request or by this one sent twice."""
+
+    def __init__(self) -> None:
+        super().__init__("Your tokens have changed since that page was shown, so nothing was done: here they are anew.")
+
+
+class TooManyTokens(Exception):
+    """A user who has `most` valid tokens wants another."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        super().__init__(f"You have {most} valid tokens: revoke one that is not used before you make another.")
+
+
 class TooManyFailedTokens(Exception):
     """Too many tokens that open nothing came from one address: `retry_after` says for how many seconds it is shut."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select, update
 
 from app.store.prepared import Prepared
 from app.store.tables import tokens, user
@@ -37,6 +37,13 @@ _OF_USER = (
 )
 
 
+_NEWEST = select(func.coalesce(func.max(tokens.c.id), 0)).where(tokens.c.user_id == bindparam("user_id"))
+_LOCK = select(user.c.id).where(user.c.id == bindparam("user_id")).with_for_update(key_share=True)
+_OWN = (tokens.c.id == bindparam("key_id")) & (tokens.c.user_id == bindparam("key_user"))
+_REVOKE = update(tokens).where(_OWN, _VALID).values(revoked_at=bindparam("now"))
+_IS_OWN = select(tokens.c.id).where(_OWN)
+
+
 def token_id(tx: Connection, digest: str) -> int | None:
     """The id of the token, not revoked, that has this digest."""
     found: int | None = tx.execute(_ID, {"digest": digest}).scalar()
@@ -53,3 +60,21 @@ def list_tokens(tx: Connection, user_id: int) -> list[Token]:
     """The valid tokens of a user, the youngest first."""
     rows: Any = tx.execute(_OF_USER, {"user_id": user_id})
     return [Token(*row) for row in rows]
+
+
+def newest_token(tx: Connection, user_id: int) -> int:
+    """The id of the token that a user was given last, revoked or not; 0 where they never had any."""
+    found: int = tx.execute(_NEWEST, {"user_id": user_id}).scalar_one()
+    return found
+
+
+def lock_user(tx: Connection, user_id: int) -> None:
+    """Let no other transaction that asks for this user's lock go on before this one ends."""
+    tx.execute(_LOCK, {"user_id": user_id})
+
+
+def revoke_own_token(tx: Connection, user_id: int, number: int, now: float) -> tuple[bool, bool]:
+    """Make a user's token worthless; whether there is or was such a token of theirs, and whether it was valid."""
+    key = {"key_id": number, "key_user": user_id}
+    is_own = tx.execute(_IS_OWN, key).first() is not None
+    return is_own, tx.execute(_REVOKE, key | {"now": now}).rowcount > 0

@@ -90,9 +90,11 @@ def list_users(tx: Connection) -> list[User]:
     return [User(*row) for row in tx.execute(_USERS)]
 
 
-def add_token(tx: Connection, user_id: int, prefix: str, digest: str, now: float) -> None:
-    """Give a user one more token; those they have stay valid."""
-    tx.execute(insert(tokens).values(user_id=user_id, prefix=prefix, digest=digest, created_at=now))
+def add_token(tx: Connection, user_id: int, prefix: str, digest: str, now: float) -> int:
+    """Give a user one more token, and return its id; those they have stay valid."""
+    adding = insert(tokens).values(user_id=user_id, prefix=prefix, digest=digest, created_at=now)
+    number: int = tx.execute(adding.returning(tokens.c.id)).scalar_one()
+    return number
 
 
 def revoke_token(tx: Connection, user_id: int, prefix: str, now: float) -> bool:

@@ -37,7 +37,11 @@ CONTENT_POLICY: Final = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 #: The pages that every page leads to, and what they are called.
-PAGES: Final = (("console.list_operations", "Operations"), ("console.list_workflows", "Start"))
+PAGES: Final = (
+    ("console.list_operations", "Operations"),
+    ("console.list_workflows", "Start"),
+    ("console.show_tokens", "Tokens"),
+)
 #: What is asked for before somebody is signed in.
 _OPEN: Final = frozenset({"console.sign_in_page", "console.sign_in_with"})
 
