@@ -118,9 +118,9 @@ def is_asked_by_script() -> bool:
 def _to_sign_in() -> Response:
     # A cookie that is too old, or signed by another key, opens as if it were empty.
     is_over = "token" in session or (COOKIE in request.cookies and not session)
-    session.pop("token", None)
-    if is_asked_by_script():
+    if is_asked_by_script():  # the page is loaded again then: it still has to know that there was a session
         return current_app.response_class("Sign in again.", 401, content_type="text/plain")
+    session.pop("token", None)
     here = f"{request.script_root}{request.full_path.rstrip('?')}" if request.method == "GET" else None
     return redirect(url_for("console.sign_in_page", next=here, expired="1" if is_over else None), 303)
 
