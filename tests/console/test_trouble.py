@@ -1,0 +1,123 @@
+"""What people see when something is in the way: a session is over, the service is gone, somebody else was faster."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+from app.domain.states import Completion
+from tests.console.acting import badge, begin, button, row, show, sign_in
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from tests.console.conftest import Open
+    from tests.console.installation import Installation, Person
+    from tests.console.witness import Witness
+
+
+def test_a_token_that_is_unknown_is_refused_in_words(page: Page, witness: Witness) -> None:
+    witness.statuses = {401}
+    page.goto("/console/")
+
+    page.get_by_label("Token").fill("the-token-of-nobody-at-all")
+    button(page, "Sign in").click()
+
+    expect(page.get_by_role("alert")).to_contain_text("unknown, or was revoked")
+
+
+def test_who_is_not_signed_in_comes_back_to_what_they_wanted(
+    page: Page, installation: Installation, person: Person
+) -> None:
+    operation_id, gate = installation.start_at_gate(person)
+
+    show(page, operation_id)
+    sign_in(page, person)
+
+    expect(badge(page)).to_have_text("IN PROGRESS")
+    expect(page).to_have_title(re.compile(f"^monthly-report {operation_id}: IN PROGRESS"))
+    gate.touch()
+
+
+def test_a_page_whose_session_ends_leads_to_where_one_signs_in_and_back(
+    page: Page, installation: Installation, person: Person, witness: Witness
+) -> None:
+    witness.statuses = {401}
+    operation_id, gate = installation.start_at_gate(person)
+    begin(page, person)
+    show(page, operation_id)
+    wanted = page.url
+
+    installation.revoke(person)
+
+    expect(page.get_by_text("Your session is over")).to_be_visible()
+    sign_in(page, installation.let_in_again(person))
+    expect(page).to_have_url(wanted)
+    expect(badge(page)).to_have_text("IN PROGRESS")
+    gate.touch()
+
+
+def test_what_is_asked_for_in_a_session_that_is_over_is_not_done(
+    open_context: Open, installation: Installation, person: Person
+) -> None:
+    page = open_context(java_script_enabled=False).new_page()
+    operation_id, gate = installation.start_at_gate(person)
+    begin(page, person)
+    show(page, operation_id)
+    installation.revoke(person)
+
+    button(page, "Pause").click()
+
+    expect(page.get_by_text("Your session is over")).to_be_visible()
+    assert installation.commands.show(person.user, operation_id).operation.completion is Completion.IN_PROGRESS
+    gate.touch()
+
+
+def test_a_move_that_is_no_longer_allowed_says_why_and_shows_how_things_stand(
+    open_context: Open, installation: Installation, person: Person
+) -> None:
+    page = open_context(java_script_enabled=False).new_page()  # a page that is not kept current
+    operation_id, gate = installation.start_at_gate(person)
+    begin(page, person)
+    show(page, operation_id)
+    gate.touch()
+    installation.wait_until(person, operation_id, Completion.COMPLETED)
+
+    button(page, "Pause").click()
+
+    expect(page.get_by_role("alert").first).to_contain_text("Nothing was done.")
+    expect(badge(page)).to_have_text("COMPLETED")
+    expect(button(page, "Pause")).to_have_count(0)
+
+
+def test_of_a_selection_each_that_refuses_is_told(
+    open_context: Open, installation: Installation, person: Person
+) -> None:
+    page = open_context(java_script_enabled=False).new_page()
+    first, gate = installation.start_at_gate(person)
+    second, other = installation.start_at_gate(person)
+    begin(page, person)
+    gate.touch()
+    installation.wait_until(person, first, Completion.COMPLETED)
+
+    for operation_id in (first, second):
+        page.get_by_label(f"Select operation {operation_id}").check()
+    page.locator(".selection").get_by_role("button", name="Pause").click()
+
+    expect(page.get_by_text("1 operation was asked to pause.")).to_be_visible()
+    expect(page.get_by_text("1 was not: what is COMPLETED cannot do that.")).to_be_visible()
+    expect(row(page, second)).to_contain_text("REQUESTING PAUSE")
+    other.touch()
+
+
+def test_a_page_of_somebody_else_is_not_there(page: Page, installation: Installation, witness: Witness) -> None:
+    witness.statuses = {404}
+    theirs = installation.start(installation.invite("Bob"), "echo", words="x")
+    begin(page, installation.invite("Eve"))
+
+    show(page, theirs)
+
+    expect(page.get_by_role("heading", level=1)).not_to_contain_text("echo")
+    expect(page.get_by_role("link", name="To the operations")).to_be_visible()
