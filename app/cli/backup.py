@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import click
 from flask import current_app
 
+from app.cli.bars import filling
 from app.cli.people import commands
 from app.cli.printing import hint, moment, say
 from app.cli.refusals import SingleCommand
 from app.store.archive import DATABASE
-from app.store.backup import back_up
+from app.store.backup import back_up, size_of
 from app.store.backup import restore as put_back
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def backup(file: Path, only_documents: bool) -> None:
 
     The service may run meanwhile. FILE must be new.
     """
-    contents = back_up(_settings(), commands().engine.database, file, only_documents=only_documents)
+    settings, database = _settings(), commands().engine.database
+    with filling(size_of(settings, database, only_documents=only_documents), "bytes") as tell:
+        contents = back_up(settings, database, file, only_documents=only_documents, tell=tell)
     say(f"Wrote {file}: {_told(contents)}.")
 
 
@@ -45,7 +48,8 @@ def restore(file: Path, force: bool) -> None:
 
     They go where the settings say, and no service may run there. What ran when the backup was made runs again.
     """
-    contents = put_back(_settings(), file, force=force)
+    with filling(file.stat().st_size, "bytes") as tell:
+        contents = put_back(_settings(), file, force=force, tell=tell)
     say(f"Restored {_told(contents)}, as of {moment(contents.made_at)}.")
     hint("`flask users token NAME` gives a token to who has none: tokens are in no backup.")
 

@@ -13,8 +13,9 @@ import click
 from app import bulks as asking
 from app import clock
 from app.bulks import Demand
+from app.cli.bars import filling
 from app.cli.people import acting, commands, user_option
-from app.cli.printing import Column, hint, moment, say, table
+from app.cli.printing import Column, console, hint, moment, say, table
 from app.cli.reading import CompletionType
 from app.cli.refusals import CommandGroup
 
@@ -137,14 +138,8 @@ def stop(bulk_id: int, user_name: str | None) -> None:
 
 
 def _watch(user: User, bulk: Bulk) -> None:
-    told, next_line = "", 0.0
     try:
-        while bulk.finished_at is None:
-            if (line := _standing(bulk)) != told and clock.monotonic() >= next_line:
-                told, next_line = line, clock.monotonic() + _LINE_EVERY
-                say(line)
-            time.sleep(_PERIOD)
-            bulk = asking.show(commands().engine.database, user, bulk.id)
+        bulk = _watched(user, bulk)
     except KeyboardInterrupt:
         hint(f"Bulk {bulk.id} goes on: `flask bulks watch {bulk.id}` follows it again.")
         raise click.exceptions.Exit(_INTERRUPTED) from None
@@ -153,6 +148,20 @@ def _watch(user: User, bulk: Bulk) -> None:
         hint(f"{refusal['count']:,} {reason}" + (f": {_named(refusal)}" if refusal["operations"] else ""))
     if bulk.refused or bulk.stopped_by:
         raise click.exceptions.Exit(1)
+
+
+def _watched(user: User, bulk: Bulk) -> Bulk:
+    """The bulk once all were asked; until then a bar on a terminal, and lines where there is none."""
+    told, next_line, has_bar = "", 0.0, console().is_interactive
+    with filling(bulk.total, "operations asked") as tell:
+        while bulk.finished_at is None:
+            tell(bulk.total - bulk.left)
+            if not has_bar and (line := _standing(bulk)) != told and clock.monotonic() >= next_line:
+                told, next_line = line, clock.monotonic() + _LINE_EVERY
+                say(line)
+            time.sleep(_PERIOD)
+            bulk = asking.show(commands().engine.database, user, bulk.id)
+    return bulk
 
 
 def _named(refusal: dict[str, Any]) -> str:

@@ -20,8 +20,11 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from app.errors import BackupUnusable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    #: What is told how many bytes are done.
+    Told = Callable[[int], None]
 
 #: The version of the format.
 FORMAT: Final = 1
@@ -33,6 +36,10 @@ _KEY: Final = "[1-9][0-9]{0,17}"
 _NAME: Final = re.compile(rf"operations\.db|list\.json|documents/{_KEY}/{_KEY}/workflow\.json")
 _LARGEST_LIST: Final = 1 << 30
 _CHUNK: Final = 1 << 20
+
+
+def untold(_done: int) -> None:
+    """Tell nobody how many bytes are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +63,9 @@ class Contents:
 class _Digested:
     """A file that is read from, and the digest of what was read."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], tell: Callable[[], None]) -> None:
         self._file = file
+        self._tell = tell
         self.size = 0
         self.digest = hashlib.sha256()
 
@@ -66,6 +74,7 @@ class _Digested:
         content = self._file.read(size)
         self.size += len(content)
         self.digest.update(content)
+        self._tell()
         return content
 
     def fact(self) -> tuple[int, str]:
@@ -76,15 +85,18 @@ class _Digested:
 class Writer:
     """Adds files to an archive."""
 
-    def __init__(self, archive: tarfile.TarFile, made_at: float) -> None:
+    def __init__(self, archive: tarfile.TarFile, made_at: float, tell: Told) -> None:
         self._archive = archive
+        self._tell = tell
+        self._read = 0
         self.contents = Contents(made_at)
 
     def add(self, name: str, path: Path) -> None:
         """Add a file under a name. Raises FileNotFoundError when it is gone."""
         with path.open("rb") as file:
-            content = _Digested(file)
+            content = _Digested(file, lambda: self._tell(self._read + content.size))
             self._put(name, os.fstat(file.fileno()).st_size, content)
+            self._read += content.size
             self.contents.files[name] = content.fact()
 
     def end(self) -> None:
@@ -99,26 +111,32 @@ class Writer:
 
 
 @contextmanager
-def writing(path: Path, made_at: float) -> Iterator[Writer]:
-    """Write an archive, readable by its owner alone, that is on the disk when the block is left."""
+def writing(path: Path, made_at: float, tell: Told = untold) -> Iterator[Writer]:
+    """Write an archive, readable by its owner alone, that is on the disk when the block is left.
+
+    What it is to `tell` is how many bytes of files have been added so far.
+    """
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         with tarfile.open(fileobj=file, mode="w:gz", compresslevel=6) as archive:
-            writer = Writer(archive, made_at)
+            writer = Writer(archive, made_at, tell)
             yield writer
             writer.end()
         file.flush()
         os.fsync(file.fileno())
 
 
-def unpack(file: Path, folder: Path) -> Contents:
+def unpack(file: Path, folder: Path, tell: Told) -> Contents:
     """Write what an archive holds into an empty folder, and compare it with its list.
+
+    What it is to `tell` is how many bytes of the archive have been read so far.
 
     Raises:
         BackupUnusable: It is no archive, is cut short, holds anything that no backup holds, or something was altered.
     """
     try:
-        with tarfile.open(file, "r:gz") as archive:
-            found = {name: fact for member in archive for name, fact in [_unpacked(file, archive, member, folder)]}
+        with file.open("rb") as packed, tarfile.open(fileobj=packed, mode="r:gz") as archive:
+            unpacking = _Unpacking(file, archive, folder, lambda: tell(packed.tell()))
+            found = dict(map(unpacking.unpacked, archive))
     except (tarfile.TarError, EOFError, BadGzipFile, zlib.error) as why:
         raise BackupUnusable(file, f"it is no whole archive ({why})") from why
     if found.pop(_LIST, None) is None:
@@ -129,19 +147,27 @@ def unpack(file: Path, folder: Path) -> Contents:
     return contents
 
 
-def _unpacked(
-    file: Path, archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path
-) -> tuple[str, tuple[int, str]]:
-    target = folder / member.name if _NAME.fullmatch(member.name) else None
-    content = archive.extractfile(member) if member.type == tarfile.REGTYPE else None
-    if target is None or content is None or target.exists():
-        raise BackupUnusable(file, f"it holds {member.name!r}, which no backup holds so")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    digested = _Digested(content)
-    with target.open("xb") as written:
-        while chunk := digested.read(_CHUNK):
-            written.write(chunk)
-    return member.name, digested.fact()
+@dataclass(frozen=True, slots=True)
+class _Unpacking:
+    """An archive that is being written into a folder."""
+
+    file: Path
+    archive: tarfile.TarFile
+    folder: Path
+    tell: Callable[[], None]
+
+    def unpacked(self, member: tarfile.TarInfo) -> tuple[str, tuple[int, str]]:
+        """Write a member of it; returns its name, and its size and digest."""
+        target = self.folder / member.name if _NAME.fullmatch(member.name) else None
+        content = self.archive.extractfile(member) if member.type == tarfile.REGTYPE else None
+        if target is None or content is None or target.exists():
+            raise BackupUnusable(self.file, f"it holds {member.name!r}, which no backup holds so")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        digested = _Digested(content, self.tell)
+        with target.open("xb") as written:
+            while chunk := digested.read(_CHUNK):
+                written.write(chunk)
+        return member.name, digested.fact()
 
 
 def _listed(file: Path, path: Path) -> Contents:

@@ -13,7 +13,7 @@ from sqlalchemy import and_, bindparam, delete, insert, literal, or_, select, te
 from app import clock
 from app.domain.states import StepState
 from app.errors import BackupNeedsPgDump, BackupUnusable, DatabaseInTheWay, DatabaseInUse, RestoreNeedsPgRestore
-from app.store.archive import DATABASE, DOCUMENTS, Contents, unpack, writing
+from app.store.archive import DATABASE, DOCUMENTS, Contents, unpack, untold, writing
 from app.store.database import Database
 from app.store.errors import is_of_the_database
 from app.store.files import alone_in, sync_folder, write_atomically
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from app.config import Settings
+    from app.store.archive import Told
 
 _RUNNING: Final = steps.c.state == str(StepState.RUNNING)
 _HAND_BACK: Final = (
@@ -53,11 +54,21 @@ _STORES: Final = select(operations.c.id, operations.c.workflow_store).where(oper
 _MOVE: Final = update(operations).where(operations.c.id == bindparam("key")).values(workflow_store=bindparam("store"))
 
 
-def back_up(settings: Settings, database: Database, file: Path, *, only_documents: bool = False) -> Contents:
+def size_of(settings: Settings, database: Database, *, only_documents: bool = False) -> int:
+    """About how many bytes a backup has to read."""
+    paths = [path for _, path in _documents(settings.workflow_store)]
+    if not only_documents and database.is_sqlite:
+        paths.append(Path(database.url.database or ""))
+    return sum(path.stat().st_size for path in paths if path.exists())
+
+
+def back_up(
+    settings: Settings, database: Database, file: Path, *, only_documents: bool = False, tell: Told = untold
+) -> Contents:
     """Write an archive of the database as it is at one moment, and of the documents; others go on meanwhile.
 
-    No token is in it: the database holds digests of them, and DATA_DIR/token stays where it is. Raises FileExistsError,
-    BackupNeedsPgDump.
+    What it is to `tell` is how many bytes it has read so far. No token is in it: the database holds digests of them,
+    and DATA_DIR/token stays where it is. Raises FileExistsError, BackupNeedsPgDump.
     """
     if file.exists():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file))
@@ -65,7 +76,7 @@ def back_up(settings: Settings, database: Database, file: Path, *, only_document
         raise BackupNeedsPgDump
     with tempfile.TemporaryDirectory(prefix=".backup-", dir=file.absolute().parent) as folder:
         draft, copy = Path(folder, "archive"), Path(folder, DATABASE)
-        with writing(draft, clock.now()) as archive:
+        with writing(draft, clock.now(), tell) as archive:
             if not only_documents:
                 _copy(database, copy)
                 archive.add(DATABASE, copy)
@@ -80,11 +91,12 @@ def back_up(settings: Settings, database: Database, file: Path, *, only_document
     return archive.contents
 
 
-def restore(settings: Settings, file: Path, *, force: bool = False) -> Contents:
+def restore(settings: Settings, file: Path, *, force: bool = False, tell: Told = untold) -> Contents:
     """Put the database and the documents of an archive in their places; every operation can go on from there.
 
-    Steps that ran when the backup was made are queued again: nobody holds them here. Raises BackupUnusable,
-    DatabaseInTheWay, DatabaseInUse, RestoreNeedsPgRestore, DatabaseTooNew.
+    What it is to `tell` is how many bytes of the archive it has read so far. Steps that ran when the backup was made
+    are queued again: nobody holds them here. Raises BackupUnusable, DatabaseInTheWay, DatabaseInUse,
+    RestoreNeedsPgRestore, DatabaseTooNew.
     """
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with alone_in(settings.data_dir) as alone:
@@ -96,11 +108,12 @@ def restore(settings: Settings, file: Path, *, force: bool = False) -> Contents:
         beside = target.parent if target else settings.data_dir
         beside.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".restore-", dir=beside) as folder:
-            return _restore_from(settings, file, Path(folder), target)
+            contents = unpack(file, Path(folder), tell)
+            _put_in_place(settings, file, Path(folder), target, contents)
+            return contents
 
 
-def _restore_from(settings: Settings, file: Path, folder: Path, target: Path | None) -> Contents:
-    contents = unpack(file, folder)
+def _put_in_place(settings: Settings, file: Path, folder: Path, target: Path | None, contents: Contents) -> None:
     store = settings.workflow_store.absolute()
     if DATABASE in contents.files:
         if target is None:
@@ -113,7 +126,6 @@ def _restore_from(settings: Settings, file: Path, folder: Path, target: Path | N
     if target and DATABASE in contents.files:
         (folder / DATABASE).replace(target)
         sync_folder(target.parent)
-    return contents
 
 
 def _target(settings: Settings) -> Path | None:

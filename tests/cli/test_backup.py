@@ -248,3 +248,18 @@ def test_a_database_that_is_none_changes_nothing(archive: Path, elsewhere: Elsew
 
     assert "its database is damaged" in elsewhere.terminal.refuses("restore", str(tmp_path / "hostile"))
     assert elsewhere.files() == {}
+
+
+def test_a_terminal_shows_how_far_a_backup_and_a_restore_are(
+    terminal: Terminal, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    file = tmp_path / "backup.tar.gz"
+    with terminal.seated("backup", str(file)) as seat:
+        seat.wait_for(" bytes")
+        seat.wait_for("Wrote ")
+        assert seat.status() == 0
+
+    with elsewhere.terminal.seated("restore", str(file)) as seat:
+        seat.wait_for(" bytes")
+        seat.wait_for("Restored ")
+        assert seat.status() == 0

@@ -110,3 +110,15 @@ def test_a_bulk_is_watched_until_all_were_asked(terminal: Terminal) -> None:
         watched = terminal.says("operations", "cancel", "--workflow", "three", "--completion", "scheduled", "--watch")
 
     assert "Bulk 1 is DONE: cancel three that stood at SCHEDULED; " in watched
+
+
+def test_a_terminal_shows_how_far_a_bulk_is(terminal: Terminal) -> None:
+    terminal.start("three")
+    terminal.says("operations", "pause", "--workflow", "three")
+    with terminal.seated("bulks", "watch", "1") as seat:
+        seat.wait_for("0 of 1 operations asked")
+
+        work(terminal)
+        seat.wait_for("Bulk 1 is DONE")
+
+        assert seat.status() == 0
