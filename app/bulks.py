@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app import clock
 from app.domain.bulk import completions_meant
 from app.errors import BulkKeyReused, BulkNotFound
 from app.store.bulks import bulk_of_key, find_bulk, insert_bulk, list_bulks, measure, stop_bulk
-from app.store.errors import is_taken
+from app.store.errors import once
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,25 +51,18 @@ def ask(
 
     The operations that are meant are those that stand so now. Raises BulkRefused, BulkKeyReused.
     """
-    if idempotency_key is not None and (known := _asked(database, requester, idempotency_key, demand)):
-        return known, False
-    completions = completions_meant(demand.verb, demand.workflow, demand.completions)
-    owner_id = None if requester.is_admin else requester.id
-    with database.read() as tx:
-        measured = measure(tx, completions, demand.workflow, owner_id)
-    row = _row(requester, demand, completions, idempotency_key) | measured | {"owner_id": owner_id}
-    try:
+
+    def make() -> tuple[Bulk, bool]:
+        completions = completions_meant(demand.verb, demand.workflow, demand.completions)
+        owner_id = None if requester.is_admin else requester.id
+        with database.read() as tx:
+            measured = measure(tx, completions, demand.workflow, owner_id)
+        row = _row(requester, demand, completions, idempotency_key) | measured | {"owner_id": owner_id}
         with database.write() as tx:
             bulk_id = insert_bulk(tx, row)
-    except Exception as fault:
-        # Two requests with one key at once: the database lets one in, the other gets what the first asked for.
-        if idempotency_key is None or not is_taken(fault):
-            raise
-        known = _asked(database, requester, idempotency_key, demand)
-        if known is None:
-            raise
-        return known, False
-    return show(database, requester, bulk_id), True
+        return show(database, requester, bulk_id), True
+
+    return once(partial(_asked, database, requester, idempotency_key, demand), make)
 
 
 def show(database: Database, requester: User, bulk_id: int) -> Bulk:
@@ -96,7 +90,9 @@ def stop(database: Database, requester: User, bulk_id: int) -> tuple[Bulk, bool]
     return show(database, requester, bulk_id), is_stopped
 
 
-def _asked(database: Database, requester: User, key: str, demand: Demand) -> Bulk | None:
+def _asked(database: Database, requester: User, key: str | None, demand: Demand) -> Bulk | None:
+    if key is None:
+        return None
     with database.glance() as tx:
         known = bulk_of_key(tx, requester.id, key)
     if known is not None and known.request_digest != demand.digest():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from app import clock
@@ -22,7 +23,7 @@ from app.execution.documents import verify_document
 from app.execution.starting import Request
 from app.execution.steering import HowToPause, Wish
 from app.store.claims import unconfirmed_steps
-from app.store.errors import is_taken
+from app.store.errors import once
 from app.store.events import Event, events_of
 from app.store.operations import (
     Operation,
@@ -87,20 +88,12 @@ class Commands:
         """
         recipe = self.workflows.get(workflow)
         digest = _digest(workflow, arguments, start_at) if idempotency_key is not None else None
-        if idempotency_key is not None and (known := self._started(requester, idempotency_key, digest)):
-            return known, False
-        asked = (requester.id, requester.name, workflow, recipe.validate(arguments), idempotency_key, digest)
-        try:
-            new_id = self._insert(recipe, Request(*asked, start_at))
-        except Exception as fault:
-            # Two requests with one key at once: the database lets one in, the other gets what the first started.
-            if idempotency_key is None or not is_taken(fault):
-                raise
-            known = self._started(requester, idempotency_key, digest)
-            if known is None:
-                raise
-            return known, False
-        return self.show(requester, new_id), True
+
+        def make() -> tuple[View, bool]:
+            asked = (requester.id, requester.name, workflow, recipe.validate(arguments), idempotency_key, digest)
+            return self.show(requester, self._insert(recipe, Request(*asked, start_at))), True
+
+        return once(partial(self._started, requester, idempotency_key, digest), make)
 
     def show(self, requester: User, operation_id: int) -> View:
         """The operation as it stands. Raises OperationNotFound."""
@@ -246,7 +239,9 @@ class Commands:
         self.show(requester, operation_id)
         return Wish(operation_id, requester.name, why, version)
 
-    def _started(self, requester: User, key: str, digest: str | None) -> View | None:
+    def _started(self, requester: User, key: str | None, digest: str | None) -> View | None:
+        if key is None:
+            return None
         with self.engine.database.glance() as tx:
             known = find_by_idempotency_key(tx, requester.id, key)
         if known is not None and known.request_digest != digest:

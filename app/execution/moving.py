@@ -24,7 +24,7 @@ from app.execution.values import encode
 from app.results.references import escaped, reference_in
 from app.results.serializers import SERIALIZERS
 from app.results.stores import store_at
-from app.store.errors import is_taken
+from app.store.errors import once
 from app.store.events import append_event
 from app.store.lineage import find_imported, installation_name, one_by_one, operations_of
 from app.store.operations import Operation, find_operation, insert_operation, lock_operation, next_id, save
@@ -162,8 +162,15 @@ def bring_in(engine: Engine, head: Head, steps: list[StepFacts], requester: User
     It is paused, or has ended, as the document says. Raises DocumentOlder, OperationAtWork, TrustNeedsAdmin,
     ResultUnwritable.
     """
-    if same := _known_here(engine, head, requester):
-        return same.id, False
+
+    def find() -> int | None:
+        same = _known_here(engine, head, requester)
+        return None if same is None else same.id
+
+    return once(find, lambda: _brought_in(engine, head, steps, requester))
+
+
+def _brought_in(engine: Engine, head: Head, steps: list[StepFacts], requester: User) -> tuple[int, bool]:
     now = clock.now()
     with engine.database.write() as tx:
         new_id = next_id(tx)
@@ -172,17 +179,11 @@ def bring_in(engine: Engine, head: Head, steps: list[StepFacts], requester: User
     if operation.completion is _C.PAUSED:
         snapshot = Snapshot(operation, tuple(steps), head.origin, now, head.code)
         operation = replace(operation, **write_document(engine, snapshot))  # type: ignore[arg-type]
-    try:
-        with engine.database.write() as tx:
-            kin = _locked_kin(tx, head)
-            if same := _known(tx, head, kin, requester):  # it may have come further meanwhile
-                return same.id, False
-            _insert(tx, operation, head, steps, requester, kin)
-    except Exception as fault:
-        # Somebody imports it at the same moment: the database lets one in, the other gets what that one has made.
-        if not is_taken(fault) or (same := _known_here(engine, head, requester)) is None:
-            raise
-        return same.id, False
+    with engine.database.write() as tx:
+        kin = _locked_kin(tx, head)
+        if same := _known(tx, head, kin, requester):  # it may have come further meanwhile
+            return same.id, False
+        _insert(tx, operation, head, steps, requester, kin)
     return new_id, True
 
 

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import psycopg
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from app.store.database import DriverError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
 
 def is_taken(error: BaseException) -> bool:
     """Whether the database refused a row because its key is taken."""
     return isinstance(error, IntegrityError)
+
+
+def once(find: Callable[[], T | None], make: Callable[[], tuple[T, bool]]) -> tuple[T, bool]:
+    """What is found, or else is made; False with it when it was there, as `make` too may find.
+
+    Of two that make the same at once the database lets one in: the other is given what that one has made.
+    """
+    if (known := find()) is not None:
+        return known, False
+    try:
+        return make()
+    except Exception as fault:
+        if not is_taken(fault) or (known := find()) is None:
+            raise
+        return known, False
 
 
 def is_of_the_database(error: BaseException) -> bool:
