@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
 from flask import Response, current_app, request
 
 from app.commands import View
 from app.errors import VersionPassed
-from app.store.operations import Operation
+from app.web.auth import commands, requester
+from app.web.bulk_schemas import BulksQuery
+from app.web.presenting import page
+from app.web.schemas import MoveHeader, OperationPath, OperationsQuery, PageQuery
+
+T = TypeVar("T")
+Paged = PageQuery | OperationsQuery | BulksQuery
 
 #: Nothing but the service's own files runs, or is shown, in a page of ours; and no other site may frame one.
 CONTENT_POLICY: Final = (
@@ -36,28 +42,39 @@ def unless_known(view: View, tags: str | None, make_text: Callable[[], str]) -> 
     return tagged(view, make_text())
 
 
-def expected_version(operation: Operation, tags: str | None) -> int | None:
+def expected_version(path: OperationPath, header: MoveHeader) -> int | None:
     """The version at which the operation must still be when it is moved; none where the caller named no If-Match.
 
     Raises:
+        OperationNotFound: There is none, or it is not the caller's.
         VersionPassed: The operation is at none of the versions that the caller named.
     """
-    if tags is None:
+    if header.if_match is None:
         return None
+    operation = commands().show(requester(), path.operation_id).operation
     versions = {tag.partition(".")[0] for tag in request.if_match.as_set()}
     if not request.if_match.star_tag and str(operation.version) not in versions:
         raise VersionPassed(operation.id, operation.version)
     return operation.version
 
 
-def next_page(query: Mapping[str, Any]) -> str:
+def page_answer(
+    name: str, found: Sequence[T], present: Callable[[T], str], query: Paged, place: Callable[[T], int]
+) -> Response:
+    """One page of a list under its name, with the next one in the header Link too (RFC 8288).
+
+    What was found is one more than the page holds, where there is a next one: it begins behind the `place` of the last.
+    """
+    shown, following = found[: query.limit], None
+    if len(found) > query.limit:
+        following = _next_page(query.model_dump(mode="json", exclude_none=True) | {"after": place(shown[-1])})
+    link = None if following is None else {"Link": f'<{following}>; rel="next"'}
+    return answer(page(name, map(present, shown), following), 200, link)
+
+
+def _next_page(query: Mapping[str, Any]) -> str:
     """The address of this list with another query."""
     return f"{request.script_root}{request.path}?{urlencode(query, doseq=True)}"
-
-
-def page_answer(text: str, following: str | None) -> Response:
-    """One page of a list, with the next one in the header Link too (RFC 8288)."""
-    return answer(text, 200, None if following is None else {"Link": f'<{following}>; rel="next"'})
 
 
 def harden(response: Response) -> Response:

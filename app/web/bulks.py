@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Response, request
@@ -10,7 +11,7 @@ from app import bulks as asking
 from app.bulks import Demand
 from app.domain.bulk import Verb
 from app.store.database import Database
-from app.web.answering import answer, next_page, page_answer
+from app.web.answering import answer, page_answer
 from app.web.auth import commands, demand_token, requester
 from app.web.bulk_schemas import (
     Bulk,
@@ -24,7 +25,7 @@ from app.web.bulk_schemas import (
     BulksQuery,
 )
 from app.web.describing import OF_A_BODY, answering, api, problems
-from app.web.presenting import bulk, page
+from app.web.presenting import bulk
 from app.web.reading import reads_request
 from app.web.schemas import StartHeader
 
@@ -76,11 +77,7 @@ def cancel_operations(query: BulkCancelQuery, header: StartHeader, body: BulkReq
 def list_bulks(query: BulksQuery) -> Response:
     """List bulks, newest first: one's own, or everybody's for an admin."""
     found = asking.list_(_database(), requester(), before_id=query.after, limit=query.limit + 1)
-    shown, root = found[: query.limit], request.script_root
-    following = None
-    if len(found) > query.limit:
-        following = next_page(query.model_dump(mode="json", exclude_none=True) | {"after": shown[-1].id})
-    return page_answer(page("bulks", (bulk(one, root) for one in shown), following), following)
+    return page_answer("bulks", found, partial(bulk, root=request.script_root), query, lambda one: one.id)
 
 
 @bulks.get("/bulks/<id:bulk_id>", responses={200: Bulk, **problems(404)})

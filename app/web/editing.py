@@ -7,12 +7,12 @@ from typing import Any, Final
 from flask import Response, request
 
 from app import editing as asked
-from app.web.answering import expected_version, next_page, page_answer, tagged
+from app.web.answering import expected_version, page_answer, tagged
 from app.web.auth import commands, demand_token, requester
 from app.web.describing import OF_A_BODY, api, problems
 from app.web.editing_schemas import EditPage, EditQuery
 from app.web.history import history
-from app.web.presenting import edit, operation, page
+from app.web.presenting import edit, operation
 from app.web.reading import body_of, reads_request
 from app.web.schemas import CancelRequest, MoveHeader, Operation, OperationPath, PageQuery
 
@@ -75,10 +75,7 @@ def edit_workflow(path: OperationPath, query: EditQuery, header: MoveHeader) -> 
 @reads_request
 def undo_edit(path: OperationPath, header: MoveHeader, body: CancelRequest) -> Response:
     """Take the newest edit of an operation back; asked again, the one before it."""
-    version = None
-    if header.if_match is not None:
-        shown = commands().show(requester(), path.operation_id)
-        version = expected_version(shown.operation, header.if_match)
+    version = expected_version(path, header)
     view = asked.undo(commands(), requester(), path.operation_id, reason=body.reason, version=version)
     return tagged(view, operation(view, request.script_root))
 
@@ -88,7 +85,4 @@ def undo_edit(path: OperationPath, header: MoveHeader, body: CancelRequest) -> R
 def list_edits(path: OperationPath, query: PageQuery) -> Response:
     """List the edits of an operation, each with what it changed, who made it and why, and whether it was taken back."""
     found = asked.edits(commands(), requester(), path.operation_id, after=query.after or 0, limit=query.limit + 1)
-    shown, following = found[: query.limit], None
-    if len(found) > query.limit:
-        following = next_page({"limit": query.limit, "after": shown[-1].id})
-    return page_answer(page("edits", map(edit, shown), following), following)
+    return page_answer("edits", found, edit, query, lambda one: one.id)

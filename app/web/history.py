@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import Response, current_app
 from pydantic import Field
 
-from app.web.answering import answer, next_page, page_answer
+from app.web.answering import answer, page_answer
 from app.web.auth import commands, demand_token, requester
 from app.web.describing import answering, answering_also, api, problems
-from app.web.presenting import event, page, step
+from app.web.presenting import event, step
 from app.web.reading import reads_request
 from app.web.schemas import EventPage, OperationPath, PageQuery, StepPage
 from app.web.streaming import STREAM, StreamHeader, prefers_stream, stream
@@ -23,9 +23,7 @@ def list_steps(path: OperationPath, query: PageQuery) -> Response:
     """List an operation's steps in topological order."""
     after = -1 if query.after is None else query.after
     found = commands().steps(requester(), path.operation_id, after=after, limit=query.limit + 1)
-    shown = found[: query.limit]
-    following = next_page({"after": shown[-1].number, "limit": query.limit}) if len(found) > query.limit else None
-    return page_answer(page("steps", map(step, shown), following), following)
+    return page_answer("steps", found, step, query, lambda one: one.number)
 
 
 _ALL_TOLD = answering("Of a stream: the operation has ended, and the caller has been told everything")
@@ -42,9 +40,7 @@ def list_events(path: OperationPath, query: PageQuery, header: StreamHeader) -> 
     if prefers_stream():
         return stream(path.operation_id, query.after if header.last_event_id is None else header.last_event_id)
     found = commands().events(requester(), path.operation_id, after=query.after or 0, limit=query.limit + 1)
-    shown = found[: query.limit]
-    following = next_page({"after": shown[-1].id, "limit": query.limit}) if len(found) > query.limit else None
-    return page_answer(page("events", map(event, shown), following), following)
+    return page_answer("events", found, event, query, lambda one: one.id)
 
 
 answering_also(history, "/operations/{operation_id}/events", STREAM)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Response, request
 
-from app.web.answering import answer, next_page, page_answer, unless_known
+from app.web.answering import answer, page_answer, unless_known
 from app.web.auth import commands, demand_token, requester
 from app.web.describing import OF_A_BODY, answering, api, problems
-from app.web.presenting import operation, operation_status, operation_summary, page
+from app.web.presenting import operation, operation_status, operation_summary
 from app.web.reading import reads_request
 from app.web.schemas import (
     Operation,
@@ -56,12 +58,8 @@ def list_operations(query: OperationsQuery) -> Response:
         before_id=query.after,
         limit=query.limit + 1,
     )
-    shown, root = found[: query.limit], request.script_root
-    following = None
-    if len(found) > query.limit:
-        asked = query.model_dump(mode="json", exclude_none=True)
-        following = next_page(asked | {"after": shown[-1].id})
-    return page_answer(page("operations", (operation_summary(one, root) for one in shown), following), following)
+    summary = partial(operation_summary, root=request.script_root)
+    return page_answer("operations", found, summary, query, lambda one: one.id)
 
 
 @operations.get("/operations/<id:operation_id>", responses={200: Operation, 304: _KNOWN, **problems(404)})

@@ -74,7 +74,7 @@ def _optional_body(model: type) -> dict[str, Any]:
 @reads_request
 def pause_operation(path: OperationPath, query: PauseQuery, header: MoveHeader, body: PauseRequest) -> Response:
     """Pause an operation."""
-    version = _version(path, header)
+    version = expected_version(path, header)
     view, is_new = commands().pause(
         requester(),
         path.operation_id,
@@ -103,7 +103,7 @@ def pause_operation(path: OperationPath, query: PauseQuery, header: MoveHeader, 
 @reads_request
 def resume_operation(path: OperationPath, query: ResumeQuery, header: MoveHeader, body: ResumeRequest) -> Response:  # noqa: ARG001
     """Let an operation go on where it stood."""
-    version, accepted = _version(path, header), query.accept
+    version, accepted = expected_version(path, header), query.accept
     view, is_new = commands().resume(
         requester(), path.operation_id, version=version, take_back="moved" in accepted, accepted=accepted
     )
@@ -119,7 +119,7 @@ def resume_operation(path: OperationPath, query: ResumeQuery, header: MoveHeader
 @reads_request
 def cancel_operation(path: OperationPath, header: MoveHeader, body: CancelRequest) -> Response:
     """Cancel an operation: it never runs again."""
-    version = _version(path, header)
+    version = expected_version(path, header)
     view, is_new = commands().cancel(requester(), path.operation_id, reason=body.reason, version=version)
     return _answer(view, 202 if is_new else 200)
 
@@ -134,15 +134,9 @@ def cancel_operation(path: OperationPath, header: MoveHeader, body: CancelReques
 @reads_request
 def retry_operation(path: OperationPath, query: RetryQuery, header: MoveHeader, body: RetryRequest) -> Response:
     """Let a FAILED operation go on from its failed steps."""
-    version, take_back = _version(path, header), query.accept is not None
+    version, take_back = expected_version(path, header), query.accept is not None
     view = commands().retry(requester(), path.operation_id, reason=body.reason, version=version, take_back=take_back)
     return _answer(view, 202)
-
-
-def _version(path: OperationPath, header: MoveHeader) -> int | None:
-    if header.if_match is None:
-        return None
-    return expected_version(commands().show(requester(), path.operation_id).operation, header.if_match)
 
 
 def _after_waiting(operation_id: int, seconds: float) -> View:
