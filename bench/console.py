@@ -9,9 +9,11 @@ from html import unescape
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from app.web.streaming import MEDIA_TYPE
 from bench.figure import Figure, Spread, at_most, percentile
 from bench.http import TOKEN
 from bench.listing import fill
+from bench.watching import Watchers, moved, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +29,9 @@ _LISTS = (
     ("?search=nothing+like+it", "a search that finds nothing"),
 )
 _STEPS = 1000
+_NAP = 0.05
+# The history on a page names the event of each line.
+_CHANGE = re.compile(rb'id="event-([0-9]+)"')
 
 
 class Browser:
@@ -72,7 +77,22 @@ def console(bed: Bed) -> Iterator[Figure]:
         browser = Browser(service.settings.port)
         for query, how in _LISTS:
             yield _first_page(bed, browser, query, how)
-        yield _weight(browser, _LIST, f"{_LIST}/{operations[0]}")
+        yield _weight(browser, _LIST, f"{_LIST}/{operations[0]}", "/console/start/count-by", "/console/tokens")
+    yield from _renewed(bed)
+
+
+def _renewed(bed: Bed) -> Iterator[Figure]:
+    """Two hundred have the page of one operation open, which is paused and resumed again and again."""
+    with bed.service() as service:
+        service.start_web()
+        service.start_worker()
+        operation = service.start_many(1, "bench-naps", length=min(_STEPS, bed.scale.long_chain), seconds=_NAP)[0]
+        cookie = Browser(service.settings.port).cookie
+        head = f"GET {_LIST}/{operation}/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        asked = f"{head}Cookie: {cookie}\r\nAccept: {MEDIA_TYPE}\r\n\r\n"
+        with Watchers(service.settings.port, asked.encode(), _CHANGE) as watchers:
+            changes = moved(bed, service, operation, watchers)
+            yield from told(watchers, changes, "have the page of one operation open")
 
 
 def _weight(browser: Browser, *pages: str) -> Figure:

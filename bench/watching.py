@@ -29,15 +29,16 @@ _CHANGE = re.compile(rb"^id: ([0-9]+)\r?$", re.MULTILINE)
 
 
 class Watchers:
-    """Those who watch one operation, on a socket each, read by one thread; `told` is when each was told of what."""
+    """Those who watch one operation, on a socket each, read by one thread; `told` is when each was told first of what.
 
-    def __init__(self, port: int, operation_id: int, how_many: int) -> None:
-        self.told: dict[int, list[float]] = {}
+    Each sends the bytes of the request; what it is told of it finds by the pattern, whose group is an event's id.
+    """
+
+    def __init__(self, port: int, asked: bytes, pattern: re.Pattern[bytes], how_many: int = PLACES) -> None:
+        self.told: dict[int, dict[socket.socket, float]] = {}
+        self._pattern = pattern
         self._rests: dict[socket.socket, bytes] = {}
         self._over = threading.Event()
-        asked = request("GET", f"/operations/{operation_id}/events")
-        asked = asked.replace(b"\r\n\r\n", f"\r\nAccept: {MEDIA_TYPE}\r\n\r\n".encode())
-        assert TOKEN.encode() in asked
         for _ in range(how_many):
             line = socket.create_connection(("127.0.0.1", port), timeout=30)
             line.sendall(asked)
@@ -72,8 +73,8 @@ class Watchers:
         now = time.time()
         assert content, "a stream ended"
         told, _, self._rests[line] = (self._rests[line] + content).rpartition(b"\n")
-        for event_id in _CHANGE.findall(told):
-            self.told.setdefault(int(event_id), []).append(now)
+        for event_id in self._pattern.findall(told):
+            self.told.setdefault(int(event_id), {}).setdefault(line, now)
 
 
 def watch(bed: Bed) -> Iterator[Figure]:
@@ -83,15 +84,22 @@ def watch(bed: Bed) -> Iterator[Figure]:
             one.start_web()
             one.start_worker()
         operation = service.start_many(1, "bench-naps", length=bed.scale.long_chain, seconds=_NAP)[0]
-        with Watchers(service.settings.port, operation, PLACES) as watchers:
-            changes = _moved(bed, service, operation, watchers)
-            yield from _told(watchers, changes)
+        with Watchers(service.settings.port, _of_the_api(operation), _CHANGE) as watchers:
+            changes = moved(bed, service, operation, watchers)
+            yield from told(watchers, changes, "watch one operation")
             time.sleep(_QUIET)
             yield _idle(bed, service)
             yield _beside(bed, service, other)
 
 
-def _moved(bed: Bed, service: Service, operation: int, watchers: Watchers) -> list[Event]:
+def _of_the_api(operation: int) -> bytes:
+    """The request of a stream of the API."""
+    asked = request("GET", f"/operations/{operation}/events")
+    assert TOKEN.encode() in asked
+    return asked.replace(b"\r\n\r\n", f"\r\nAccept: {MEDIA_TYPE}\r\n\r\n".encode())
+
+
+def moved(bed: Bed, service: Service, operation: int, watchers: Watchers) -> list[Event]:
     """Pause and resume it, so often as there are pauses; returns what happened once all watched."""
     known, user = service.commands, service.user
     first = known.events(user, operation)[0]
@@ -110,11 +118,11 @@ def _moved(bed: Bed, service: Service, operation: int, watchers: Watchers) -> li
     return changes
 
 
-def _told(watchers: Watchers, changes: list[Event]) -> Iterator[Figure]:
-    delays = [moment - change.at for change in changes for moment in watchers.told[change.id]]
+def told(watchers: Watchers, changes: list[Event], what: str) -> Iterator[Figure]:
+    delays = [moment - change.at for change in changes for moment in watchers.told[change.id].values()]
     note = f"{len(changes)} changes, each told to {PLACES}, while steps of 50 ms end; median and 95th percentile beside"
     spread = Spread(percentile(delays, 0.5), percentile(delays, 0.0), percentile(delays, 0.95))
-    what = f"{PLACES} watch one operation: from a change until one of them is told"
+    what = f"{PLACES} {what}: from a change until one of them is told"
     yield Figure(f"{what}, median (least..95th percentile)", "s", spread, note=note)
     yield Figure(f"{what}, the worst", "s", Spread.of([max(delays)]), at_most(1))
 

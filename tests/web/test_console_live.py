@@ -121,7 +121,7 @@ def test_of_many_who_watch_the_same_one_renders_it() -> None:
     def render() -> Part:
         gate.wait()
         rendered.append(1)
-        return Part("html", (), is_moving=False)
+        return Part.of("html", (), is_moving=False)
 
     moment = clock.monotonic()
     watchers = [threading.Thread(target=parts.since, args=(moment, "a page", render)) for _ in range(20)]
@@ -138,8 +138,16 @@ def test_what_was_rendered_before_a_change_serves_nobody_after_it() -> None:
     parts, rendered = Parts(), iter(["before", "after"])
 
     def render() -> Part:
-        return Part(next(rendered), (), is_moving=False)
+        return Part.of(next(rendered), (), is_moving=False)
 
     parts.since(clock.monotonic(), "a page", render)
 
-    assert parts.since(clock.monotonic() + 1, "a page", render).html == "after"
+    assert parts.since(clock.monotonic() + 1, "a page", render) == Part.of("after", (), is_moving=False)
+
+
+def test_no_line_of_a_page_begins_another_field_of_its_message() -> None:
+    part = Part.of("one\r\ndata: {}\revent: end\n\nid: 9\u2028retry: 1", (), is_moving=False)
+
+    lines = part.message.removesuffix("\n\n").split("\n")
+    assert lines[0] == f"id: {part.place}"
+    assert lines[1:] == ["data: one", "data: data: {}", "data: event: end", "data: ", "data: id: 9\u2028retry: 1"]

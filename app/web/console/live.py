@@ -6,11 +6,9 @@ many who watch the same, one renders it and all are sent that.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
-from hashlib import sha256
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 from flask import Flask, Response, current_app, render_template, request
 
@@ -27,9 +25,14 @@ from app.web.console.session import demand_session
 from app.web.console.showing import shown
 from app.web.streaming import HEADERS, MEDIA_TYPE, StreamRoom
 
+T = TypeVar("T")
+
 #: Seconds between two messages at the least; a page is renewed so often while anything runs, for its times.
 _PAUSE: Final = 0.25
 _TICK: Final = 2.0
+#: Seconds after which somebody who is sent what others render is asked again who they are.
+_ASKED_EVERY: Final = 10.0
+_BEAT: Final = ": beat\n\n"
 _MOVING: Final = frozenset({Completion.IN_PROGRESS, Completion.REQUESTING_PAUSE, Completion.REQUESTING_CANCEL})
 
 
@@ -50,13 +53,13 @@ def _list() -> Part:
     context = listed()
     found = context["found"].operations
     ids, is_moving = tuple(one.id for one in found), any(one.completion in _MOVING for one in found)
-    return Part(render_template("console/operations_live.html", **context), ids, is_moving)
+    return Part.of(render_template("console/operations_live.html", **context), ids, is_moving=is_moving)
 
 
 def _one(operation_id: int) -> Part:
     context = shown(operation_id)
     html = render_template("console/operation_live.html", **context)
-    return Part(html, (operation_id,), context["one"].completion in _MOVING)
+    return Part.of(html, (operation_id,), is_moving=context["one"].completion in _MOVING)
 
 
 def _stream(render: Callable[[], Part], ids: tuple[int, ...], *, everything: bool = False) -> Response:
@@ -69,6 +72,10 @@ def _stream(render: Callable[[], Part], ids: tuple[int, ...], *, everything: boo
     return answer
 
 
+class _SignedOut(Exception):
+    """Whoever watches is let in no longer."""
+
+
 class _Watching:
     """Somebody who watches a page."""
 
@@ -77,6 +84,7 @@ class _Watching:
         self._app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
         self._environ = request.environ
         self._key = (requester().id, request.full_path)
+        self._asked_again_at = clock.monotonic() + _ASKED_EVERY
         self._known = request.headers.get("Last-Event-ID")
         self._feed = cast("Feed", current_app.extensions["feed"])
         self._parts = cast("Parts", current_app.extensions["console_parts"])
@@ -85,9 +93,10 @@ class _Watching:
         """What the page is sent until whoever watches leaves, or is let in no longer, or the process ends."""
         yield "retry: 1000\n\n"
         with self._feed.follow(self._ids, everything=self._everything) as follower:
-            part: Part | None = self._seen(clock.monotonic())
+            part = self._seen(clock.monotonic(), None)
             while part is not None and not follower.is_over:
-                yield from self._told(part)
+                yield _BEAT if part.place == self._known else part.message
+                self._known = part.place
                 if set(part.ids) != follower.ids:
                     follower.turn_to(part.ids)
                 time.sleep(_PAUSE)
@@ -98,29 +107,23 @@ class _Watching:
         now = clock.monotonic()
         return self._seen(now if has_changed else now - _TICK / 2, part)
 
-    def _told(self, part: Part) -> Iterator[str]:
-        digest = sha256(part.html.encode()).hexdigest()[:16]
-        if digest == self._known:
-            yield ": beat\n\n"
-            return
-        self._known = digest
-        lines = re.split("\r\n|\r|\n", part.html)
-        yield "".join([f"id: {digest}\n", *(f"data: {line}\n" for line in lines), "\n"])
-
-    def _seen(self, moment: float, last: Part | None = None) -> Part | None:
+    def _seen(self, moment: float, last: Part | None) -> Part | None:
         """The part as it is; the last one while the database is out of reach; None for whom it is not to be seen."""
         try:
-            return self._feed.read(lambda: self._in_request(moment))
-        except OperationNotFound:
+            if clock.monotonic() >= self._asked_again_at:
+                self._feed.read(lambda: self._in_request(lambda: None))
+            return self._parts.since(moment, self._key, lambda: self._feed.read(lambda: self._in_request(self._render)))
+        except (OperationNotFound, _SignedOut):
             return None
         except Exception as fault:
             if not is_of_the_database(fault):
                 raise
             return last
 
-    def _in_request(self, moment: float) -> Part | None:
-        # A request of its own each time: it is asked again who it is, and no place or connection is held in between.
+    def _in_request(self, reading: Callable[[], T]) -> T:
+        """Read in a request of its own: it is asked again who it is, and nothing is held in between."""
         with self._app.request_context(self._environ):
             if demand_session() is not None:
-                return None
-            return self._parts.since(moment, self._key, self._render)
+                raise _SignedOut
+            self._asked_again_at = clock.monotonic() + _ASKED_EVERY
+            return reading()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app import clock
@@ -16,11 +18,22 @@ _KEPT: Final = 256
 
 
 class Part(NamedTuple):
-    """The moving part of a page: its HTML, the operations in it, and whether any of them moves by itself."""
+    """The moving part of a page as the message that brings it: the id by which a browser says that it has it.
 
-    html: str
+    `ids` are the operations in it, and `is_moving` is whether any of them moves by itself.
+    """
+
+    place: str
+    message: str
     ids: tuple[int, ...]
     is_moving: bool
+
+    @classmethod
+    def of(cls, html: str, ids: tuple[int, ...], *, is_moving: bool) -> Part:
+        """The part of this HTML; no line of it can begin another field of the message."""
+        place = sha256(html.encode()).hexdigest()[:16]
+        lines = "".join(f"data: {line}\n" for line in re.split("\r\n|\r|\n", html))
+        return cls(place, f"id: {place}\n{lines}\n", ids, is_moving)
 
 
 class Parts:
