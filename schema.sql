@@ -279,11 +279,11 @@ CREATE TABLE step_logs (
     CONSTRAINT step_logs_operation_id_fkey FOREIGN KEY(operation_id) REFERENCES operations (id) ON DELETE CASCADE
 );
 
--- Histograms that workers add to, for /metrics.
+-- What every process adds to: histograms and totals for /metrics, and what ended in each minute of the last two hours.
 CREATE TABLE tallies (
     name TEXT NOT NULL,                  -- what is measured
     label TEXT NOT NULL,                 -- of which task or workflow; may be empty
-    bucket INTEGER NOT NULL,             -- the number of the histogram's bucket
+    bucket INTEGER NOT NULL,             -- the number of the histogram's bucket; where a minute is counted, that minute since the epoch
     count BIGINT NOT NULL,               -- how many fell into it
     total FLOAT NOT NULL,                -- the sum of what fell into it, in seconds where it is a time
     CONSTRAINT tallies_pkey PRIMARY KEY (name, label, bucket)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from app.store.claims import HeldClaim
-    from app.store.workers import Worker
 
 workers = CommandGroup("workers", help="See the workers, and what they run.")
 
@@ -50,19 +49,11 @@ def list_(limit: int) -> None:
     now = clock.now()
     rows = [
         (one.id, one.host, one.pid, moment(one.started_at), moment(one.seen_at),
-         _state(one, now, engine.lease), ",".join(one.queues or ()),
+         one.state(now, engine.lease), ",".join(one.queues or ()),
          _runs(claim for claim in claims if claim.worker_id == one.id))
         for one in found
     ]  # fmt: skip
     table(_WORKERS, rows)
-
-
-def _state(worker: Worker, now: float, lease: float) -> str:
-    if worker.stopped_at is not None:
-        return "stopped"
-    if worker.lost_at is not None:
-        return "lost"
-    return "silent" if now - worker.seen_at > lease else "alive"
 
 
 def _runs(claims: Iterable[HeldClaim]) -> str:

@@ -13,9 +13,12 @@ import weakref
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
-from app.store.tallies import Tally, add_tallies
+from app import clock
+from app.store.tallies import OPERATIONS_A_MINUTE, STEPS_A_MINUTE, Tally, add_tallies, forget_minutes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from app.store.database import Database
     from app.store.operations import Operation
 
@@ -27,6 +30,8 @@ PAUSE_SECONDS: Final = "pause_seconds"
 FINISHED: Final = "finished"
 LOSSES: Final = "losses"
 REPUBLISHED: Final = "republished"
+#: Minutes that what is counted by the minute is kept for.
+KEPT: Final = 120
 #: Seconds between the first thing that is counted and the write that takes it along.
 _PERIOD: Final = 5.0
 
@@ -48,6 +53,7 @@ class Tallies:
         self._pid = os.getpid()
         self._changing = threading.Lock()
         self._counted: dict[_Key, tuple[int, float]] = {}
+        self._forgot = 0
 
     def count(self, name: str, label: str = "", times: int = 1) -> None:
         """Count something that happened."""
@@ -71,7 +77,11 @@ class Tallies:
             return
         try:
             with self._database.write(survives_power_cut=False) as tx:
-                add_tallies(tx, (Tally(*key, *value) for key, value in counted.items()))
+                minute = int(clock.now() // 60)
+                add_tallies(tx, (*(Tally(*key, *value) for key, value in counted.items()), *_in(minute, counted)))
+                if minute != self._forgot:
+                    forget_minutes(tx, minute - KEPT)
+                    self._forgot = minute
         except Exception as why:  # the database is locked or gone: counting must fail nothing else
             _log.warning("what was counted could not be written (%s)", type(why).__name__)
             for key, value in counted.items():
@@ -100,3 +110,11 @@ class Tallies:
     def _flush_apart(self) -> None:
         self.flush()
         self._database.close()  # the connection of this thread, which ends here
+
+
+def _in(minute: int, counted: Mapping[_Key, tuple[int, float]]) -> Iterator[Tally]:
+    """What ended since the last write, as of this minute: some seconds off at the most, and no step pays for it."""
+    for name, of in ((STEPS_A_MINUTE, STEP_SECONDS), (OPERATIONS_A_MINUTE, FINISHED)):
+        ended = sum(times for (what, _, _), (times, _) in counted.items() if what == of)
+        if ended:
+            yield Tally(name, "", minute, ended, 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import bindparam, delete, func, select, text
 
 from app.domain.states import ENDED, Completion
 from app.store.tables import operations, steps, tallies, workers
@@ -27,13 +27,25 @@ class Tally:
     total: float
 
 
+#: What is counted by the minute: the bucket is the minute since the epoch, and what is old is taken away.
+STEPS_A_MINUTE: Final = "steps_a_minute"
+OPERATIONS_A_MINUTE: Final = "operations_a_minute"
+_BY_MINUTE: Final = (STEPS_A_MINUTE, OPERATIONS_A_MINUTE)
+
 #: SQLite and PostgreSQL both know it; SQLAlchemy has a word of its own for each of them.
 _ADD: Final = text(
     "INSERT INTO tallies (name, label, bucket, count, total) VALUES (:name, :label, :bucket, :count, :total)"
     " ON CONFLICT (name, label, bucket) DO UPDATE"
     " SET count = tallies.count + excluded.count, total = tallies.total + excluded.total"
 )
-_ALL: Final = select(tallies).order_by(tallies.c.name, tallies.c.label, tallies.c.bucket)
+_ALL: Final = (
+    select(tallies).where(tallies.c.name.not_in(_BY_MINUTE)).order_by(tallies.c.name, tallies.c.label, tallies.c.bucket)
+)
+_OF_MINUTES: Final = (tallies.c.name.in_(_BY_MINUTE), tallies.c.label == "")  # with the label, the key says the range
+_MINUTES: Final = select(tallies.c.name, tallies.c.bucket, tallies.c.count).where(
+    *_OF_MINUTES, tallies.c.bucket >= bindparam("since")
+)
+_FORGET: Final = delete(tallies).where(*_OF_MINUTES, tallies.c.bucket < bindparam("before"))
 #: Counted from the index alone: 0.1 s of a processor for a million.
 _BY_COMPLETION: Final = select(operations.c.completion, func.count()).group_by(operations.c.completion)
 _UNFINISHED: Final = (
@@ -60,8 +72,18 @@ def add_tallies(tx: Connection, made: Iterable[Tally]) -> None:
 
 
 def list_tallies(tx: Connection) -> list[Tally]:
-    """All that was counted, buckets in order."""
+    """All that was counted since the first start, buckets in order; what is counted by the minute is not among it."""
     return [Tally(*row) for row in tx.execute(_ALL)]
+
+
+def list_minutes(tx: Connection, since: int) -> dict[tuple[str, int], int]:
+    """How often what is counted by the minute happened, by its name and the minute, from the minute `since` on."""
+    return {(name, minute): count for name, minute, count in tx.execute(_MINUTES, {"since": since})}
+
+
+def forget_minutes(tx: Connection, before: int) -> None:
+    """Take away what was counted in the minutes before that one."""
+    tx.execute(_FORGET, {"before": before})
 
 
 def count_operations(tx: Connection) -> dict[Completion, int]:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Text, bindparam, func, insert, select, text, update
+from sqlalchemy import Text, bindparam, func, insert, or_, select, text, update
 
 from app.store.tables import steps, workers
 
@@ -34,6 +34,14 @@ class Worker:
     lost_at: float | None
     running: int
     queues: tuple[str, ...] | None = None
+
+    def state(self, now: float, lease: float) -> str:
+        """alive, silent (not seen for a `lease`, in seconds), lost (others took its steps over) or stopped."""
+        if self.stopped_at is not None:
+            return "stopped"
+        if self.lost_at is not None:
+            return "lost"
+        return "silent" if now - self.seen_at > lease else "alive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,7 @@ RUNNING: Final = (
     .group_by(steps.c.worker_id)
     .subquery()
 )
-_LIST = (
+_ROW = (
     select(
         workers.c.id,
         workers.c.host,
@@ -90,6 +98,10 @@ _LIST = (
     .order_by(workers.c.id.desc())
     .limit(bindparam("limit"))
 )
+_LIVE = (workers.c.stopped_at.is_(None), workers.c.lost_at.is_(None))
+_LIST_LIVE = _ROW.where(*_LIVE)
+_COUNT_LIVE = select(func.count()).select_from(workers).where(*_LIVE)
+_LIST_GONE = _ROW.where(or_(workers.c.stopped_at >= bindparam("since"), workers.c.lost_at >= bindparam("since")))
 
 
 def register_worker(tx: Connection, process: Process, now: float, queues: Collection[str] | None = None) -> int:
@@ -128,13 +140,26 @@ def beating_workers(tx: Connection) -> list[Beating]:
 
 def list_workers(tx: Connection, limit: int = 100) -> list[Worker]:
     """The workers, the youngest first, at most `limit`."""
-    rows: Any = tx.execute(_LIST, {"limit": limit})
-    return [Worker(*(*row[:-1], read_queues(row[-1]))) for row in rows]
+    return _workers(tx.execute(_ROW, {"limit": limit}))
+
+
+def live_workers(tx: Connection, limit: int) -> tuple[list[Worker], int]:
+    """The workers that have neither ended nor been lost, the youngest first, at most `limit`; and how many."""
+    return _workers(tx.execute(_LIST_LIVE, {"limit": limit})), tx.execute(_COUNT_LIVE).scalar_one()
+
+
+def gone_workers(tx: Connection, since: float, limit: int) -> list[Worker]:
+    """The workers that have ended or were lost since then, the youngest first, at most `limit`."""
+    return _workers(tx.execute(_LIST_GONE, {"limit": limit, "since": since}))
 
 
 def read_queues(text: str | None) -> tuple[str, ...] | None:
     """The queues of a worker as its column tells them."""
     return None if text is None else tuple(json.loads(text))
+
+
+def _workers(rows: Any) -> list[Worker]:
+    return [Worker(*(*row[:-1], read_queues(row[-1]))) for row in rows]
 
 
 def _written(queues: Collection[str] | None) -> str | None:

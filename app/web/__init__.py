@@ -30,6 +30,7 @@ from app.web.steering import steering
 from app.web.streaming import PLACES, StreamRoom
 from app.web.waiting import Entrance, WaitingRoom
 from app.web.workflows import workflows
+from app.workload import Backlog
 
 if TYPE_CHECKING:
     from app.commands import Commands
@@ -80,6 +81,7 @@ def make_web(commands: Commands, settings: Settings) -> OpenAPI:
 def _parts(commands: Commands, settings: Settings) -> dict[str, object]:
     """What the routes share."""
     return {
+        "backlog": Backlog(commands.engine),
         "commands": commands,
         "failed_tokens": FailedTokens(settings.failed_tokens_per_minute),
         "metrics": make_metrics(commands.engine),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from app.domain.states import Completion
 from app.execution.tallying import FINISHED, STEP_SECONDS
-from app.store.tallies import list_tallies
+from app.store.tallies import OPERATIONS_A_MINUTE, STEPS_A_MINUTE, list_minutes, list_tallies
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,3 +27,7 @@ def test_a_worker_that_ends_has_written_what_its_processes_counted(by_hand: Call
     assert found[FINISHED, "COMPLETED adding"] == 1
     assert found[STEP_SECONDS, "tests.execution.flows.add"] == 2
     assert found[STEP_SECONDS, "tests.execution.flows.same"] == 1
+    with service.engine.database.read() as tx:
+        minutes = list_minutes(tx, 0)
+    ended = {name: sum(count for (of, _), count in minutes.items() if of == name) for name, _ in minutes}
+    assert ended == {STEPS_A_MINUTE: 3, OPERATIONS_A_MINUTE: 1}

@@ -12,10 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app import clock
 from app.execution.queue_depth import QueueDepths
-from app.execution.tallying import BUCKETS, LOSSES, STEP_SECONDS, Tallies
+from app.execution.tallying import BUCKETS, KEPT, LOSSES, STEP_SECONDS, Tallies
 from app.processes import this_process
 from app.store.notifications import Written, give_up, insert_notifications, take_due
-from app.store.tallies import list_tallies
+from app.store.tallies import STEPS_A_MINUTE, list_minutes, list_tallies
 from app.store.workers import register_worker
 from app.supervisor.embedded_broker import free_port
 from tests.store.rows import NOW, add_operation
@@ -160,6 +160,23 @@ def test_counting_again_adds_to_what_is_in_the_table(database: Database) -> None
         (STEP_SECONDS, "task", BUCKETS.index(0.025), 2, 0.04),
         (STEP_SECONDS, "task", len(BUCKETS), 2, 8000.0),
     ]
+
+
+def test_what_is_counted_by_the_minute_is_kept_for_two_hours_and_no_figure_of_metrics(
+    database: Database, bob: Caller
+) -> None:
+    first, tallies = int(NOW // 60), Tallies(database)
+    for minute, steps in ((0, 2), (KEPT - 1, 1), (KEPT + 1, 3)):
+        with clock.frozen_at(NOW + 60 * minute):
+            for _ in range(steps):
+                tallies.observe(STEP_SECONDS, 0.02, f"task {_}")
+            tallies.flush()
+
+    with database.read() as tx:
+        after, told = list_minutes(tx, 0), {row.name for row in list_tallies(tx)}
+    assert after == {(STEPS_A_MINUTE, first + KEPT - 1): 1, (STEPS_A_MINUTE, first + KEPT + 1): 3}
+    assert told == {STEP_SECONDS}
+    assert not [name for name, *_ in figures(bob) if "minute" in name]
 
 
 def test_what_the_table_does_not_take_is_kept_for_the_next_time(database: Database) -> None:

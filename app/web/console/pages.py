@@ -40,6 +40,7 @@ CONTENT_POLICY: Final = (
 PAGES: Final = (
     ("console.list_operations", "Operations"),
     ("console.list_workflows", "Start"),
+    ("console.show_workers", "Workers"),
     ("console.show_tokens", "Tokens"),
 )
 #: What is asked for before somebody is signed in.

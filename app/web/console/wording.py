@@ -106,6 +106,11 @@ def brief(seconds: float | None) -> str:
     return f"{then:%d %b %H:%M}" if then.year == today.year else f"{then:%Y-%m-%d}"
 
 
+def clock_time(seconds: float) -> str:
+    """The hour and minute of a moment."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%H:%M}"
+
+
 def iso(seconds: float) -> str:
     """A moment, as programs read it."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

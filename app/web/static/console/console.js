@@ -2,17 +2,18 @@
 // fails, and says so where nothing answers. Without this file every page still works, and shows what was so when it came.
 (() => {
   "use strict";
-  const EVERY = 2000; // milliseconds between two questions while there is no stream
   const stream = document.getElementById("stream");
   const banner = document.getElementById("lost");
   if (!stream || !banner) return;
+  const asksOnly = "every" in stream.dataset; // a page that has no stream says how often it is asked for
+  const EVERY = Number(stream.dataset.every) || 2000; // milliseconds between two questions while there is no stream
 
   let asking = null;
   let isOver = false;
 
   const show = (isLost) => { banner.hidden = !isLost; };
 
-  const askAgain = () => { asking ??= setInterval(ask, EVERY); };
+  const askAgain = () => { asking ??= setInterval(() => document.hidden || ask(), EVERY); };
 
   const stopAsking = () => { clearInterval(asking); asking = null; };
 
@@ -48,6 +49,7 @@
   });
   document.addEventListener("htmx:error", (event) => { if (event.target === stream) { ask(); askAgain(); } });
   stream.addEventListener("end", () => { isOver = true; stopAsking(); });
+  if (asksOnly) askAgain();
   window.addEventListener("offline", () => { if (!isOver) show(true); });
   window.addEventListener("online", () => { if (!isOver) ask(); });
 })();

@@ -1,0 +1,94 @@
+"""The statements on what workers hold and what waits for them: bounded looks, however many steps there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sqlalchemy import bindparam, func, select, text
+
+from app.store.tables import operations, steps
+from app.store.workers import RUNNING
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Select
+
+#: Steps of a kind that are counted; of more, it is told that there are more.
+COUNTED: Final = 10_000
+
+
+class InHand(NamedTuple):
+    """A step that runs; `worker_id` is None where no worker holds it, but a program that ran it by itself."""
+
+    worker_id: int | None
+    operation_id: int
+    number: int
+    slug: str
+    started_at: float | None
+    process: int | None
+    done: int | None
+    total: int | None
+
+
+class Overdue(NamedTuple):
+    """The step that should have been taken longest ago, in seconds since the epoch."""
+
+    operation_id: int
+    requester_id: int
+    slug: str
+    due_at: float
+
+
+# Written out, as in the partial indexes: SQLite uses one only where it can see that the rows are among its own.
+_IS_RUNNING = text("steps.state = 'Running'")
+_WAITS = text("steps.state IN ('Queued', 'Retrying')")
+_IS_OVERDUE = steps.c.due_at <= bindparam("now")
+_RANK = func.row_number().over(
+    partition_by=steps.c.worker_id, order_by=(steps.c.started_at, steps.c.operation_id, steps.c.number)
+)
+_RANKED = select(steps.c.operation_id, steps.c.number, _RANK.label("rank")).where(_IS_RUNNING)
+_LONGEST: Final = (
+    select(steps.c.operation_id, operations.c.requester_id, steps.c.slug, steps.c.due_at)
+    .join(operations, operations.c.id == steps.c.operation_id)
+    .where(_WAITS, _IS_OVERDUE)
+    .order_by(steps.c.due_at)
+    .limit(1)
+)
+
+
+def steps_in_hand(tx: Connection, requester_id: int | None, limit: int) -> list[InHand]:
+    """The steps that each worker has held longest, at most `limit` of each: one requester's, or all."""
+    ranked = _RANKED
+    if requester_id is not None:
+        ranked = ranked.join(operations, operations.c.id == steps.c.operation_id)
+        ranked = ranked.where(operations.c.requester_id == requester_id)
+    first = ranked.subquery()
+    query = (
+        select(*(steps.c[name] for name in InHand._fields))
+        .join(first, (first.c.operation_id == steps.c.operation_id) & (first.c.number == steps.c.number))
+        .where(first.c.rank <= limit)
+        .order_by(steps.c.started_at, steps.c.operation_id, steps.c.number)
+    )
+    return [InHand(*row) for row in tx.execute(query)]
+
+
+def count_in_hand(tx: Connection) -> dict[int | None, int]:
+    """How many steps each worker holds; under None those that no worker does."""
+    return {worker_id: number for worker_id, number in tx.execute(select(RUNNING))}
+
+
+def count_waiting(tx: Connection, now: float) -> dict[str, int]:
+    """How many steps wait for a worker or a retry, and, of these, should have been taken; up to one above `COUNTED`."""
+    waiting = select(steps.c.operation_id).where(_WAITS)
+    return {"waiting": _count(tx, waiting, now), "overdue": _count(tx, waiting.where(_IS_OVERDUE), now)}
+
+
+def longest_overdue(tx: Connection, now: float) -> Overdue | None:
+    """The step that should have been taken longest ago."""
+    row: Any = tx.execute(_LONGEST, {"now": now}).first()
+    return row and Overdue(*row)
+
+
+def _count(tx: Connection, some: Select[Any], now: float) -> int:
+    counted = select(func.count()).select_from(some.limit(COUNTED + 1).subquery())
+    number: int = tx.execute(counted, {"now": now}).scalar_one()
+    return number
