@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bench.service import Service
 
 _NAP = 0.05
+#: For each pause: more than run between two of them.
+_STEPS = 40
 #: Seconds that an operation goes on between a resume and the next pause; and after which nothing is told any more.
 _GOES_ON, _QUIET = 0.3, 2.0
 _CHANGE = re.compile(rb"^id: ([0-9]+)\r?$", re.MULTILINE)
@@ -83,7 +85,7 @@ def watch(bed: Bed) -> Iterator[Figure]:
         for one in (service, other):
             one.start_web()
             one.start_worker()
-        operation = service.start_many(1, "bench-naps", length=bed.scale.long_chain, seconds=_NAP)[0]
+        operation = service.start_many(1, "bench-naps", length=_STEPS * bed.scale.pauses, seconds=_NAP)[0]
         with Watchers(service.settings.port, _of_the_api(operation), _CHANGE) as watchers:
             changes = moved(bed, service, operation, watchers)
             yield from told(watchers, changes, "watch one operation")
