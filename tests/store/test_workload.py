@@ -1,0 +1,120 @@
+"""What workers hold and what waits for them is told of the first few, and counted of the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, update
+
+from app.domain.states import Completion, StepState
+from app.processes import Process
+from app.store import workload
+from app.store.tables import steps, user
+from app.store.tallies import (
+    OPERATIONS_A_MINUTE,
+    STEPS_A_MINUTE,
+    Tally,
+    add_tallies,
+    forget_minutes,
+    list_minutes,
+    list_tallies,
+)
+from app.store.workers import gone_workers, live_workers, lose_worker, register_worker, stop_worker
+from app.store.workload import InHand, Overdue, count_in_hand, count_waiting, longest_overdue, steps_in_hand
+from tests.store.rows import NOW, add_operation, add_steps
+
+if TYPE_CHECKING:
+    import pytest
+    from sqlalchemy import Connection
+
+    from app.store.database import Database
+
+
+def worker(tx: Connection, pid: int, now: float = NOW) -> int:
+    return register_worker(tx, Process("alpha", "boot", pid, 1), now, ["operations"])
+
+
+def run(tx: Connection, operation_id: int, number: int, worker_id: int | None, started_at: float) -> None:
+    mine = (steps.c.operation_id == operation_id, steps.c.number == number)
+    tx.execute(
+        update(steps)
+        .where(*mine)
+        .values(state="Running", worker_id=worker_id, started_at=started_at, process=7, done=1)
+    )
+
+
+def test_of_each_worker_the_steps_are_told_that_it_has_held_longest(database: Database) -> None:
+    with database.write() as tx:
+        operation = add_operation(tx, Completion.IN_PROGRESS)
+        add_steps(tx, operation, *[StepState.QUEUED] * 6)
+        first, second = worker(tx, 1), worker(tx, 2)
+        for number, (holder, at) in enumerate([(first, 3.0), (first, 1.0), (first, 2.0), (second, 9.0), (None, 5.0)]):
+            run(tx, operation, number, holder, at)
+
+    with database.read() as tx:
+        found = steps_in_hand(tx, None, 2)
+        counts = count_in_hand(tx)
+
+    assert [(one.worker_id, one.number) for one in found] == [(first, 1), (first, 2), (None, 4), (second, 3)]
+    assert found[0] == InHand(first, operation, 1, "add-1", 1.0, 7, 1, None)
+    assert counts == {first: 3, second: 1, None: 1}
+
+
+def test_the_steps_of_one_requester_are_told_without_those_of_others(database: Database) -> None:
+    with database.write() as tx:
+        ada = add_operation(tx)
+        tx.execute(insert(user).values(id=2, name="bob", role="user", created_at=NOW))
+        bob = add_operation(tx, requester_id=2)
+        holder = worker(tx, 1)
+        for operation in (ada, bob):
+            add_steps(tx, operation, StepState.QUEUED)
+            run(tx, operation, 0, holder, NOW)
+
+    with database.read() as tx:
+        assert [one.operation_id for one in steps_in_hand(tx, 1, 5)] == [ada]
+
+
+def test_what_waits_is_counted_so_far_and_the_longest_overdue_is_named(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workload, "COUNTED", 2)
+    with database.write() as tx:
+        operation = add_operation(tx)
+        add_steps(tx, operation, *[StepState.QUEUED] * 4, StepState.PENDING, due_at=NOW + 5)
+        tx.execute(update(steps).where(steps.c.number == 2).values(due_at=NOW - 9, state="Retrying"))
+
+    with database.read() as tx:
+        assert count_waiting(tx, NOW) == {"waiting": 3, "overdue": 1}
+        assert longest_overdue(tx, NOW) == Overdue(operation, 1, "add-2", NOW - 9)
+        assert longest_overdue(tx, NOW - 10) is None
+
+
+def test_live_workers_are_told_from_those_that_went_since_then(database: Database) -> None:
+    with database.write() as tx:
+        old, lost, stopped, live, younger = [worker(tx, pid) for pid in range(5)]
+        stop_worker(tx, old, NOW - 100)
+        lose_worker(tx, lost, NOW - 1)
+        stop_worker(tx, stopped, NOW - 1)
+
+    with database.read() as tx:
+        shown, number = live_workers(tx, 1)
+        gone = gone_workers(tx, NOW - 50, 5)
+
+    assert ([one.id for one in shown], number) == ([younger], 2)
+    assert [(one.id, one.state(NOW, 15)) for one in gone] == [(stopped, "stopped"), (lost, "lost")]
+    assert shown[0].state(NOW + 15, 15) == "alive"
+    assert shown[0].state(NOW + 16, 15) == "silent"
+    assert live not in [one.id for one in gone]
+
+
+def test_minutes_are_kept_apart_from_the_other_tallies_and_forgotten(database: Database) -> None:
+    with database.write() as tx:
+        for minute in (10, 11, 12):
+            add_tallies(tx, [Tally(STEPS_A_MINUTE, "", minute, 2, 0.0), Tally(OPERATIONS_A_MINUTE, "", minute, 1, 0.0)])
+        add_tallies(tx, [Tally("losses", "", 0, 1, 0.0)])
+        forget_minutes(tx, 11)
+
+    with database.read() as tx:
+        assert list_minutes(tx, 12) == {(STEPS_A_MINUTE, 12): 2, (OPERATIONS_A_MINUTE, 12): 1}
+        assert len(list_minutes(tx, 0)) == 4
+        assert [one.name for one in list_tallies(tx)] == ["losses"]
