@@ -118,7 +118,10 @@ def iso(seconds: float) -> str:
 
 def lasted(begin: float | None, end: float | None) -> str:
     """How long something took, or has taken so far."""
-    return "" if begin is None else spoken((end or clock.now()) - begin)
+    if begin is None:
+        return ""
+    seconds = (end or clock.now()) - begin
+    return f"{max(seconds, 0) * 1000:.0f} ms" if seconds < 0.1 else spoken(seconds)
 
 
 def sentence(view: View) -> str:
