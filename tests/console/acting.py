@@ -35,6 +35,24 @@ def show(page: Page, operation_id: int) -> None:
     page.goto(f"/console/operations/{operation_id}")
 
 
+def start_counting(page: Page, path: str, chunks: int = 2_000) -> int:
+    """Start `count-by` from the list, by its form; its number."""
+    page.goto("/console/operations")
+    button(page, "Start an operation").click()
+    page.get_by_role("link", name="count-by").click()
+    page.locator("#arg-path").fill(path)
+    page.locator("#arg-by").fill("company\ngender")
+    page.locator("#arg-chunks").fill(str(chunks))
+    button(page, "Start").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("count-by")
+    return number_of(page)
+
+
+def number_of(page: Page) -> int:
+    """The number of the operation whose page it is."""
+    return int(page.locator("h1 .number").inner_text())
+
+
 def button(page: Page, name: str) -> Locator:
     return page.get_by_role("button", name=name, exact=True)
 

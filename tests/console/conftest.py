@@ -6,8 +6,10 @@ with the last test of this folder, not with the last of all.
 
 from __future__ import annotations
 
+import os
 import shutil
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -15,14 +17,14 @@ from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from tests.console.chromium import find_chromium, is_required, lacking
 from tests.console.installation import Installation, Person, installed
+from tests.console.judging import DESKTOP
 from tests.console.witness import Witness
 from tests.execution.pausing import in_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from playwright.sync_api import Browser, ViewportSize
+    from playwright.sync_api import Browser
 
 PATIENCE = 30_000  # milliseconds; for a machine that does much else, and never waited for where all is well
 FLAGS = (
@@ -33,8 +35,6 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-DESKTOP: ViewportSize = {"width": 1280, "height": 800}
-PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 class Open(Protocol):
@@ -103,6 +103,13 @@ def page(open_context: Open) -> Page:
 def witness(page: Page, witnesses: list[Witness]) -> Witness:
     """What is heard of `page`."""
     return witnesses[0]
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where pictures are laid: the folder that PICTURES names, else one that is thrown away."""
+    named = os.environ.get("PICTURES")
+    return Path(named) if named else tmp_path_factory.mktemp("pictures")
 
 
 @pytest.fixture

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from pathlib import Path
+
+    from playwright.sync_api import Page, ViewportSize
+
+DESKTOP: ViewportSize = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+LOOKS: dict[str, tuple[ViewportSize, Literal["light", "dark"]]] = {
+    "desktop-light": (DESKTOP, "light"),
+    "desktop-dark": (DESKTOP, "dark"),
+    "phone-light": (PHONE, "light"),
+    "phone-dark": (PHONE, "dark"),
+}
 
 #: What axe calls an accessibility check runs outside the page's own policy: nothing has to be allowed for it.
 _AXE: str = Axe().axe_script
@@ -17,6 +28,18 @@ _JUDGE = """async () => {
     return violations.flatMap(rule => rule.nodes.map(node => told(rule, node)));
 }"""
 _OUTSIDE = "() => Math.max(0, document.documentElement.scrollWidth - document.documentElement.clientWidth)"
+
+
+def judge(page: Page, pictures: Path, name: str) -> None:
+    """Judge a page in each of its looks, and keep a picture of each: the window on a desk, the whole on a phone."""
+    wrong = []
+    for look, (size, scheme) in LOOKS.items():
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=scheme)
+        page.screenshot(path=pictures / f"{name.replace(' ', '-')}-{look}.png", full_page=size is PHONE)
+        wrong += [f"{look}: {found}" for found in violations(page)]
+        wrong += [f"{look}: {outside} pixels are outside"] if (outside := pixels_outside(page)) else []
+    assert wrong == []
 
 
 def violations(page: Page) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from app.domain.states import Completion
-from tests.console.acting import badge, begin, button, row, sentence, share, show, tab_to
+from tests.console.acting import badge, begin, button, number_of, row, sentence, share, show, start_counting, tab_to
 from tests.console.gallery import people
 from tests.web.serving import wait_for
 
@@ -29,12 +29,6 @@ def path(installation: Installation) -> str:
     return people(installation.input_dir / "story.csv", 100_000).name
 
 
-def start_counting(page: Page, installation: Installation, person: Person, path: str) -> int:
-    counting = installation.start(person, "count-by", path=path, by=["company", "gender"], chunks=2_000)
-    show(page, counting)
-    return counting
-
-
 def assert_quiet(installation: Installation, person: Person, operation_id: int) -> None:
     """While another operation runs to its end, nothing of this one moves."""
     before = installation.commands.show(person.user, operation_id)
@@ -51,6 +45,22 @@ def assert_counted(page: Page) -> None:
     expect(page.locator("pre").first).to_contain_text('"rows": 100000')
 
 
+def start_counting_by_keyboard(page: Page, path: str) -> None:
+    follow(page, button(page, "Start an operation"))
+    follow(page, page.get_by_role("link", name="count-by"))
+    for field, text in (("path", path), ("by", "company\ngender"), ("chunks", "2000")):
+        tab_to(page, page.locator(f"#arg-{field}"))
+        page.keyboard.press("ControlOrMeta+a")
+        page.keyboard.type(text)
+    follow(page, button(page, "Start"))
+    expect(page.get_by_role("heading", level=1)).to_contain_text("count-by")
+
+
+def follow(page: Page, target: Locator) -> None:
+    tab_to(page, target)
+    page.keyboard.press("Enter")
+
+
 def reload_until(page: Page, place: Locator, text: str) -> None:
     """Load the page again until it says so, as people without scripts do."""
     wait_for(lambda: page.reload() is not None and text in (place.text_content() or ""))
@@ -60,7 +70,7 @@ def test_with_scripts_the_page_moves_by_itself(
     page: Page, person: Person, installation: Installation, path: str
 ) -> None:
     begin(page, person)
-    counting = start_counting(page, installation, person, path)
+    counting = start_counting(page, path)
 
     page.evaluate(_MARK)
     seen = share(page)
@@ -78,7 +88,7 @@ def test_with_scripts_the_page_moves_by_itself(
 
 def test_another_is_cancelled(page: Page, person: Person, installation: Installation, path: str) -> None:
     begin(page, person)
-    counting = start_counting(page, installation, person, path)
+    counting = start_counting(page, path)
 
     page.get_by_text("Cancel…", exact=True).click()
     button(page, "Cancel it for good").click()
@@ -94,7 +104,7 @@ def test_without_scripts_it_is_told_by_loading_pages_again(
 ) -> None:
     page = open_context(java_script_enabled=False).new_page()
     begin(page, person)
-    counting = start_counting(page, installation, person, path)
+    counting = start_counting(page, path)
 
     button(page, "Pause").click()
     reload_until(page, badge(page), "PAUSED")
@@ -102,7 +112,7 @@ def test_without_scripts_it_is_told_by_loading_pages_again(
     button(page, "Resume").click()
     reload_until(page, badge(page), "COMPLETED")
     assert_counted(page)
-    cancelled = start_counting(page, installation, person, path)
+    cancelled = start_counting(page, path)
     page.get_by_text("Cancel…", exact=True).click()
     button(page, "Cancel it for good").click()
     reload_until(page, badge(page), "CANCELLED")
@@ -116,7 +126,7 @@ def test_by_keyboard_alone(page: Page, person: Person, installation: Installatio
     page.keyboard.type(person.token)
     page.keyboard.press("Enter")
     expect(button(page, "Sign out")).to_be_visible()
-    counting = start_counting(page, installation, person, path)
+    start_counting_by_keyboard(page, path)
 
     tab_to(page, button(page, "Pause"))
     page.keyboard.press("Space")
@@ -129,6 +139,7 @@ def test_by_keyboard_alone(page: Page, person: Person, installation: Installatio
     tab_to(page, button(page, "Cancel it for good"))
     page.keyboard.press("Space")
     expect(badge(page)).to_have_text("CANCELLED")
+    counting = number_of(page)
     page.goto("/console/operations")
     tab_to(page, page.get_by_label(f"Select operation {counting}"))
     page.keyboard.press("Space")
