@@ -25,13 +25,10 @@ MOST: Final = 50
 _log = logging.getLogger(__name__)
 
 
-def give_token(tx: Connection, user: User) -> str:
-    """Give a user one more token; it is known to nobody but who is handed it here."""
+def give_token(tx: Connection, user: User) -> tuple[str, int]:
+    """Give a user one more token, known to nobody but who is handed it here; with the number it is kept under."""
     token = new_token()
-    number = add_token(tx, user.id, prefix_of(token), digest_of(token), clock.now())
-    # A warning, because nothing milder is shown by a web server whose log is plain; and by number, never by its text.
-    _log.warning("user %s (%d) was given the token %d", user.name, user.id, number)
-    return token
+    return token, add_token(tx, user.id, prefix_of(token), digest_of(token), clock.now())
 
 
 def own_tokens(database: Database, user: User) -> tuple[Sequence[Token], int]:
@@ -52,7 +49,10 @@ def give_another(database: Database, user: User, newest: int) -> str:
             raise TokensChanged
         if len(list_tokens(tx, user.id)) >= MOST:
             raise TooManyTokens(MOST)
-        return give_token(tx, user)
+        token, number = give_token(tx, user)
+    # A warning, because nothing milder is shown by a web server whose log is plain.
+    _log.warning("user %s (%d) gave themselves the token %d", user.name, user.id, number)
+    return token
 
 
 def take_away(database: Database, user: User, number: int) -> bool:

@@ -33,7 +33,7 @@ def add(name: str, is_admin: bool) -> None:
     """
     with commands().engine.database.write() as tx:
         user = add_user(tx, name, "admin" if is_admin else "user", clock.now())
-        token = give_token(tx, user)
+        token, _ = give_token(tx, user)
     hint(f"Added the {user.role} {name}.")
     _hand_over(token)
 
@@ -54,7 +54,7 @@ def token(name: str) -> None:
     It is printed, and shown only now. Their others stay valid.
     """
     with commands().engine.database.write() as tx:
-        given = give_token(tx, _known(tx, name))
+        given, _ = give_token(tx, _known(tx, name))
     _hand_over(given)
 
 

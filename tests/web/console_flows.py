@@ -40,7 +40,7 @@ def asks_everything(  # noqa: PLR0913, PLR0917 - a field of each kind
     mode: Literal["quick", "slow"] = "quick",
     is_loud: bool = True,
     top: int | None = None,
-    note: str | None = None,
+    note: Annotated[str | None, Field(json_schema_extra={"contentMediaType": "text/plain"})] = None,
     either: bool | None = None,
     numbers: list[int] = [3, 4],  # noqa: B006
     limits: dict[str, int] = {"a": 1},  # noqa: B006

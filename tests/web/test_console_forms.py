@@ -28,6 +28,7 @@ SIMPLE: list[tuple[dict[str, Any], st.SearchStrategy[Any]]] = [
     ({"type": "integer", "minimum": 1}, WHOLE),
     ({"type": "number", "maximum": 5}, FINITE | WHOLE),
     ({"type": "string", "minLength": 0}, TEXTS),
+    ({"type": "string", "contentMediaType": "text/plain"}, TEXTS),
     ({"type": "string", "format": "date"}, DATES),
     ({"type": "string", "format": "date-time"}, MOMENTS),
     ({"type": "boolean"}, st.booleans()),
@@ -100,6 +101,7 @@ def test_each_schema_has_its_kind_of_field() -> None:
     assert kind_of({"type": "integer"}) is Kind.WHOLE
     assert kind_of({"anyOf": [{"type": "number"}, {"type": "null"}]}) is Kind.NUMBER
     assert kind_of({"type": "string", "format": "uuid"}) is Kind.TEXT
+    assert kind_of({"type": "string", "contentMediaType": "text/markdown"}) is Kind.PASSAGE
     assert kind_of({"type": "boolean"}) is Kind.SWITCH
     assert kind_of({"anyOf": [{"type": "boolean"}, {"type": "null"}]}) is Kind.CHOICE
     assert kind_of({"allOf": [{"$ref": "#/$defs/Colour"}], "default": "red"}) is Kind.CHOICE
@@ -108,6 +110,16 @@ def test_each_schema_has_its_kind_of_field() -> None:
     assert kind_of({"anyOf": [{"type": "integer"}, {"type": "string"}]}) is Kind.JSON
     assert kind_of({"$ref": "#/$defs/NoSuch"}) is Kind.JSON
     assert kind_of({"enum": [[1], [2]]}) is Kind.JSON
+
+
+@pytest.mark.parametrize("value", [None, True, "3", {"a": 1}, ["x"], [[1]], 2.5])
+def test_a_value_that_fitted_once_and_fits_no_more_is_shown_as_json(value: Any) -> None:
+    schema = {"properties": {"x": {"type": "array", "items": {"type": "integer"}}, "y": {"const": "only"}}}
+
+    fields, texts = filled_in(schema, {"x": value, "y": value})
+
+    assert [one.kind for one in fields] == [Kind.JSON, Kind.JSON]
+    assert [json.loads(text) for text in texts.values()] == [value, value]
 
 
 def test_a_reference_that_leads_to_itself_ends() -> None:

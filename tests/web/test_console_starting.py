@@ -36,7 +36,7 @@ EVERYTHING: dict[str, Any] = {
     "mode": "slow",
     "is_loud": False,
     "top": None,
-    "note": "so",
+    "note": "so\nand so",
     "either": True,
     "numbers": [],
     "limits": {"b": 2},
@@ -52,7 +52,7 @@ TYPED: dict[str, str | None] = {
     "arg_size": '{"width": 2}',
     "arg_mode": "slow",
     "arg_is_loud": None,
-    "arg_note": "so",
+    "arg_note": "so\r\nand so",
     "arg_either": "true",
     "arg_numbers": "",
     "arg_limits": '{"b": 2}',
@@ -185,6 +185,13 @@ def test_starting_again_starts_with_the_same_arguments(served: Served, bob: Visi
 
         assert again.place == f"/console/operations/{view.operation.id + 1}"
         assert json.loads(operations(served)[0].arguments) == {"words": words}
+
+
+def test_a_form_that_is_too_large_is_a_page_that_says_so(served: Served, bob: Visitor) -> None:
+    form = bob.get("/console/start/says-words").form("/says-words")
+
+    assert bob.send(form, arg_words="x" * 1_100_000).status == 413
+    assert operations(served) == []
 
 
 def test_the_arguments_of_others_fill_in_no_form(served: Served, bob: Visitor) -> None:

@@ -64,7 +64,7 @@ def test_a_new_token_is_in_no_cookie_no_log_and_no_file(
     token = shown(made)
     assert token not in str(made.answer.headers)
     assert token not in caplog.text
-    assert re.search(r"user bob \(\d+\) was given the token \d+", caplog.text)
+    assert re.search(r"user bob \(\d+\) gave themselves the token \d+", caplog.text)
     assert all(
         token.encode() not in file.read_bytes() for file in served.settings.data_dir.rglob("*") if file.is_file()
     )

@@ -16,6 +16,7 @@ class Kind(StrEnum):
     WHOLE = "whole"
     NUMBER = "number"
     TEXT = "text"
+    PASSAGE = "passage"
     DATE = "date"
     MOMENT = "moment"
     CHOICE = "choice"
@@ -59,6 +60,8 @@ _DEEPEST: Final = 20
 _SCALARS: Final = (str, int, float, bool, type(None))
 _PLAIN: Final = {"integer": Kind.WHOLE, "number": Kind.NUMBER, "boolean": Kind.SWITCH}
 _FORMATS: Final = {"date": Kind.DATE, "date-time": Kind.MOMENT}
+#: What may take several lines.
+_WITH_BREAKS: Final = (Kind.PASSAGE, Kind.LINES, Kind.JSON)
 #: What browsers read as the service does: letters, digits and classes of them from beginning to end, however many.
 _SAME_FOR_ALL: Final = re.compile(
     r"\^(?:(?:\w|\[(?:\w(?:-\w)?)+\])(?:[?*+]|\{\d+(?:,\d*)?\})?)+\$",
@@ -135,7 +138,8 @@ def _kind(schema: Schema, whole: Schema, is_nullable: bool) -> tuple[Kind, Mappi
     if kind is Kind.SWITCH and is_nullable:
         return Kind.CHOICE, choices_of([True, False]), None
     if schema.get("type") == "string":
-        kind = _FORMATS.get(schema.get("format", ""), Kind.TEXT)
+        is_passage = str(schema.get("contentMediaType", "")).startswith("text/")
+        kind = Kind.PASSAGE if is_passage else _FORMATS.get(schema.get("format", ""), Kind.TEXT)
     if kind is None and (item := _item(schema, whole)):
         return Kind.LINES, {}, item
     return kind or Kind.JSON, {}, None
@@ -148,7 +152,7 @@ def _item(schema: Schema, whole: Schema) -> Field | None:
     item = _field("", schema["items"], whole, True)
     if item.kind is Kind.SWITCH:
         return replace(item, kind=Kind.CHOICE, choices=choices_of([True, False]))
-    return None if item.is_nullable or item.kind in (Kind.LINES, Kind.JSON) else item
+    return None if item.is_nullable or item.kind in _WITH_BREAKS else item
 
 
 def choices_of(values: Sequence[Any]) -> dict[str, Any]:
@@ -181,6 +185,7 @@ _NAMED: Final[Mapping[Kind, Mapping[str, str]]] = {
     Kind.WHOLE: {"minimum": "min", "maximum": "max"},
     Kind.NUMBER: {"minimum": "min", "maximum": "max"},
     Kind.TEXT: {"minLength": "minlength", "maxLength": "maxlength"},
+    Kind.PASSAGE: {"minLength": "minlength"},  # how long it is, is counted otherwise where a line break is two signs
     Kind.LINES: {"minItems": "least"},
 }
 
@@ -195,7 +200,7 @@ def _hint(kind: Kind, schema: Schema, item: Field | None) -> str:
         _bounds(schema, "minimum", "maximum"),
         *(_EXCLUDING[key].format(schema[key]) for key in _EXCLUDING if key in schema),
     ]
-    if kind is Kind.TEXT:
+    if kind in (Kind.TEXT, Kind.PASSAGE):
         said = [f"must match {schema['pattern']}" if "pattern" in schema else ""]
     if kind in (Kind.JSON, Kind.MOMENT):
         said = ["as JSON" if kind is Kind.JSON else "in UTC"]

@@ -79,14 +79,14 @@ def _survives(one: Field, text: str) -> bool:
     shape = {Kind.DATE: _DATE, Kind.MOMENT: _LOCAL}.get(one.kind)
     if shape and text and not shape.fullmatch(text):
         return False
-    breaks = "\n" if one.kind in (Kind.LINES, Kind.JSON) else ""
+    breaks = "\n" if one.kind in (Kind.PASSAGE, Kind.LINES, Kind.JSON) else ""
     return all(sign in breaks or unicodedata.category(sign) not in ("Cc", "Cs") for sign in text)
 
 
 def _is_given(one: Field, text: str) -> bool:
     if one.kind is Kind.SWITCH or (one.kind is Kind.LINES and not one.is_nullable):
         return True
-    if one.kind is Kind.TEXT:
+    if one.kind in (Kind.TEXT, Kind.PASSAGE):
         return text != "" or (isinstance(one.default, str) and not one.is_nullable)
     return bool(text.strip())
 
@@ -154,6 +154,7 @@ _READERS: Final[Mapping[Kind, Callable[[Field, str], Any]]] = {
     Kind.WHOLE: _whole,
     Kind.NUMBER: _number,
     Kind.TEXT: lambda _, text: text,
+    Kind.PASSAGE: lambda _, text: _BREAK.sub("\n", text),  # browsers send each line break as two signs
     Kind.DATE: _date,
     Kind.MOMENT: _moment,
     Kind.CHOICE: _choice,
