@@ -9,10 +9,10 @@ UV_VERSION := 0.13.8
 LOCK := $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(UPGRADE)
 
-.PHONY: help run test browser lint format bench chaos lock clean
+.PHONY: help run test browser pictures lint format bench chaos lock clean
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.for-running ## start everything on this machine; Ctrl-C stops it
 	@exec $(BIN)/python -m app.supervisor
@@ -22,6 +22,10 @@ test: lint browser ## lint, types, import contracts and every test
 
 browser: $(VENV)/.for-testing ## find Chromium for the tests of the console; as root on Debian, install it
 	@$(BIN)/python -m tests.console.chromium
+
+pictures: browser ## renew the pictures of the console that its manual shows
+	@PICTURES=$(VENV)/pictures $(BIN)/python -m pytest -q tests/console/test_every_page.py
+	@for picture in docs/console/*.png; do cp $(VENV)/pictures/$${picture##*/} docs/console/; done
 
 lint: $(VENV)/.for-testing ## the checks that run no code
 	@$(BIN)/ruff check .

@@ -173,4 +173,16 @@ def test_make_alone_tells_what_can_be_made(tmp_path: Path) -> None:
     made = make("help", tmp_path)
 
     targets = re.findall(r"make (\w+)", made.stdout)
-    assert targets == ["help", "run", "test", "browser", "lint", "format", "bench", "chaos", "lock", "clean"]
+    assert targets == [
+        "help",
+        "run",
+        "test",
+        "browser",
+        "pictures",
+        "lint",
+        "format",
+        "bench",
+        "chaos",
+        "lock",
+        "clean",
+    ]

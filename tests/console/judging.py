@@ -13,6 +13,21 @@ if TYPE_CHECKING:
 
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 390, "height": 844}
+#: What pictures are made of, each in every look.
+SUBJECTS = (
+    *(
+        "completed",
+        "failed",
+        "cancelled",
+        "paused",
+        "scheduled",
+        "in progress",
+        "requesting pause",
+        "requesting cancel",
+    ),
+    *("operations", "nothing found", "workflows", "start", "start with faults", "workers", "tokens"),
+    *("not there", "sign in", "sign in refused", "lost connection"),
+)
 LOOKS: dict[str, tuple[ViewportSize, Literal["light", "dark"]]] = {
     "desktop-light": (DESKTOP, "light"),
     "desktop-dark": (DESKTOP, "dark"),
@@ -30,13 +45,18 @@ _JUDGE = """async () => {
 _OUTSIDE = "() => Math.max(0, document.documentElement.scrollWidth - document.documentElement.clientWidth)"
 
 
+def picture_of(name: str, look: str) -> str:
+    return f"{name.replace(' ', '-')}-{look}.png"
+
+
 def judge(page: Page, pictures: Path, name: str) -> None:
     """Judge a page in each of its looks, and keep a picture of each: the window on a desk, the whole on a phone."""
+    assert name in SUBJECTS
     wrong = []
     for look, (size, scheme) in LOOKS.items():
         page.set_viewport_size(size)
         page.emulate_media(color_scheme=scheme)
-        page.screenshot(path=pictures / f"{name.replace(' ', '-')}-{look}.png", full_page=size is PHONE)
+        page.screenshot(path=pictures / picture_of(name, look), full_page=size is PHONE)
         wrong += [f"{look}: {found}" for found in violations(page)]
         wrong += [f"{look}: {outside} pixels are outside"] if (outside := pixels_outside(page)) else []
     assert wrong == []

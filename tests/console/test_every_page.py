@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.console.acting import begin, button
 from tests.console.gallery import Gallery, gallery
-from tests.console.judging import Scales, judge
+from tests.console.judging import SUBJECTS, Scales, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,21 +22,12 @@ if TYPE_CHECKING:
     from tests.console.witness import Witness
 
 HEAVIEST = 150_000  # bytes
-OPERATIONS = [
-    "completed",
-    "failed",
-    "cancelled",
-    "paused",
-    "scheduled",
-    "in progress",
-    "requesting pause",
-    "requesting cancel",
-]
 PAGES = {
     "operations": "/console/operations",
     "nothing found": "/console/operations?search=nothing+like+it",
     "workflows": "/console/start",
     "start": "/console/start/count-by",
+    "workers": "/console/workers",
     "tokens": "/console/tokens",
 }
 
@@ -55,7 +46,7 @@ def page(open_context: Open, shown: Gallery) -> Page:
     return page
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", SUBJECTS[:8])
 def test_an_operation(page: Page, shown: Gallery, pictures: Path, name: str) -> None:
     scales = Scales(page)
 
