@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from flask import Blueprint, Flask, Response, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, Response, abort, flash, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as Redirect
@@ -58,6 +58,8 @@ def make_console(app: Flask, settings: Settings) -> None:
 @console.before_request
 def demand() -> Redirect | None:
     """Ask who it is, everywhere but where that is answered."""
+    if "\x00" in request.path or b"%00" in request.query_string:
+        abort(400, "No address has the sign NUL in it.")  # PostgreSQL takes it in no text
     return None if request.endpoint in _OPEN else demand_session()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from flask import Response, current_app, flash, redirect, render_template, request, url_for
 from markupsafe import Markup
@@ -17,6 +17,10 @@ from app.web.console.drawing import time_line
 from app.web.console.pages import console
 from app.web.problems import KINDS
 
+#: What the database's own numbers of steps and of events have room for.
+_STEP_DIGITS: Final = 9
+_EVENT_DIGITS: Final = 18
+
 
 @console.get("/operations/<id:operation_id>")
 def show_operation(operation_id: int) -> str:
@@ -26,7 +30,7 @@ def show_operation(operation_id: int) -> str:
 
 def shown(operation_id: int) -> dict[str, Any]:
     """What the page of an operation shows for the address that is asked for."""
-    after, before = _number("after"), _number("before")
+    after, before = _number("after", _STEP_DIGITS), _number("before", _EVENT_DIGITS)
     found = portrait(commands(), requester(), operation_id, after=after, **({"before": before} if before else {}))
     steps, events = found.steps[:STEPS], found.events[:EVENTS]
     return {
@@ -87,9 +91,9 @@ def show_picture(operation_id: int) -> Response:
     return current_app.response_class(commands().graph(requester(), operation_id), content_type="image/svg+xml")
 
 
-def _number(name: str) -> int | None:
+def _number(name: str, digits: int) -> int | None:
     text = request.args.get(name, "")
-    is_number = text.removeprefix("-").isascii() and text.removeprefix("-").isdigit() and len(text) <= 18
+    is_number = text.removeprefix("-").isascii() and text.removeprefix("-").isdigit() and len(text) <= digits
     return int(text) if is_number else None
 
 
