@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from app import clock
 from app.execution.queue_depth import QueueDepths
 from app.store.tallies import OPERATIONS_A_MINUTE, STEPS_A_MINUTE, list_minutes
-from app.store.workers import gone_workers, live_workers
+from app.store.workers import count_takers, gone_workers, live_workers
 from app.store.workload import count_in_hand, count_waiting, longest_overdue, steps_in_hand
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from app.store.workers import Worker
     from app.store.workload import InHand, Overdue
 
-#: Workers that are told of, the youngest; steps of each that are named, those it has held longest.
-WORKERS: Final = 50
+#: Workers that are told of; steps of each that are named, those it has held longest.
+WORKERS: Final = 30
 STEPS: Final = 5
 #: Workers that have gone are told of for a day, the youngest.
 _GONE: Final = 10
@@ -95,17 +95,17 @@ def workload(engine: Engine, requester: User, backlog: Mapping[str, int]) -> Wor
     now = clock.now()
     minute = int(now // 60)
     with engine.database.read() as tx:
-        live, alive = live_workers(tx, WORKERS)
+        live, takers = live_workers(tx, WORKERS, now - engine.lease), count_takers(tx)
         held = steps_in_hand(tx, None if requester.is_admin else requester.id, STEPS)
         counts, waiting = count_in_hand(tx), count_waiting(tx, now)
         return Workload(
             list(_at_work(live, held, counts)),
-            alive - len(live),
+            sum(takers.values()) - len(live),
             gone_workers(tx, now - _LATELY, _GONE),
             sum(counts.values()),
             **waiting,
             longest=longest_overdue(tx, now),
-            queues=_queues(backlog, live),
+            queues=_queues(backlog, takers),
             is_broker_silent=not backlog,
             first_minute=(first := minute - MINUTES + 1),
             steps_a_minute=_minutes(found := list_minutes(tx, first), STEPS_A_MINUTE, first),
@@ -125,11 +125,11 @@ def _at_work(live: Sequence[Worker], held: Iterable[InHand], counts: Mapping[int
         yield AtWork(None, alone, counts[None] - len(alone))
 
 
-def _queues(backlog: Mapping[str, int], live: Sequence[Worker]) -> list[Queue]:
-    taken = {name for worker in live for name in worker.queues or ()}
+def _queues(backlog: Mapping[str, int], takers: Mapping[tuple[str, ...] | None, int]) -> list[Queue]:
+    names = {*backlog, *(name for queues in takers for name in queues or ())}
     return [
-        Queue(name, backlog.get(name), sum(worker.queues is None or name in worker.queues for worker in live))
-        for name in sorted({*backlog, *taken})
+        Queue(name, backlog.get(name), sum(many for of, many in takers.items() if of is None or name in of))
+        for name in sorted(names)
     ]
 
 

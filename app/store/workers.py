@@ -82,7 +82,7 @@ RUNNING: Final = (
     .group_by(steps.c.worker_id)
     .subquery()
 )
-_ROW = (
+_ROWS = (
     select(
         workers.c.id,
         workers.c.host,
@@ -95,13 +95,15 @@ _ROW = (
         workers.c.queues,
     )
     .outerjoin(RUNNING, RUNNING.c.worker_id == workers.c.id)
-    .order_by(workers.c.id.desc())
     .limit(bindparam("limit"))
 )
+_YOUNGEST = workers.c.id.desc()
 _LIVE = (workers.c.stopped_at.is_(None), workers.c.lost_at.is_(None))
-_LIST_LIVE = _ROW.where(*_LIVE)
-_COUNT_LIVE = select(func.count()).select_from(workers).where(*_LIVE)
-_LIST_GONE = _ROW.where(or_(workers.c.stopped_at >= bindparam("since"), workers.c.lost_at >= bindparam("since")))
+_LIST_LIVE = _ROWS.where(*_LIVE).order_by(workers.c.seen_at >= bindparam("heard_since"), _YOUNGEST)
+_HAS_GONE = or_(workers.c.stopped_at >= bindparam("since"), workers.c.lost_at >= bindparam("since"))
+_LIST_GONE = _ROWS.where(_HAS_GONE).order_by(_YOUNGEST)
+_LIST = _ROWS.order_by(_YOUNGEST)
+_TAKERS = select(workers.c.queues, func.count()).where(*_LIVE).group_by(workers.c.queues)
 
 
 def register_worker(tx: Connection, process: Process, now: float, queues: Collection[str] | None = None) -> int:
@@ -140,12 +142,17 @@ def beating_workers(tx: Connection) -> list[Beating]:
 
 def list_workers(tx: Connection, limit: int = 100) -> list[Worker]:
     """The workers, the youngest first, at most `limit`."""
-    return _workers(tx.execute(_ROW, {"limit": limit}))
+    return _workers(tx.execute(_LIST, {"limit": limit}))
 
 
-def live_workers(tx: Connection, limit: int) -> tuple[list[Worker], int]:
-    """The workers that have neither ended nor been lost, the youngest first, at most `limit`; and how many."""
-    return _workers(tx.execute(_LIST_LIVE, {"limit": limit})), tx.execute(_COUNT_LIVE).scalar_one()
+def live_workers(tx: Connection, limit: int, heard_since: float) -> list[Worker]:
+    """The workers that have neither ended nor been lost, at most `limit`: first those not heard since then."""
+    return _workers(tx.execute(_LIST_LIVE, {"limit": limit, "heard_since": heard_since}))
+
+
+def count_takers(tx: Connection) -> dict[tuple[str, ...] | None, int]:
+    """How many workers that have neither ended nor been lost take from these queues; None where they do not tell."""
+    return {read_queues(queues): number for queues, number in tx.execute(_TAKERS)}
 
 
 def gone_workers(tx: Connection, since: float, limit: int) -> list[Worker]:

@@ -59,8 +59,9 @@ def steps_in_hand(tx: Connection, requester_id: int | None, limit: int) -> list[
     """The steps that each worker has held longest, at most `limit` of each: one requester's, or all."""
     ranked = _RANKED
     if requester_id is not None:
-        ranked = ranked.join(operations, operations.c.id == steps.c.operation_id)
-        ranked = ranked.where(operations.c.requester_id == requester_id)
+        # Asked of each step; joined, SQLite would begin with all operations of the requester, who may have a million.
+        owner = select(operations.c.requester_id).where(operations.c.id == steps.c.operation_id).scalar_subquery()
+        ranked = ranked.where(owner == requester_id)
     first = ranked.subquery()
     query = (
         select(*(steps.c[name] for name in InHand._fields))

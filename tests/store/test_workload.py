@@ -19,7 +19,7 @@ from app.store.tallies import (
     list_minutes,
     list_tallies,
 )
-from app.store.workers import gone_workers, live_workers, lose_worker, register_worker, stop_worker
+from app.store.workers import count_takers, gone_workers, live_workers, lose_worker, register_worker, stop_worker
 from app.store.workload import InHand, Overdue, count_in_hand, count_waiting, longest_overdue, steps_in_hand
 from tests.store.rows import NOW, add_operation, add_steps
 
@@ -92,18 +92,20 @@ def test_what_waits_is_counted_so_far_and_the_longest_overdue_is_named(
 def test_live_workers_are_told_from_those_that_went_since_then(database: Database) -> None:
     with database.write() as tx:
         old, lost, stopped, live, younger = [worker(tx, pid) for pid in range(5)]
+        silent = worker(tx, 9, NOW - 60)
+        worker(tx, 10, NOW + 5)
         stop_worker(tx, old, NOW - 100)
         lose_worker(tx, lost, NOW - 1)
         stop_worker(tx, stopped, NOW - 1)
 
     with database.read() as tx:
-        shown, number = live_workers(tx, 1)
+        shown, takers = live_workers(tx, 3, NOW - 15), count_takers(tx)
         gone = gone_workers(tx, NOW - 50, 5)
 
-    assert ([one.id for one in shown], number) == ([younger], 2)
+    assert [one.id for one in shown] == [silent, silent + 1, younger]
+    assert takers == {("operations",): 4}
     assert [(one.id, one.state(NOW, 15)) for one in gone] == [(stopped, "stopped"), (lost, "lost")]
-    assert shown[0].state(NOW + 15, 15) == "alive"
-    assert shown[0].state(NOW + 16, 15) == "silent"
+    assert [one.state(NOW + 15, 15) for one in shown] == ["silent", "alive", "alive"]
     assert live not in [one.id for one in gone]
 
 
