@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import pytest
 from playwright.sync_api import expect
 
 from app.domain.states import Completion
@@ -127,26 +126,30 @@ def test_a_page_of_somebody_else_is_not_there(page: Page, installation: Installa
     expect(page.get_by_role("link", name="To the operations")).to_be_visible()
 
 
-@pytest.mark.parametrize("place", ["/console/operations", "/console/operations/{}"])
 def test_a_lost_connection_is_told_until_it_is_back_and_the_page_is_current_then(
-    page: Page, installation: Installation, person: Person, witness: Witness, pictures: Path, place: str
+    page: Page, installation: Installation, person: Person, witness: Witness, pictures: Path
 ) -> None:
     operation_id, gate = installation.start_at_gate(person)
     begin(page, person)
-    page.goto(place.format(operation_id))
-    lost = page.get_by_text("The connection is lost.")
-    expect(lost).to_be_hidden()
+    listed = page.context.new_page()
+    listed.goto("/console/operations")
+    show(page, operation_id)
+    lost = "The connection is lost."
+    expect(page.get_by_text(lost)).to_be_hidden()
 
     witness.lost = True
     installation.stop_web()
-    expect(lost).to_be_visible()
+    expect(page.get_by_text(lost)).to_be_visible()
+    expect(listed.get_by_text(lost)).to_be_visible()
     judge(page, pictures, "lost connection")
     gate.touch()
     installation.wait_until(person, operation_id, Completion.COMPLETED)
     installation.start_web()
 
-    expect(lost).to_be_hidden()
-    expect(page.locator("#live")).to_contain_text("COMPLETED")
+    expect(page.get_by_text(lost)).to_be_hidden()
+    expect(badge(page)).to_have_text("COMPLETED")
+    expect(listed.get_by_text(lost)).to_be_hidden()
+    expect(row(listed, operation_id)).to_contain_text("COMPLETED")
 
 
 def test_where_no_stream_comes_through_the_page_asks_again_and_again(
