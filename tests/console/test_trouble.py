@@ -10,11 +10,12 @@ from playwright.sync_api import expect
 from app.domain.states import Completion
 from tests.console.acting import badge, begin, button, row, show, sign_in
 from tests.console.judging import judge
+from tests.web.serving import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
     from tests.console.conftest import Open
     from tests.console.installation import Installation, Person
@@ -165,3 +166,21 @@ def test_where_no_stream_comes_through_the_page_asks_again_and_again(
 
     expect(badge(page)).to_have_text("COMPLETED")
     expect(page.get_by_text("The connection is lost.")).to_be_hidden()
+
+
+def test_a_page_moves_by_itself_however_late_its_scripts_come(
+    page: Page, installation: Installation, person: Person
+) -> None:
+    held: list[Route] = []
+    operation_id, gate = installation.start_at_gate(person)
+    begin(page, person)
+    page.context.route("**/hx-sse.min.js*", lambda route: held.append(route))
+
+    page.goto(f"/console/operations/{operation_id}", wait_until="commit")
+    page.wait_for_function("() => window.htmx")
+    page.evaluate("() => new Promise(after => setTimeout(() => setTimeout(after)))")  # what is due at once is done
+    wait_for(lambda: bool(page.evaluate("true") and held))
+    held[0].continue_()
+    gate.touch()
+
+    expect(badge(page)).to_have_text("COMPLETED")
