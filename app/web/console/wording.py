@@ -32,6 +32,8 @@ STEP_MARKS: Final = picture.MARKS
 _NAMED: Final = 3
 #: Characters of a JSON text that a page shows.
 SHOWN: Final = 8_000
+#: Characters of one that is laid out in lines before it is cut.
+_LAID_OUT: Final = 100_000
 #: What a button says that asks for a verb, where the operation stands.
 _BUTTONS: Final = {
     ("resume", _C.REQUESTING_PAUSE): "Withdraw the pause",
@@ -165,7 +167,7 @@ def pretty(text: str | None) -> str:
     """JSON as people read it, cut where it is long."""
     written = unescaped(text or "null")
     try:
-        whole = written if len(written) > SHOWN else json.dumps(json.loads(written), ensure_ascii=False, indent=2)
+        whole = written if len(written) > _LAID_OUT else json.dumps(json.loads(written), ensure_ascii=False, indent=2)
     except RecursionError:
         whole = written
     return _sayable(whole if len(whole) <= SHOWN else f"{whole[:SHOWN]}\n…")
