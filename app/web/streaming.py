@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 from flask import Response, current_app, request
 from pydantic import Field
 
+from app import clock
 from app.commands import View
 from app.domain.states import ENDED
 from app.errors import TooManyWatchers
@@ -23,6 +24,8 @@ MEDIA_TYPE: Final = "text/event-stream"
 PLACES: Final = 200
 #: Milliseconds after which a browser that lost the connection asks again.
 _RETRY: Final = "retry: 1000\n\n"
+#: Seconds after which somebody to whom something is told all the time is asked again who they are.
+_ASKED_EVERY: Final = 10.0
 #: A comment: it says nothing, and fails where nobody is there any more.
 _BEAT: Final = ": beat\n\n"
 # An event without data is not told (the same, 9.2.6).
@@ -78,16 +81,22 @@ def stream(operation_id: int, after: int | None) -> Response:
     return answer
 
 
-def messages(told: Iterable[Event | View | None], is_let_in: Callable[[], bool]) -> Iterator[str]:
+def messages(
+    told: Iterable[Event | View | None], is_let_in: Callable[[], bool], *, asked_every: float = _ASKED_EVERY
+) -> Iterator[str]:
     """What is told as messages, until the operation has ended, or whoever follows it is let in no longer.
 
+    That is asked with each beat, and every so many seconds while there is so much to tell that no beat comes.
     All data is JSON in one line: no text of anybody's can begin another field.
     """
     yield _RETRY
+    asked_at = clock.monotonic()
     for one in told:
-        if one is None:
+        if one is None or clock.monotonic() - asked_at >= asked_every:
             if not is_let_in():
                 return
+            asked_at = clock.monotonic()
+        if one is None:
             yield _BEAT
         elif isinstance(one, Event):
             yield _message("change", event(one), f"id: {one.id}\n")

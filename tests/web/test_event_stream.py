@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import update
 
-from app.store.events import append_event
+from app.store.events import Event, append_event
 from app.store.tables import tokens
 from app.web.auth import demand_token, is_still_let_in
 from app.web.streaming import StreamRoom
@@ -258,6 +258,15 @@ def test_a_token_that_was_revoked_opens_a_stream_no_longer() -> None:
     told = list(stream_messages([None, None, None], lambda: next(let_in)))
 
     assert told == ["retry: 1000\n\n", ": beat\n\n"]
+
+
+def test_a_token_that_was_revoked_is_told_no_more_of_an_operation_that_never_rests() -> None:
+    let_in = iter([True, False])
+    busy = [Event(number, 1, 1.0, "worker", None, None, str(number), None) for number in range(5)]
+
+    told = list(stream_messages(busy, lambda: next(let_in), asked_every=0))
+
+    assert [message.place for message in messages("".join(told))] == ["0"]
 
 
 def test_a_token_is_looked_up_again_while_a_stream_is_open(app: Flask, database: Database) -> None:
