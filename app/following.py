@@ -83,27 +83,30 @@ class Follower:
             return changed
 
     def turn_to(self, ids: Collection[int]) -> None:
-        """Follow these from now on, and the former no longer."""
+        """Follow these from now on, and the former no longer; what has changed by then is told by the next wait."""
         turned = frozenset(ids)
         last = self._feed.read(lambda: self._feed.look(turned, everything=self.everything))
         with self._woken:
+            # What was shown before may be older than this look: no later one would tell that it is.
+            if self._last and last and self._differs(self._last, last, self.ids & turned):
+                self._has_changed = True
             self.ids, self._last = turned, last
 
     def compare(self, ids: frozenset[int], seen: _Seen) -> bool:
         """Wake whoever waits if that differs from what was seen before; under the lock of the feed."""
         if ids is not self.ids:
             return False  # turned to others while the look was taken
-        differs = self._last is None or self._differs(self._last, seen)
+        differs = self._last is None or self._differs(self._last, seen, self.ids)
         if differs:
             self._has_changed = True
             self._woken.notify_all()
         self._last = seen
         return differs
 
-    def _differs(self, last: _Seen, seen: _Seen) -> bool:
+    def _differs(self, last: _Seen, seen: _Seen, ids: frozenset[int]) -> bool:
         if self.everything and last.of_all != seen.of_all:
             return True
-        return any(last.marks.get(one) != seen.marks.get(one) for one in self.ids)
+        return any(last.marks.get(one) != seen.marks.get(one) for one in ids)
 
     def end(self) -> None:
         """Let it wait no longer; under the lock of the feed."""
@@ -133,12 +136,13 @@ class Feed:
         """
         follower = Follower(self, (), everything=everything)
         follower.turn_to(ids)
-        with self.lock:
-            self._followers.add(follower)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._look_on, name="feed", daemon=True)
-                self._thread.start()
         try:
+            with self.lock:
+                self._followers.add(follower)
+                # One that could not be started, or has died, looks for nobody.
+                if self._thread is None or not self._thread.is_alive():
+                    self._thread = threading.Thread(target=self._look_on, name="feed", daemon=True)
+                    self._thread.start()
             yield follower
         finally:
             with self.lock:

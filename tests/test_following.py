@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event, select, update
 
 from app.domain.states import Completion, StepState
-from app.following import Feed
+from app.following import Feed, Follower
 from app.store.database import Database
 from app.store.events import append_event
 from app.store.tables import events, operations, steps
@@ -109,6 +109,36 @@ def test_whoever_turns_to_another_operation_follows_that_one_alone(database: Dat
         note(database, former)
         assert not follower.wait(0.5)
         note(database, other)
+
+        assert follower.wait(DEADLINE)
+
+
+@pytest.mark.parametrize("everything", [True, False])
+def test_what_changes_while_somebody_turns_is_told_by_the_next_wait(
+    database: Database, feed: Feed, everything: bool
+) -> None:
+    followed, other = new_operation(database), new_operation(database)
+    follower = Follower(feed, [followed], everything=everything)  # no thread looks for it meanwhile
+    follower.turn_to([followed])
+
+    note(database, followed)
+    follower.turn_to([followed, other])
+
+    assert follower.wait(0)
+    follower.turn_to([followed])
+    assert not follower.wait(0)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_has_died_is_followed_by_another(database: Database, feed: Feed) -> None:
+    followed = new_operation(database)
+    feed.end_when(lambda: 1 // 0 == 0)
+    with feed.follow([followed]):
+        wait_for(lambda: not looks())
+    feed.end_when(lambda: False)
+
+    with feed.follow([followed]) as follower:
+        note(database, followed)
 
         assert follower.wait(DEADLINE)
 
