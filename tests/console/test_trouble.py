@@ -63,6 +63,20 @@ def test_a_page_whose_session_ends_leads_to_where_one_signs_in_and_back(
     gate.touch()
 
 
+def test_a_page_never_shows_one_person_s_name_over_what_another_sees(
+    page: Page, installation: Installation, person: Person
+) -> None:
+    begin(page, person)
+    page.goto("/console/workers")  # a page that asks again and again
+    expect(page.locator(".who")).to_contain_text(person.user.name)
+    other, somebody = page.context.new_page(), installation.invite("somebody")
+
+    other.goto("/console/sign-in")
+    sign_in(other, somebody)
+
+    expect(page.locator(".who")).to_contain_text(somebody.user.name)
+
+
 def test_what_is_asked_for_in_a_session_that_is_over_is_not_done(
     open_context: Open, installation: Installation, person: Person
 ) -> None:

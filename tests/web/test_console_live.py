@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -106,6 +108,19 @@ def test_a_stream_ends_with_the_token_of_its_session(
         watching.until("Cancelled")
 
 
+def test_a_stream_ends_when_its_session_is_signed_out_of(visitor: Visitor, bob: Caller) -> None:
+    address = bob.start("three")
+    watching = Watching(visitor, f"/console{address}/stream")
+    watching.until("It waits for a worker.")
+    visitor.see("/console/operations")
+    visitor.post("/console/sign-out")
+
+    bob.post(f"{address}/cancel")
+
+    with pytest.raises(AssertionError, match="the stream ended"):
+        watching.until("Cancelled")
+
+
 def test_where_too_many_watch_the_page_is_told_to_ask_by_itself(app: Flask, visitor: Visitor, bob: Caller) -> None:
     address = bob.start("three")
     app.extensions["stream_room"] = StreamRoom(0)
@@ -113,6 +128,49 @@ def test_where_too_many_watch_the_page_is_told_to_ask_by_itself(app: Flask, visi
     refused = visitor.see(f"/console{address}/stream", Accept="text/event-stream")
 
     assert refused.status_code == 503
+
+
+def test_what_nobody_can_follow_is_refused_before_the_stream_begins(visitor: Visitor) -> None:
+    refused = visitor.see("/console/operations/stream?completion=NOWHERE", Accept="text/event-stream")
+
+    assert (refused.status_code, refused.mimetype) == (404, "text/html")
+
+
+def test_a_page_is_not_sent_what_somebody_else_sees_who_signed_in_behind_it(visitor: Visitor, bob: Caller) -> None:
+    bob.start("three")
+    streams = [streamed_by(visitor.see(place).text) for place in ("/console/operations", "/console/operations/1")]
+    assert all("who=" in stream for stream in streams)
+
+    visitor.sign_in("ada")
+
+    assert [visitor.see(stream, Accept="text/event-stream").status_code for stream in streams] == [401, 401]
+
+
+def streamed_by(page: str) -> str:
+    """The address of the stream that a page follows."""
+    found = re.search(r'hx-sse:connect="([^"]+)"', page)
+    assert found
+    return unescape(found[1])
+
+
+def test_what_cannot_be_rendered_is_remembered_by_nobody() -> None:
+    parts = Parts()
+
+    for number in range(10):
+        with pytest.raises(ZeroDivisionError):
+            parts.since(0.0, number, lambda: 1 // 0)  # type: ignore[arg-type, return-value]
+
+    assert not parts._rendering
+
+
+def test_what_cannot_be_rendered_anew_is_not_taken_for_new() -> None:
+    parts = Parts()
+    parts.since(clock.monotonic(), "a page", lambda: Part.of("old", (), is_moving=False))
+    later = clock.monotonic() + 1
+
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            parts.since(later, "a page", lambda: 1 // 0)  # type: ignore[arg-type, return-value]
 
 
 def test_of_many_who_watch_the_same_one_renders_it() -> None:

@@ -36,7 +36,7 @@ def list_operations() -> str:
 
 def listed() -> dict[str, Any]:
     """What the page of operations shows for the address that is asked for."""
-    asked = _asked()
+    asked = asked_for()
     found = operations_of(commands(), requester(), asked, LISTED)
     return {
         "found": found,
@@ -47,7 +47,7 @@ def listed() -> dict[str, Any]:
         "is_admin": requester().is_admin,
         "acts": _acts(found),
         "first": _address(replace(asked, before_id=None), None),
-        "stream": _address(asked, asked.before_id, "console.stream_operations"),
+        "stream": _address(asked, asked.before_id, "console.stream_operations", who=requester().id),
     }
 
 
@@ -81,7 +81,8 @@ def steer_one(operation_id: int, verb: str) -> Redirect:
     return redirect(own_place(request.form.get("next")), 303)
 
 
-def _asked() -> Asked:
+def asked_for() -> Asked:
+    """Which operations the address asks for; 404 where it names a completion that there is not."""
     given, completions = request.args, {str(one) for one in Completion}
     wanted = [one for one in given.getlist("completion") if one]
     if not set(wanted) <= completions:
@@ -96,9 +97,9 @@ def _asked() -> Asked:
     )
 
 
-def _address(asked: Asked, after: int | None, page: str = "console.list_operations") -> str:
+def _address(asked: Asked, after: int | None, page: str = "console.list_operations", **more: Any) -> str:
     query: dict[str, Any] = {"completion": list(asked.completions), "workflow": asked.workflow, "after": after}
-    return url_for(page, **query, search=asked.words or None)
+    return url_for(page, **query, search=asked.words or None, **more)
 
 
 def _acts(found: Listed) -> list[str]:

@@ -18,7 +18,7 @@ from app.errors import OperationNotFound
 from app.following import BEAT, Feed, Follower
 from app.store.errors import is_of_the_database
 from app.web.auth import commands, requester
-from app.web.console.listing import listed
+from app.web.console.listing import asked_for, listed
 from app.web.console.pages import console
 from app.web.console.parts import Part, Parts
 from app.web.console.session import demand_session
@@ -39,13 +39,14 @@ _MOVING: Final = frozenset({Completion.IN_PROGRESS, Completion.REQUESTING_PAUSE,
 @console.get("/operations/stream")
 def stream_operations() -> Response:
     """Follow the list of operations."""
+    asked_for()  # what is refused is refused before the answer begins
     return _stream(_list, (), everything=True)
 
 
 @console.get("/operations/<id:operation_id>/stream")
 def stream_operation(operation_id: int) -> Response:
     """Follow an operation."""
-    commands().show(requester(), operation_id)  # what is refused is refused before the answer begins
+    commands().show(requester(), operation_id)
     return _stream(lambda: _one(operation_id), (operation_id,))
 
 
@@ -63,6 +64,8 @@ def _one(operation_id: int) -> Part:
 
 
 def _stream(render: Callable[[], Part], ids: tuple[int, ...], *, everything: bool = False) -> Response:
+    if request.args.get("who", whose := str(requester().id)) != whose:  # a page of somebody who has signed out here
+        return current_app.response_class("This page is of somebody else.", 401, content_type="text/plain")
     if request.method == "HEAD":  # nothing would be read of it, and so nothing closed
         return current_app.response_class(headers=HEADERS, mimetype=MEDIA_TYPE)
     leave = cast("StreamRoom", current_app.extensions["stream_room"]).enter()
@@ -83,7 +86,7 @@ class _Watching:
         self._render, self._ids, self._everything = render, ids, everything
         self._app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
         self._environ = request.environ
-        self._key = (requester().id, request.full_path)
+        self._key = (requester().id, request.script_root, request.full_path)
         self._asked_again_at = clock.monotonic() + _ASKED_EVERY
         self._known = request.headers.get("Last-Event-ID")
         self._feed = cast("Feed", current_app.extensions["feed"])

@@ -51,9 +51,18 @@ class Parts:
         with lock:
             began, part = self._kept.get(key, (float("-inf"), None))
             if part is None or began < moment:
-                began, part = clock.monotonic(), render()
+                began, part = clock.monotonic(), self._rendered(key, render)
                 self._keep(key, began, part)
             return part
+
+    def _rendered(self, key: Any, render: Callable[[], Part]) -> Part:
+        try:
+            return render()
+        except BaseException:
+            with self._changing:
+                if key not in self._kept:
+                    self._rendering.pop(key, None)
+            raise
 
     def _keep(self, key: Any, began: float, part: Part) -> None:
         with self._changing:

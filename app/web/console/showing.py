@@ -31,6 +31,7 @@ def show_operation(operation_id: int) -> str:
 def shown(operation_id: int) -> dict[str, Any]:
     """What the page of an operation shows for the address that is asked for."""
     after, before = _number("after", _STEP_DIGITS), _number("before", _EVENT_DIGITS)
+    places = {"after": after, "before": before}
     found = portrait(commands(), requester(), operation_id, after=after, **({"before": before} if before else {}))
     steps, events = found.steps[:STEPS], found.events[:EVENTS]
     return {
@@ -45,7 +46,7 @@ def shown(operation_id: int) -> dict[str, Any]:
         "line": time_line(found),
         "picture": found.picture and Markup(found.picture),  # noqa: S704 - SVG of ours, in which all text is escaped
         "findings": (),
-        "stream": url_for("console.stream_operation", operation_id=operation_id, after=after, before=before),
+        "stream": url_for("console.stream_operation", operation_id=operation_id, **places, who=requester().id),
         "reach": STEPS,
     }
 

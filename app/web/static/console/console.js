@@ -28,7 +28,8 @@
     if (answer.status >= 500) return show(true);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const live = page.getElementById("live");
-    if (!live) return location.reload();
+    const who = (of) => of.querySelector(".who")?.textContent;
+    if (!live || who(page) !== who(document)) return location.reload(); // somebody else may have signed in here
     await htmx.swap({ sourceElement: stream, target: "#live", swap: "innerMorph", text: live.innerHTML });
     show(false);
   }
