@@ -75,6 +75,16 @@ CREATE TABLE edits (
 -- The edits of one operation, in order.
 CREATE INDEX edits_by_operation ON edits (operation_id, id);
 
+-- Sessions of the console that somebody signed out of, for a day: their cookies, wherever they are kept, open nothing.
+CREATE TABLE ended_sessions (
+    name TEXT NOT NULL,                  -- the random name that the cookie holds
+    ended_at FLOAT NOT NULL,             -- when it was ended
+    CONSTRAINT ended_sessions_pkey PRIMARY KEY (name)
+);
+
+-- Those that are to be forgotten.
+CREATE INDEX ended_sessions_by_end ON ended_sessions (ended_at);
+
 -- Somebody who may call the service: a person or a program.
 CREATE TABLE user (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, -- counts up, never used twice

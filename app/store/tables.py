@@ -31,6 +31,7 @@ from app.store.code_tables import paused_code as paused_code
 from app.store.columns import KEY, one_of, only
 from app.store.columns import metadata as metadata
 from app.store.edit_tables import edits as edits
+from app.store.session_tables import ended_sessions as ended_sessions
 
 user: Final = Table(
     "user",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, delete, func, select, text, update
 
 from app.store.prepared import Prepared
-from app.store.tables import tokens, user
+from app.store.tables import ended_sessions, tokens, user
 from app.store.users import User
 
 if TYPE_CHECKING:
@@ -27,7 +27,11 @@ _VALID = tokens.c.revoked_at.is_(None)
 _USER = Prepared(
     select(user.c.id, user.c.name, user.c.role)
     .join_from(tokens, user)
-    .where(tokens.c.id == bindparam("token_id"), _VALID)
+    .where(
+        tokens.c.id == bindparam("token_id"),
+        _VALID,
+        ~select(ended_sessions.c.name).where(ended_sessions.c.name == bindparam("session")).exists(),
+    )
 )
 _ID = select(tokens.c.id).where(tokens.c.digest == bindparam("digest"), _VALID)
 _OF_USER = (
@@ -41,6 +45,9 @@ _NEWEST = select(func.coalesce(func.max(tokens.c.id), 0)).where(tokens.c.user_id
 _LOCK = select(user.c.id).where(user.c.id == bindparam("user_id")).with_for_update(key_share=True)
 _OWN = (tokens.c.id == bindparam("key_id")) & (tokens.c.user_id == bindparam("key_user"))
 _REVOKE = update(tokens).where(_OWN, _VALID).values(revoked_at=bindparam("now"))
+_FORGET = delete(ended_sessions).where(ended_sessions.c.ended_at < bindparam("before"))
+#: SQLite and PostgreSQL both know it; SQLAlchemy has a word of its own for each of them.
+_END = text("INSERT INTO ended_sessions (name, ended_at) VALUES (:name, :now) ON CONFLICT (name) DO NOTHING")
 _IS_OWN = select(tokens.c.id).where(_OWN)
 
 
@@ -50,10 +57,16 @@ def token_id(tx: Connection, digest: str) -> int | None:
     return found
 
 
-def user_of_session(tx: Connection, token_id: int) -> User | None:
-    """The user whose token, not revoked, has this id."""
-    row = _USER.first(tx, {"token_id": token_id})
+def user_of_session(tx: Connection, token_id: int, session: str) -> User | None:
+    """The user whose token, not revoked, has this id, if the session of this name was not ended."""
+    row = _USER.first(tx, {"token_id": token_id, "session": session})
     return User(*row) if row else None
+
+
+def end_session(tx: Connection, session: str, now: float, forgotten: float) -> None:
+    """Let a session be good for nothing from now on; what ended before the moment `forgotten` is forgotten."""
+    tx.execute(_FORGET, {"before": forgotten})
+    tx.execute(_END, {"name": session, "now": now})
 
 
 def list_tokens(tx: Connection, user_id: int) -> list[Token]:

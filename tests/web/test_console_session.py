@@ -6,10 +6,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import func, select
 
 from app import clock
 from app.domain.tokens import prefix_of
+from app.store.tables import ended_sessions
 from app.store.users import revoke_token, user_named
+from tests.databases import on_both
 from tests.web.browsing import Visitor
 from tests.web.calling import everything
 from tests.web.serving import token_of
@@ -132,6 +135,38 @@ def test_who_signs_out_is_out(visitor: Visitor) -> None:
 
     assert "You are signed out." in visitor.follow().text
     assert visitor.see("/console/operations").status_code == 303
+
+
+@on_both
+def test_the_cookie_of_a_session_that_was_ended_opens_nothing(visitor: Visitor) -> None:
+    cookie = visitor.sign_in("bob").client.get_cookie(COOKIE, path="/console")
+    assert cookie
+    visitor.see("/console/operations")
+    visitor.post("/console/sign-out")
+
+    visitor.client.set_cookie(COOKIE, cookie.value, path="/console")
+
+    assert visitor.see("/console/operations").status_code == 303
+
+
+@on_both
+def test_whoever_signs_out_here_stays_signed_in_elsewhere(app: Flask) -> None:
+    here, elsewhere = Visitor(app).sign_in("bob"), Visitor(app).sign_in("bob")
+    here.see("/console/operations")
+
+    here.post("/console/sign-out")
+
+    assert elsewhere.see("/console/operations").status_code == 200
+
+
+def test_ended_sessions_are_forgotten_once_their_cookies_are_too_old(visitor: Visitor, database: Database) -> None:
+    for day in (0, 1):
+        with clock.frozen_at(clock.now() + 90_000 * day):
+            visitor.sign_in("bob").see("/console/operations")
+            visitor.post("/console/sign-out")
+
+    with database.read() as tx:
+        assert tx.execute(select(func.count()).select_from(ended_sessions)).scalar_one() == 1
 
 
 def test_sessions_outlive_the_web_server(visitor: Visitor, app: Flask) -> None:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from flask import current_app, g, redirect, request, session, url_for
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
+from app import clock
 from app.domain.tokens import digest_of
 from app.store.files import keep_secret
-from app.store.tokens import token_id, user_of_session
+from app.store.tokens import end_session, token_id, user_of_session
 from app.web.auth import commands, user_of
 
 if TYPE_CHECKING:
@@ -80,19 +81,22 @@ def sign_in(token: str) -> None:
     with commands().engine.database.glance() as tx:
         known = token_id(tx, digest_of(token))
     session.clear()  # whatever somebody may have planted before
-    session["token"], session.permanent = known, True
+    session["token"], session["name"], session.permanent = known, secrets.token_urlsafe(12), True
 
 
 def sign_out() -> None:
-    """End the session in this browser."""
+    """End the session, also for whoever has kept its cookie, and for what still answers a page of it."""
+    now = clock.now()
+    with commands().engine.database.write() as tx:
+        end_session(tx, session["name"], now, now - 2 * _LASTS.total_seconds())
     session.clear()
 
 
 def demand_session() -> Response | None:
     """Let a request pass that belongs to somebody signed in, and remember whom; else lead to where one signs in."""
-    known: Any = session.get("token")
+    known, name = session.get("token"), session.get("name")
     with commands().engine.database.glance() as tx:
-        user = user_of_session(tx, known) if isinstance(known, int) else None
+        user = user_of_session(tx, known, name) if isinstance(known, int) and isinstance(name, str) else None
     if user is None:
         return _to_sign_in()
     g.requester = user
