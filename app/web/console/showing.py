@@ -31,7 +31,7 @@ def show_operation(operation_id: int) -> str:
 def shown(operation_id: int) -> dict[str, Any]:
     """What the page of an operation shows for the address that is asked for."""
     after, before = _number("after", _STEP_DIGITS), _number("before", _EVENT_DIGITS)
-    places = {"after": after, "before": before}
+    places: dict[str, Any] = {"after": after, "before": before}
     found = portrait(commands(), requester(), operation_id, after=after, **({"before": before} if before else {}))
     steps, events = found.steps[:STEPS], found.events[:EVENTS]
     return {
