@@ -84,7 +84,7 @@ class Move(NamedTuple):
 
 def find_operations(tx: Connection, asked: Asked, limit: int) -> list[Operation]:
     """The newest operations that are asked for, at most `limit`; a search ends after `SEARCHED` of them."""
-    query = _among(asked).order_by(operations.c.id.desc()).limit(limit)
+    query = _among(asked, are_few=_are_few(tx, asked)).limit(limit)
     if asked.words:
         query = query.where(_has(asked.words), operations.c.id > searched_down_to(tx, asked))
     return [Operation.from_row(row) for row in tx.execute(query)]
@@ -140,14 +140,24 @@ def latest_moves(tx: Connection, operation_id: int, limit: int) -> list[Move]:
     return [Move(*row) for row in rows][::-1]
 
 
-def _among(asked: Asked) -> Select[Any]:
-    query: Select[Any] = select(operations)
+def _are_few(tx: Connection, asked: Asked) -> bool:
+    """Whether so few stand where is asked that to look through all of them is quicker than any other way."""
+    has_other_ways = bool(asked.completions) and (asked.workflow is not None or len(asked.completions) > 1)
+    return has_other_ways and all(_count(tx, one, asked.requester_id) <= COUNTED for one in asked.completions)
+
+
+def _among(asked: Asked, *, are_few: bool) -> Select[Any]:
+    # SQLite, which knows nothing of how many there are, looks into no index for what is put together.
+    key, workflow = operations.c.id, operations.c.workflow
+    by = key + 0 if are_few and len(asked.completions) > 1 else key
+    named = workflow.concat("") if are_few else workflow
+    query: Select[Any] = select(operations).order_by(by.desc())
     if asked.requester_id is not None:
         query = query.where(operations.c.requester_id == asked.requester_id)
     if asked.completions:
         query = query.where(operations.c.completion.in_(asked.completions))
     if asked.workflow is not None:
-        query = query.where(operations.c.workflow == asked.workflow)
+        query = query.where(named == asked.workflow)
     if asked.before_id is not None:
         query = query.where(operations.c.id < asked.before_id)
     return query
