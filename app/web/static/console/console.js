@@ -8,7 +8,9 @@
   const asksOnly = "every" in stream.dataset; // a page that has no stream says how often it is asked for
   const EVERY = Number(stream.dataset.every) || 2000; // milliseconds between two questions while there is no stream
 
+  const PATIENCE = 15000; // milliseconds after which what has not answered is taken for lost
   let asking = null;
+  let isAsking = false;
   let isOver = false;
 
   const show = (isLost) => { banner.hidden = !isLost; };
@@ -17,16 +19,27 @@
 
   const stopAsking = () => { clearInterval(asking); asking = null; };
 
+  // One question at a time: of two answers the older could come last, and who answers slowly is asked no more often.
   async function ask() {
+    if (isAsking) return;
+    isAsking = true;
+    try { await renew(); } finally { isAsking = false; }
+  }
+
+  async function renew() {
     let answer = null;
+    let text = "";
     try {
-      answer = await fetch(location.href, { headers: { "HX-Request": "true" }, cache: "no-store" });
+      answer = await fetch(location.href, {
+        headers: { "HX-Request": "true" }, cache: "no-store", signal: AbortSignal.timeout(PATIENCE),
+      });
+      text = await answer.text(); // it may break off, too
     } catch {
       return show(true);
     }
     if (answer.status === 401) return location.reload(); // leads to where one signs in, and back
     if (answer.status >= 500) return show(true);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const page = new DOMParser().parseFromString(text, "text/html");
     const live = page.getElementById("live");
     const who = (of) => of.querySelector(".who")?.textContent;
     if (!live || who(page) !== who(document)) return location.reload(); // somebody else may have signed in here
