@@ -46,7 +46,7 @@ def assert_counted(page: Page) -> None:
 
 
 def start_counting_by_keyboard(page: Page, path: str) -> None:
-    follow(page, button(page, "Start an operation"))
+    follow(page, page.get_by_role("link", name="Start an operation"))
     follow(page, page.get_by_role("link", name="count-by"))
     for field, text in (("path", path), ("by", "company\ngender"), ("chunks", "2000")):
         tab_to(page, page.locator(f"#arg-{field}"))

@@ -172,6 +172,7 @@ def test_a_page_that_is_not_there_says_so(visitor: Visitor) -> None:
 
     assert page.status_code == 404
     assert "There is no such page" in page.text
+    assert ">Sign out</button>" in page.text
 
 
 def test_hostile_text_is_shown_as_text(visitor: Visitor, bob: Caller, served: Served) -> None:

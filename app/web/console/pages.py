@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from flask import Blueprint, Flask, Response, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, Response, abort, flash, g, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as Redirect
@@ -13,7 +13,6 @@ from app.config import Settings
 from app.domain.states import Completion, StepState
 from app.errors import DatabaseUnavailable, TokenRefused, TooManyFailedTokens
 from app.store.errors import OF_AN_OUTAGE, is_outage
-from app.web.auth import requester
 from app.web.console import wording
 from app.web.console.parts import Parts
 from app.web.console.session import (
@@ -77,7 +76,7 @@ def words() -> dict[str, Any]:
     return {
         "wording": wording,
         "static": static_url,
-        "requester": requester,
+        "who": g.get("requester"),
         "Completion": Completion,
         "StepState": StepState,
         "pages": PAGES,
