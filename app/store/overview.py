@@ -164,7 +164,10 @@ def _among(asked: Asked, *, are_few: bool) -> Select[Any]:
 
 
 def _has(words: str) -> Any:
-    """Whether an operation's id is what is searched for, or any of its texts has it in it, in whatever case."""
+    """Whether an operation's id is what is searched for, or any of its texts has it in it.
+
+    Its case does not matter; in SQLite that is true of ASCII alone.
+    """
     columns = (operations.c.workflow, operations.c.arguments, operations.c.reason, operations.c.error)
     found = [func.lower(column).contains(words.lower(), autoescape=True) for column in columns]
     return or_(*found, operations.c.id == int(words)) if _is_id(words) else or_(*found)

@@ -228,3 +228,13 @@ def test_without_a_session_no_page_answers(app: Flask, visitor: Visitor) -> None
         assert address, rule
         method = "POST" if "POST" in (rule.methods or set()) else "GET"
         assert visitor.client.open(address[1], method=method).status_code in (303, 401), rule
+
+
+def test_a_page_that_asks_by_itself_makes_the_session_last_no_longer(visitor: Visitor) -> None:
+    visitor.sign_in("bob").see("/console/operations")
+
+    renewed = visitor.see("/console/operations")
+    asked = visitor.see("/console/operations", **{"HX-Request": "true"})
+
+    assert "Set-Cookie" in renewed.headers
+    assert "Set-Cookie" not in asked.headers

@@ -127,7 +127,8 @@ def nothing(rest: str) -> tuple[str, int]:  # noqa: ARG001
 def too_old(_error: CSRFError) -> Redirect:
     """Show the page anew, from which nothing was done: it was of an earlier session."""
     flash("That page was of an earlier session, so nothing was done. Please try again.", "bad")
-    return redirect(own_place(request.form.get("next") or request.path.rpartition("/")[0]), 303)
+    above = f"{request.script_root}{request.path}".rpartition("/")[0]
+    return redirect(own_place(request.form.get("next") or above), 303)
 
 
 @console.errorhandler(HTTPException)

@@ -24,7 +24,7 @@ from app.web.auth import commands, user_of
 
 if TYPE_CHECKING:
     from flask import Flask, Request
-    from flask.sessions import SecureCookieSession
+    from flask.sessions import SecureCookieSession, SessionMixin
     from werkzeug.wrappers import Response
 
     from app.config import Settings
@@ -50,6 +50,10 @@ class ConsoleSessions(SecureCookieSessionInterface):
             return None
         app.secret_key = app.secret_key or self._make_key()
         return super().open_session(app, request)
+
+    def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
+        """Whether the session lasts longer for this request: not for one that no person has made."""
+        return session.modified or (not is_asked_by_script() and super().should_set_cookie(app, session))
 
     def get_cookie_path(self, _app: Flask) -> str:
         """The console's own place, behind whatever the service is mounted under."""
