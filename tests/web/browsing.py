@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from flask import Flask
     from werkzeug.test import TestResponse
 
+#: What would run in a page that took it for more than text.
+SCRIPT = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>"
+
 
 @dataclass
 class Visitor:
@@ -63,3 +66,13 @@ class Visitor:
         self.see("/console/sign-in")
         assert self.post("/console/sign-in", token=token_of(name)).status_code == 303
         return self
+
+
+def rows(page: str) -> list[int]:
+    """The ids of the operations that a list shows, in its order."""
+    return [int(one) for one in re.findall(r'id="operation-(\d+)"', page)]
+
+
+def number(address: str) -> int:
+    """The id of the operation at this address."""
+    return int(address.rpartition("/")[2])

@@ -11,7 +11,7 @@ import pytest
 
 from app.domain.states import Completion
 from app.store.overview import COUNTED
-from tests.web.browsing import Visitor
+from tests.web.browsing import SCRIPT, Visitor, number, rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tests.web.calling import Caller
     from tests.web.serving import Served
 
-SCRIPT = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>"
-
 
 @pytest.fixture
 def visitor(app: Flask) -> Visitor:
@@ -30,17 +28,9 @@ def visitor(app: Flask) -> Visitor:
     return Visitor(app).sign_in("bob")
 
 
-def rows(page: str) -> list[int]:
-    return [int(one) for one in re.findall(r'id="operation-(\d+)"', page)]
-
-
 def buttons(page: str) -> list[str]:
     """What can be asked for on the page of an operation."""
     return re.findall(r'formaction="/console/operations/\d+/(\w+)"', page)
-
-
-def number(address: str) -> int:
-    return int(address.rpartition("/")[2])
 
 
 def test_the_first_page_leads_to_the_operations(visitor: Visitor) -> None:

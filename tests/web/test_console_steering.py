@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.web.browsing import Visitor
+from tests.web.browsing import Visitor, number, rows
 from tests.web.calling import json_of
 
 if TYPE_CHECKING:
@@ -17,21 +16,11 @@ if TYPE_CHECKING:
     from tests.web.calling import Caller
     from tests.web.serving import Served
 
-SCRIPT = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>"
-
 
 @pytest.fixture
 def visitor(app: Flask) -> Visitor:
     """Bob, signed in."""
     return Visitor(app).sign_in("bob")
-
-
-def rows(page: str) -> list[int]:
-    return [int(one) for one in re.findall(r'id="operation-(\d+)"', page)]
-
-
-def number(address: str) -> int:
-    return int(address.rpartition("/")[2])
 
 
 def test_while_a_step_is_in_hand_a_pause_says_that_it_will_finish_first(
