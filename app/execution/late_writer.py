@@ -18,8 +18,6 @@ LATEST: Final = 0.005
 _LOOK: Final = 0.0025
 #: Looks without a batch after which the thread sleeps until it is woken.
 _PATIENCE: Final = 200
-#: Seconds after which a batch is tried again that could not be written.
-_AGAIN: Final = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +28,6 @@ class LateWriter:
     def __init__(self) -> None:
         self._wake = threading.Condition()
         self._due: dict[Batch, float] = {}
-        self._in_hand: Batch | None = None
         self._is_asleep = False
         self._pid = 0
 
@@ -47,33 +44,23 @@ class LateWriter:
 
     def disarm(self, batch: Batch) -> None:
         """Forget the batch: it has been written."""
-        if batch in self._due or batch is self._in_hand:
+        if batch in self._due:
             with self._wake:
                 self._due.pop(batch, None)
-                self._in_hand = None if batch is self._in_hand else self._in_hand
 
     def _start(self) -> None:
         self._pid = os.getpid()
         self._due.clear()  # a process that forked this one writes its own
-        self._in_hand = None
         threading.Thread(target=self._run, name="late-writer", daemon=True).start()
 
     def _run(self) -> None:
         while True:
             batch = self._next()
             try:
-                wait = LATEST if batch.write_late() else None
-            except Exception:  # where that lasts, the slice meets the fault itself when its step ends
+                if batch.write_late():
+                    self.arm(batch)
+            except Exception:  # the slice writes it itself when its step ends, and meets the fault there
                 _log.exception("a batch could not be written early")
-                wait = _AGAIN
-            self._put_down(batch, wait)
-
-    def _put_down(self, batch: Batch, wait: float | None) -> None:
-        """Write the batch again then, unless it was disarmed meanwhile: nothing might ever disarm it again."""
-        with self._wake:
-            if wait is not None and batch is self._in_hand:
-                self._due.setdefault(batch, clock.monotonic() + wait)
-            self._in_hand = None
 
     def _next(self) -> Batch:
         looks = 0
@@ -83,7 +70,6 @@ class LateWriter:
                 remaining = self._due[batch] - clock.monotonic() if batch else _LOOK
                 if batch is not None and remaining <= 0:
                     del self._due[batch]
-                    self._in_hand = batch
                     return batch
                 looks = 0 if batch else looks + 1
                 self._sleep(min(_LOOK, remaining) if looks < _PATIENCE else None)

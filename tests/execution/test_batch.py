@@ -15,14 +15,12 @@ from app.execution.batch import Batch
 from app.execution.claiming import claim
 from app.execution.endings import Ending
 from app.execution.pace import Pace
-from app.execution.settling_surely import settle_surely
 from tests.execution.flows import lines_of
 from tests.execution.service import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.execution.settling import Settled
     from app.store.operations import Operation
     from tests.execution.service import Service
 
@@ -147,41 +145,6 @@ def test_the_timer_writes_what_has_ended_while_a_long_step_runs(service: Service
         delivery.result()
         worker.submit(service.engine.database.close).result()
 
-    assert service.show(operation).result == "1"
-
-
-@pytest.fixture
-def failing_once(monkeypatch: pytest.MonkeyPatch) -> list[Exception]:
-    """The fault that the timer's first write meets; none once it has."""
-    faults: list[Exception] = [ValueError("not this time")]
-
-    def settle_the_second_time(*args: Any, **options: Any) -> Settled:
-        if options.get("in_hand") and faults:
-            raise faults.pop()
-        return settle_surely(*args, **options)
-
-    monkeypatch.setattr("app.execution.batch.settle_surely", settle_the_second_time)
-    monkeypatch.setattr(pace, "SHORT", 60.0)
-    return faults
-
-
-def test_the_timer_tries_again_what_it_could_not_write(service: Service, failing_once: list[Exception]) -> None:
-    gates = [service.path(), service.path()]
-    for gate in gates:
-        Path(gate).touch()
-    measure(service, "gates", gates=gates)
-    Path(gates[1]).unlink()
-    operation = service.start("gates", gates=gates)
-
-    with ThreadPoolExecutor(1) as worker:
-        delivery = worker.submit(service.deliver)
-        service.wait_for_step(operation, "wait_at-2", StepState.RUNNING)
-        written = service.steps(operation)["wait_at-1"].result
-        Path(gates[1]).touch()
-        delivery.result()
-        worker.submit(service.engine.database.close).result()
-
-    assert (failing_once, written) == ([], "1")
     assert service.show(operation).result == "1"
 
 
