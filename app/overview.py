@@ -20,7 +20,7 @@ from app.store.overview import (
     step_to_look_at,
 )
 from app.store.step_queries import list_steps
-from app.store.users import list_users
+from app.store.users import names_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,14 +93,14 @@ def operations_of(commands: Commands, requester: User, asked: Asked, limit: int)
             shown,
             running_parts(tx, [one.id for one in shown if one.completion not in ENDED]),
             count_by_completion(tx, asked.requester_id),
-            {user.id: user.name for user in list_users(tx)},
+            names_of(tx, {one.requester_id for one in shown}),
             shown[-1].id if len(found) > limit else down_to and down_to + 1,
             down_to,
         )
 
 
 def portrait(
-    commands: Commands, requester: User, operation_id: int, *, after: int | None = None, before: int = _LAST
+    commands: Commands, requester: User, operation_id: int, *, after: int | None = None, before: int | None = None
 ) -> Portrait:
     """An operation with its steps after number `after`, and what happened before the event `before`.
 
@@ -115,13 +115,13 @@ def portrait(
         moves = latest_moves(tx, operation_id, _MOVES)
         return Portrait(
             view,
-            next((user.name for user in list_users(tx) if user.id == operation.requester_id), ""),
+            names_of(tx, {operation.requester_id}).get(operation.requester_id, ""),
             running_parts(tx, [operation_id]).get(operation_id, 0.0),
             list_steps(tx, operation_id, after=max(-1, after), limit=STEPS + 1),
             latest_runs(tx, operation_id, BARS),
             moves,
             stretches([(move.at, move.new) for move in moves]),
-            latest_events(tx, operation_id, before=before, limit=EVENTS + 1),
+            latest_events(tx, operation_id, before=before or _LAST, limit=EVENTS + 1),
             picture,
             causes,
         )

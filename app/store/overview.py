@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, func, or_, select, text
 
+from app.domain.numbers import number_in
 from app.domain.states import BAD, FINAL, Completion, StepState
+from app.store.counting import COUNTED, count_some
 from app.store.events import Event
 from app.store.operations import Operation
 from app.store.tables import events, operations, steps
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Select
 
-#: Operations of one completion that are counted; of more, it is told that there are more.
-COUNTED: Final = 10_000
 #: Operations that one search looks through, the newest first.
 SEARCHED: Final = 20_000
 
@@ -170,16 +170,12 @@ def _has(words: str) -> Any:
     """
     columns = (operations.c.workflow, operations.c.arguments, operations.c.reason, operations.c.error)
     found = [func.lower(column).contains(words.lower(), autoescape=True) for column in columns]
-    return or_(*found, operations.c.id == int(words)) if _is_id(words) else or_(*found)
-
-
-def _is_id(words: str) -> bool:
-    return words.isascii() and words.isdigit() and len(words) <= 18
+    number = number_in(words)
+    return or_(*found) if number is None else or_(*found, operations.c.id == number)
 
 
 def _count(tx: Connection, completion: Completion, requester_id: int | None) -> int:
     some = select(operations.c.id).where(operations.c.completion == completion)
     if requester_id is not None:
         some = some.where(operations.c.requester_id == requester_id)
-    counted: int = tx.execute(select(func.count()).select_from(some.limit(COUNTED + 1).subquery())).scalar_one()
-    return counted
+    return count_some(tx, some)

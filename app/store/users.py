@@ -14,6 +14,8 @@ from app.store.prepared import Prepared
 from app.store.tables import tokens, user
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy import Connection
 
 Role = Literal["user", "admin"]
@@ -88,6 +90,11 @@ def oldest_user(tx: Connection) -> User | None:
 def list_users(tx: Connection) -> list[User]:
     """All users, the oldest first."""
     return [User(*row) for row in tx.execute(_USERS)]
+
+
+def names_of(tx: Connection, ids: Collection[int]) -> dict[int, str]:
+    """The names of these users by their ids."""
+    return {id_: name for id_, name in tx.execute(select(user.c.id, user.c.name).where(user.c.id.in_(ids)))}
 
 
 def add_token(tx: Connection, user_id: int, prefix: str, digest: str, now: float) -> int:

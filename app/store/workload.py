@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, func, select, text
 
+from app.store.counting import count_some
 from app.store.tables import operations, steps
 from app.store.workers import RUNNING
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Select
-
-#: Steps of a kind that are counted; of more, it is told that there are more.
-COUNTED: Final = 10_000
+    from sqlalchemy import Connection
 
 
 class InHand(NamedTuple):
@@ -80,16 +78,10 @@ def count_in_hand(tx: Connection) -> dict[int | None, int]:
 def count_waiting(tx: Connection, now: float) -> dict[str, int]:
     """How many steps wait for a worker or a retry, and, of these, should have been taken; up to one above `COUNTED`."""
     waiting = select(steps.c.operation_id).where(_WAITS)
-    return {"waiting": _count(tx, waiting, now), "overdue": _count(tx, waiting.where(_IS_OVERDUE), now)}
+    return {"waiting": count_some(tx, waiting), "overdue": count_some(tx, waiting.where(_IS_OVERDUE), now=now)}
 
 
 def longest_overdue(tx: Connection, now: float) -> Overdue | None:
     """The step that should have been taken longest ago."""
     row: Any = tx.execute(_LONGEST, {"now": now}).first()
     return row and Overdue(*row)
-
-
-def _count(tx: Connection, some: Select[Any], now: float) -> int:
-    counted = select(func.count()).select_from(some.limit(COUNTED + 1).subquery())
-    number: int = tx.execute(counted, {"now": now}).scalar_one()
-    return number

@@ -23,15 +23,15 @@ MEDIA_TYPE: Final = "text/event-stream"
 #: Streams that one web process holds open, each with a thread of its own, beside those that answer everything else.
 PLACES: Final = 200
 #: Milliseconds after which a browser that lost the connection asks again.
-_RETRY: Final = "retry: 1000\n\n"
+RETRY: Final = "retry: 1000\n\n"
 #: Seconds after which somebody to whom something is told all the time is asked again who they are.
-_ASKED_EVERY: Final = 10.0
+ASKED_EVERY: Final = 10.0
 #: A comment: it says nothing, and fails where nobody is there any more.
-_BEAT: Final = ": beat\n\n"
+BEAT_MESSAGE: Final = ": beat\n\n"
 # An event without data is not told (the same, 9.2.6).
 _END: Final = "event: end\ndata: {}\n\n"
 #: What keeps a stream from being kept, or held back.
-HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}
 
 
 class StreamHeader(Asked):
@@ -69,27 +69,34 @@ def stream(operation_id: int, after: int | None) -> Response:
     view = known.show(who, operation_id)
     if after is not None and _is_over(view) and not known.events(who, operation_id, after=after, limit=1):
         return current_app.response_class(status=204, headers={"Cache-Control": "no-store", "Vary": "Accept"})
-    if request.method == "HEAD":  # nothing would be read of it, and so nothing closed
-        return current_app.response_class(headers=HEADERS, mimetype=MEDIA_TYPE)
-    leave = cast("StreamRoom", current_app.extensions["stream_room"]).enter()
     feed = cast("Feed", current_app.extensions["feed"])
     told, is_let_in = follow(known, feed, who, operation_id, after or 0), is_still_let_in()
-    body = messages(told, lambda: feed.read(is_let_in))
-    answer = current_app.response_class(body, headers=HEADERS, mimetype=MEDIA_TYPE)
-    answer.call_on_close(told.close)
+    return streamed(messages(told, lambda: feed.read(is_let_in)), told.close)
+
+
+def streamed(body: Iterator[str], close: Callable[[], None] = lambda: None) -> Response:
+    """A stream as an answer, which takes a place until it is closed; `close` is called before. Raises TooManyWatchers.
+
+    Of what is only asked for its head nothing is begun: nothing would be read of it, and so nothing closed.
+    """
+    if request.method == "HEAD":
+        return current_app.response_class(headers=_HEADERS, mimetype=MEDIA_TYPE)
+    leave = cast("StreamRoom", current_app.extensions["stream_room"]).enter()
+    answer = current_app.response_class(body, headers=_HEADERS, mimetype=MEDIA_TYPE)
+    answer.call_on_close(close)
     answer.call_on_close(leave)
     return answer
 
 
 def messages(
-    told: Iterable[Event | View | None], is_let_in: Callable[[], bool], *, asked_every: float = _ASKED_EVERY
+    told: Iterable[Event | View | None], is_let_in: Callable[[], bool], *, asked_every: float = ASKED_EVERY
 ) -> Iterator[str]:
     """What is told as messages, until the operation has ended, or whoever follows it is let in no longer.
 
     That is asked with each beat, and every so many seconds while there is so much to tell that no beat comes.
     All data is JSON in one line: no text of anybody's can begin another field.
     """
-    yield _RETRY
+    yield RETRY
     asked_at = clock.monotonic()
     for one in told:
         if one is None or clock.monotonic() - asked_at >= asked_every:
@@ -97,7 +104,7 @@ def messages(
                 return
             asked_at = clock.monotonic()
         if one is None:
-            yield _BEAT
+            yield BEAT_MESSAGE
         elif isinstance(one, Event):
             yield _message("change", event(one), f"id: {one.id}\n")
         else:

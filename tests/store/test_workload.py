@@ -8,7 +8,7 @@ from sqlalchemy import insert, update
 
 from app.domain.states import Completion, StepState
 from app.processes import Process
-from app.store import workload
+from app.store import counting
 from app.store.tables import steps, user
 from app.store.tallies import (
     OPERATIONS_A_MINUTE,
@@ -77,7 +77,7 @@ def test_the_steps_of_one_requester_are_told_without_those_of_others(database: D
 def test_what_waits_is_counted_so_far_and_the_longest_overdue_is_named(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workload, "COUNTED", 2)
+    monkeypatch.setattr(counting, "COUNTED", 2)
     with database.write() as tx:
         operation = add_operation(tx)
         add_steps(tx, operation, *[StepState.QUEUED] * 4, StepState.PENDING, due_at=NOW + 5)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app.domain.states import Completion
-from app.store.overview import COUNTED
+from app.store.counting import COUNTED
 from tests.web.browsing import SCRIPT, Visitor, number, rows
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from app.domain.states import Completion
-from app.store.overview import COUNTED
+from app.store.counting import COUNTED
 from app.web.console import wording
 
 

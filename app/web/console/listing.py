@@ -9,6 +9,7 @@ from typing import Any, Final
 from flask import abort, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Redirect
 
+from app.domain.numbers import number_in
 from app.domain.states import Completion
 from app.errors import MoveRefused, OperationNotFound, PreflightFailed
 from app.overview import Listed, operations_of
@@ -54,7 +55,7 @@ def listed() -> dict[str, Any]:
 @console.post("/operations/<any(pause, resume, cancel, retry):verb>")
 def steer_selected(verb: str) -> Redirect:
     """Ask the same of every operation that is selected, one after the other; each says itself what it refuses."""
-    ids = [int(one) for one in request.form.getlist("id") if one.isascii() and one.isdigit() and len(one) <= 18]
+    ids = [number for one in request.form.getlist("id") if (number := number_in(one)) is not None]
     if not ids:
         flash("Nothing is selected: mark the operations first.", "bad")
     done, refused = 0, Counter[str]()
@@ -87,13 +88,12 @@ def asked_for() -> Asked:
     wanted = [one for one in given.getlist("completion") if one]
     if not set(wanted) <= completions:
         abort(404, "There is no such completion.")
-    after = given.get("after", "")
     return Asked(
         requester_id=None,
         completions=tuple(map(Completion, wanted)),
         workflow=given.get("workflow") or None,
         words=given.get("search", "").strip()[:_LONGEST],
-        before_id=int(after) if after.isascii() and after.isdigit() and len(after) <= 18 else None,
+        before_id=number_in(given.get("after", "")),
     )
 
 

@@ -23,16 +23,13 @@ from app.web.console.pages import console
 from app.web.console.parts import Part, Parts
 from app.web.console.session import demand_session
 from app.web.console.showing import shown
-from app.web.streaming import HEADERS, MEDIA_TYPE, StreamRoom
+from app.web.streaming import ASKED_EVERY, BEAT_MESSAGE, RETRY, streamed
 
 T = TypeVar("T")
 
 #: Seconds between two messages at the least; a page is renewed so often while anything runs, for its times.
 _PAUSE: Final = 0.25
 _TICK: Final = 2.0
-#: Seconds after which somebody who is sent what others render is asked again who they are.
-_ASKED_EVERY: Final = 10.0
-_BEAT: Final = ": beat\n\n"
 _MOVING: Final = frozenset({Completion.IN_PROGRESS, Completion.REQUESTING_PAUSE, Completion.REQUESTING_CANCEL})
 
 
@@ -66,13 +63,7 @@ def _one(operation_id: int) -> Part:
 def _stream(render: Callable[[], Part], ids: tuple[int, ...], *, everything: bool = False) -> Response:
     if request.args.get("who", whose := str(requester().id)) != whose:  # a page of somebody who has signed out here
         return current_app.response_class("This page is of somebody else.", 401, content_type="text/plain")
-    if request.method == "HEAD":  # nothing would be read of it, and so nothing closed
-        return current_app.response_class(headers=HEADERS, mimetype=MEDIA_TYPE)
-    leave = cast("StreamRoom", current_app.extensions["stream_room"]).enter()
-    watching = _Watching(render, ids, everything=everything)
-    answer = current_app.response_class(watching.messages(), headers=HEADERS, mimetype=MEDIA_TYPE)
-    answer.call_on_close(leave)
-    return answer
+    return streamed(_Watching(render, ids, everything=everything).messages())
 
 
 class _SignedOut(Exception):
@@ -87,18 +78,18 @@ class _Watching:
         self._app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
         self._environ = request.environ
         self._key = (requester().id, request.script_root, request.full_path)
-        self._asked_again_at = clock.monotonic() + _ASKED_EVERY
+        self._asked_again_at = clock.monotonic() + ASKED_EVERY
         self._known = request.headers.get("Last-Event-ID")
         self._feed = cast("Feed", current_app.extensions["feed"])
         self._parts = cast("Parts", current_app.extensions["console_parts"])
 
     def messages(self) -> Iterator[str]:
         """What the page is sent until whoever watches leaves, or is let in no longer, or the process ends."""
-        yield "retry: 1000\n\n"
+        yield RETRY
         with self._feed.follow(self._ids, everything=self._everything) as follower:
             part = self._seen(clock.monotonic(), None)
             while part is not None and not follower.is_over:
-                yield _BEAT if part.place == self._known else part.message
+                yield BEAT_MESSAGE if part.place == self._known else part.message
                 self._known = part.place
                 if set(part.ids) != follower.ids:
                     follower.turn_to(part.ids)
@@ -128,5 +119,5 @@ class _Watching:
         with self._app.request_context(self._environ):
             if demand_session() is not None:
                 raise _SignedOut
-            self._asked_again_at = clock.monotonic() + _ASKED_EVERY
+            self._asked_again_at = clock.monotonic() + ASKED_EVERY
             return reading()

@@ -42,7 +42,7 @@ class Parts:
     def __init__(self) -> None:
         self._changing = threading.Lock()
         self._kept: OrderedDict[Any, tuple[float, Part]] = OrderedDict()
-        self._rendering: OrderedDict[Any, threading.Lock] = OrderedDict()
+        self._rendering: dict[Any, threading.Lock] = {}
 
     def since(self, moment: float, key: Any, render: Callable[[], Part]) -> Part:
         """The part as it was at that moment of the clock or later; what another renders meanwhile is waited for."""

@@ -8,6 +8,7 @@ from flask import Response, current_app, flash, redirect, render_template, reque
 from markupsafe import Markup
 from werkzeug.wrappers import Response as Redirect
 
+from app.domain.numbers import number_in
 from app.errors import OperationNotFound, PreflightFailed
 from app.overview import EVENTS, STEPS, portrait
 from app.results.references import unescaped
@@ -32,7 +33,7 @@ def shown(operation_id: int) -> dict[str, Any]:
     """What the page of an operation shows for the address that is asked for."""
     after, before = _number("after", _STEP_DIGITS), _number("before", _EVENT_DIGITS)
     places: dict[str, Any] = {"after": after, "before": before}
-    found = portrait(commands(), requester(), operation_id, after=after, **({"before": before} if before else {}))
+    found = portrait(commands(), requester(), operation_id, after=after, before=before)
     steps, events = found.steps[:STEPS], found.events[:EVENTS]
     return {
         "found": found,
@@ -94,8 +95,8 @@ def show_picture(operation_id: int) -> Response:
 
 def _number(name: str, digits: int) -> int | None:
     text = request.args.get(name, "")
-    is_number = text.removeprefix("-").isascii() and text.removeprefix("-").isdigit() and len(text) <= digits
-    return int(text) if is_number else None
+    number = number_in(text.removeprefix("-"), digits - text.startswith("-"))
+    return -number if number is not None and text.startswith("-") else number
 
 
 def _why(refused: Exception) -> str:

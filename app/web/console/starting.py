@@ -13,6 +13,7 @@ from pydantic_core import from_json
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response as Redirect
 
+from app.domain.numbers import number_in
 from app.errors import ArgumentsInvalid, CanvasRefused, IdempotencyKeyReused, RequestInvalid
 from app.web.auth import commands, requester
 from app.web.console.acting import moment_in
@@ -84,12 +85,12 @@ def _shown(form: Form) -> str:
 
 def _earlier(recipe: Workflow) -> dict[str, Any]:
     """The arguments of the operation that the address names, if the requester may see it."""
-    number = request.args.get("from", "")
-    if not number:
+    if not (text := request.args.get("from", "")):
         return {}
-    if not (number.isascii() and number.isdigit() and len(number) <= 18):
+    number = number_in(text)
+    if number is None:
         abort(404, "There is no such operation.")
-    earlier = commands().show(requester(), int(number)).operation
+    earlier = commands().show(requester(), number).operation
     if earlier.workflow != recipe.name:
         abort(404, f"Operation {number} is of another workflow: {earlier.workflow}.")
     arguments: dict[str, Any] = from_json(earlier.arguments)

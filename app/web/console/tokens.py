@@ -6,6 +6,7 @@ from flask import abort, flash, redirect, render_template, request, session, url
 from werkzeug.wrappers import Response as Redirect
 
 from app.access import give_another, own_tokens, take_away
+from app.domain.numbers import number_in
 from app.errors import TokensChanged, TooManyTokens
 from app.web.auth import commands, requester
 from app.web.console.pages import console
@@ -21,10 +22,9 @@ def show_tokens() -> str:
 @console.post("/tokens")
 def make_token() -> Redirect | str:
     """Make one more token, and show it in this answer alone; the same form sent again makes no other."""
-    newest = request.form.get("newest", "")
-    number = int(newest) if newest.isascii() and newest.isdigit() and len(newest) <= 18 else -1
+    newest = number_in(request.form.get("newest", ""))
     try:
-        return _shown(give_another(commands().engine.database, requester(), number))
+        return _shown(give_another(commands().engine.database, requester(), -1 if newest is None else newest))
     except (TokensChanged, TooManyTokens) as refused:
         flash(str(refused), "bad")
     return redirect(url_for("console.show_tokens"), 303)

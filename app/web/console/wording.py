@@ -6,15 +6,13 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic_core import from_json
-
 from app import clock
 from app.domain import picture
 from app.domain.durations import in_utc, spoken
-from app.domain.states import ENDED, Completion
+from app.domain.states import Completion
 from app.domain.timeline import left, worked
 from app.results.references import unescaped
-from app.store.overview import COUNTED
+from app.store.counting import COUNTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,16 +40,17 @@ _BUTTONS: Final = {
     ("cancel", None): "Cancel",
     ("retry", None): "Retry what failed",
 }
+_BRIEFLY: Final = {"Withdraw the pause": "Withdraw", "Retry what failed": "Retry"}
 #: The lines of a mark within 16 by 16 pixels, by completion: where an operation stands is never told by colour alone.
 MARKS: Final = {
     _C.SCHEDULED: "M8 2.5a5.5 5.5 0 1 0 .01 0zM8 5v3.5h3",
-    _C.IN_PROGRESS: "M5 3l8 5-8 5z",
+    _C.IN_PROGRESS: STEP_MARKS["Running"],
     _C.REQUESTING_PAUSE: "M4 3v10M8 3v10M12 6v4",
-    _C.PAUSED: "M5.5 3v10M10.5 3v10",
+    _C.PAUSED: STEP_MARKS["Paused"],
     _C.REQUESTING_CANCEL: "M8 2.5a5.5 5.5 0 1 0 .01 0zM4 4l4 4",
-    _C.CANCELLED: "M8 2.5a5.5 5.5 0 1 0 .01 0zM4 4l8 8",
-    _C.COMPLETED: "M3 8.5l3.5 3.5L13 4.5",
-    _C.FAILED: "M4 4l8 8M12 4l-8 8",
+    _C.CANCELLED: STEP_MARKS["Cancelled"],
+    _C.COMPLETED: STEP_MARKS["Success"],
+    _C.FAILED: STEP_MARKS["Failed"],
 }
 
 
@@ -62,9 +61,8 @@ def button(verb: str, completion: Completion | None) -> str:
 
 def brief_button(verb: str, completion: Completion) -> str:
     """The same where there is little room."""
-    return {"retry": "Retry"}.get(verb) or (
-        "Withdraw" if button(verb, completion).startswith("With") else button(verb, completion)
-    )
+    said = button(verb, completion)
+    return _BRIEFLY.get(said, said)
 
 
 def counted(number: int) -> str:
@@ -158,11 +156,6 @@ def within(step: Running | StepRow) -> str:
     return f"{step.done:,}" if step.total is None else f"{step.done:,} of {step.total:,}"
 
 
-def task(step: StepRow) -> str:
-    """The name of the task that a step calls."""
-    return str(from_json(step.signature)["task"])
-
-
 def pretty(text: str | None) -> str:
     """JSON as people read it, cut where it is long."""
     written = unescaped(text or "null")
@@ -177,11 +170,6 @@ def fault(text: str | None) -> dict[str, str]:
     """What an error tells: `step`, `type`, `message`, `traceback`; empty where there is none."""
     facts: dict[str, Any] = json.loads(text) if text else {}
     return {name: _sayable(str(value)) for name, value in facts.items() if value is not None}
-
-
-def has_ended(operation: Operation) -> bool:
-    """Whether no more of it will run by itself."""
-    return operation.completion in ENDED
 
 
 def _sayable(text: str) -> str:

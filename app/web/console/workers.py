@@ -8,8 +8,8 @@ from typing import Any, Final, cast
 from flask import current_app, render_template
 
 from app import clock
+from app.store.counting import COUNTED
 from app.store.workers import Worker
-from app.store.workload import COUNTED
 from app.web.auth import commands, requester
 from app.web.console.charting import HEIGHT, chart
 from app.web.console.pages import console
