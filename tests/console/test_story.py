@@ -61,6 +61,12 @@ def follow(page: Page, target: Locator) -> None:
     page.keyboard.press("Enter")
 
 
+def submit(page: Page, name: str) -> None:
+    """Press a button and wait for the page that answers; one that is still to come cannot be loaded again."""
+    with page.expect_navigation():
+        button(page, name).click()
+
+
 def reload_until(page: Page, place: Locator, text: str) -> None:
     """Load the page again until it says so, as people without scripts do."""
     wait_for(lambda: page.reload() is not None and text in (place.text_content() or ""))
@@ -106,15 +112,15 @@ def test_without_scripts_it_is_told_by_loading_pages_again(
     begin(page, person)
     counting = start_counting(page, path)
 
-    button(page, "Pause").click()
+    submit(page, "Pause")
     reload_until(page, badge(page), "PAUSED")
     assert_quiet(installation, person, counting)
-    button(page, "Resume").click()
+    submit(page, "Resume")
     reload_until(page, badge(page), "COMPLETED")
     assert_counted(page)
     cancelled = start_counting(page, path)
     page.get_by_text("Cancel…", exact=True).click()
-    button(page, "Cancel it for good").click()
+    submit(page, "Cancel it for good")
     reload_until(page, badge(page), "CANCELLED")
     page.goto("/console/operations")
     expect(row(page, cancelled)).to_contain_text("CANCELLED")
