@@ -20,6 +20,7 @@ from app.notifications.post import DEADLINE
 from app.store.errors import is_outage
 from app.store.events import append_event
 from app.store.notifications import give_up, mark_sent, next_notification, put_off, take_due
+from app.store.operations import lock_operation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +57,16 @@ class _Outcome(NamedTuple):
     is_final: bool = False
     place: str = ""
     seconds: float = 0.0
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it failed and is given up."""
+        return bool(self.fault) and (self.is_final or self.row.attempts >= TRIES)
+
+    @property
+    def is_news(self) -> bool:
+        """Whether the operation's history tells it: the first failure, a success after one, and the giving up."""
+        return self.is_last or bool(self.fault) != bool(self.row.error)
 
 
 class Courier:
@@ -133,8 +144,7 @@ class Courier:
         now = clock.now()
         if outcomes or (room and self._is_any_due(now)):
             with self._engine.database.write() as tx:
-                for one in outcomes:
-                    _note(tx, one, now)
+                _note(tx, outcomes, now)
                 if room:
                     taken = self._taken(tx, room, now)
         self._hand_out(taken)
@@ -240,17 +250,29 @@ class _Carrier:
         return _Outcome(row, fault, place=post.name_of(notification.to) if is_news else "")
 
 
-def _note(tx: Connection, outcome: _Outcome, now: float) -> None:
-    """Write what came of a try; the first failure, a success after it and the giving up are told in the history."""
+def _note(tx: Connection, outcomes: Sequence[_Outcome], now: float) -> None:
+    """Write what came of tries, each operation that has news being locked first.
+
+    So its history grows in the order of the commits, as those who follow it rely on; and by the order of the locks two
+    that do this never wait for each other.
+    """
+    for operation_id in sorted({one.row.operation_id for one in outcomes if one.is_news}):
+        lock_operation(tx, operation_id)
+    for one in outcomes:
+        _write(tx, one, now)
+
+
+def _write(tx: Connection, outcome: _Outcome, now: float) -> None:
     row, fault = outcome.row, outcome.fault
     if not fault:
-        if mark_sent(tx, row, now) and row.error:
-            _tell(tx, outcome, now, "NotificationSent", f"delivered with try {row.attempts}")
-    elif outcome.is_final or row.attempts >= TRIES:
-        if give_up(tx, row, fault, now):
-            _tell(tx, outcome, now, "NotificationFailed", f"given up after {row.attempts} tries: {fault}")
-    elif put_off(tx, row, now + _wait(row.attempts), fault) and not row.error:
-        _tell(tx, outcome, now, "NotificationFailed", f"{fault}; it is tried again")
+        told = mark_sent(tx, row, now), "NotificationSent", f"delivered with try {row.attempts}"
+    elif outcome.is_last:
+        told = give_up(tx, row, fault, now), "NotificationFailed", f"given up after {row.attempts} tries: {fault}"
+    else:
+        told = put_off(tx, row, now + _wait(row.attempts), fault), "NotificationFailed", f"{fault}; it is tried again"
+    is_written, new, why = told
+    if is_written and outcome.is_news:
+        _tell(tx, outcome, now, new, why)
 
 
 def _tell(tx: Connection, outcome: _Outcome, now: float, new: str, why: str) -> None:

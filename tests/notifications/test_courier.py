@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import text
 
 from app.execution import courier as couriers
 from app.execution import in_hand
 from app.notifications.base import Notification
 from app.notifications.post import DEADLINE
 from app.secrets import Secret
+from app.store.database import Database
+from app.store.events import append_event
+from app.store.operations import lock_operation
+from tests.databases import on_postgresql_alone
 from tests.execution.service import wait_for
 from tests.notifications.endpoint import half, listening
 
@@ -89,6 +95,31 @@ def test_the_first_failure_and_the_success_after_it_stand_in_the_history(
         ("notifications", "clean", "NotificationSent", f"{place}: delivered with try 4"),
     ]
     assert [(row.attempts, row.error) for row in outbox.rows()] == [(4, None)]
+
+
+@on_postgresql_alone
+def test_the_history_tells_it_behind_what_another_is_about_to_commit(
+    outbox: Outbox, send: Send, endpoint: Endpoint
+) -> None:
+    endpoint.answers = lambda _number: 503
+    operation, database = outbox.put(), outbox.service.engine.database
+    other = Database(database.url.render_as_string(hide_password=False))
+
+    with closing(other), other.write() as tx:
+        lock_operation(tx, operation)
+        append_event(tx, operation, at=time.time(), who="ada", new="PAUSED")
+        send(FAILED)
+        wait_for(lambda: is_anybody_waiting(database) or bool(outbox.events(operation)))
+        assert outbox.events(operation) == []
+
+    wait_for(lambda: len(outbox.events(operation)) == 2)
+    assert [event.new for event in outbox.events(operation)] == ["PAUSED", "NotificationFailed"]
+
+
+def is_anybody_waiting(database: Database) -> bool:
+    """Whether a connection waits for a row that another holds."""
+    with database.glance() as tx:
+        return bool(tx.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one())
 
 
 @pytest.mark.usefixtures("hasty")
