@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from app.domain.document_check import Document
     from app.domain.graph import Graph
     from app.domain.sealing import Keys
-    from app.execution.advancing import Budget
+    from app.execution.advancing import Budget, Tell
     from app.execution.engine import Engine
     from app.store.users import User
     from app.workflows.registry import Workflows
@@ -61,15 +61,15 @@ def import_operation(
 
 
 def advance(
-    content: bytes, budget: Budget, workflows: Workflows, keys: Keys, *, trust: bool = False, lenient: bool = False
+    content: bytes, budget: Budget, workflows: Workflows, keys: Keys, *, lenient: bool = False, tell: Tell | None = None
 ) -> Document:
     """Run the next steps that a document tells of in this process; returns the document of the next slice.
 
-    Where there are keys, one that none of them has signed must be trusted. Raises DocumentMalformed,
+    Where there are keys, one of them must have signed it. `tell` is told how far that is. Raises DocumentMalformed,
     DocumentUntrusted, and what `app.execution.advancing.advance` raises.
     """
-    document = believed(content, keys if keys and not trust else None)
-    return advancing.advance(document, budget, known_of(workflows), lenient=lenient)
+    document = believed(content, keys or None)
+    return advancing.advance(document, budget, known_of(workflows), lenient=lenient, tell=tell)
 
 
 @uncollected

@@ -6,6 +6,10 @@ from alembic import context
 
 from app.store.tables import metadata
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    on_version_apply=context.config.attributes.get("after_each"),
+)
 with context.begin_transaction():
     context.run_migrations()

@@ -33,14 +33,21 @@ def bar(done: int, total: int, words: str, style: str = "cyan") -> RenderableTyp
 @contextmanager
 def filling(total: int, what: str) -> Iterator[Callable[[int], None]]:
     """What is told how many of the `total` are done, and draws them; the bar is gone when the block is left."""
+    with drawing(what) as tell:
+        yield lambda done: tell(done, total)
+
+
+@contextmanager
+def drawing(what: str) -> Iterator[Callable[[int, int], None]]:
+    """What is told how many are done, and of how many, where nobody knows that from the beginning."""
     output = console()
     if not output.is_interactive:
-        yield lambda _done: None
+        yield lambda _done, _total: None
         return
     drawn_at = -_PERIOD
     with Live(console=output, auto_refresh=False, transient=True) as live:
 
-        def tell(done: int) -> None:
+        def tell(done: int, total: int) -> None:
             nonlocal drawn_at
             if clock.monotonic() - drawn_at >= _PERIOD:
                 drawn_at = clock.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from flask import current_app
 
+from app.cli.bars import drawing
 from app.cli.people import commands
 from app.cli.printing import say
 from app.cli.refusals import CommandGroup
@@ -22,7 +23,8 @@ def upgrade() -> None:
 
     Where there is no database, it is laid. Doing so again does no harm.
     """
-    bring_up_to_date(current_app.extensions["settings"])
+    with drawing("migrations") as tell:
+        bring_up_to_date(current_app.extensions["settings"], tell)
     say("The database has the present schema.")
 
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from app import moving
+from app.cli.bars import drawing
 from app.cli.people import acting, commands, operation_argument, user_option
-from app.cli.printing import hint, say
+from app.cli.printing import console, hint, say
 from app.cli.progress import advice, standing
 from app.domain.document_check import LARGEST
+from app.domain.sealing import Keys
 from app.domain.states import DONE, Completion
 from app.execution.advancing import Budget
 from app.execution.moving import INLINE
@@ -90,27 +92,37 @@ def advance(file: Path, output: Path | None, is_looped: bool, **how: Any) -> Non
 def _loop(file: Path, output: Path | None, **how: Any) -> None:
     """Run each slice in a process of its own, as cloud functions do; a folder that is gone then holds the messages."""
     options = [f"--{name}" if given is True else f"--{name}={given}" for name, given in how.items() if given]
-    with tempfile.TemporaryDirectory(prefix="operations-") as folder:
+    has_bar = console().is_interactive
+    with tempfile.TemporaryDirectory(prefix="operations-") as folder, drawing("steps") as tell:
         for document in loop(_read(file), Path(folder), options):
-            hint(_told(document))
+            tell(*_far(document))
+            if not has_bar:
+                hint(_told(document))
     _write(commands().engine.keys.sealed(document), output)
+    hint(_told(document) if has_bar else "")
 
 
 def _advance(
     file: Path, output: Path | None, steps: int | None, seconds: float | None, lenient: bool, trust: bool
 ) -> None:
-    known = commands()
-    budget = Budget(steps, seconds)
-    document = moving.advance(_read(file), budget, known.workflows, known.engine.keys, trust=trust, lenient=lenient)
-    _write(known.engine.keys.sealed(document), output)
+    keys, content, budget = commands().engine.keys, _read(file), Budget(steps, seconds)
+    believed = Keys() if trust else keys
+    with drawing("steps") as tell:
+        document = moving.advance(content, budget, commands().workflows, believed, lenient=lenient, tell=tell)
+    _write(keys.sealed(document), output)
     hint(_told(document))
 
 
-def _told(document: Document) -> str:
+def _far(document: Document) -> tuple[int, int]:
+    """How many steps are done, of how many."""
     steps = document["steps"]
-    done = sum(step["state"]["type"] in DONE for step in steps)
+    return sum(step["state"]["type"] in DONE for step in steps), len(steps)
+
+
+def _told(document: Document) -> str:
+    done, total = _far(document)
     result = "" if document["completion"] == Completion.PAUSED else f"; result: {_short(document['result'])}"
-    return f"Slice {document['slice']}: {document['completion']}, {done} of {len(steps)} steps{result}"
+    return f"Slice {document['slice']}: {document['completion']}, {done} of {total} steps{result}"
 
 
 def _short(value: Any) -> str:

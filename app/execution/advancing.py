@@ -38,9 +38,13 @@ if TYPE_CHECKING:
 
     #: Compiles the graph of a workflow, by its name, arguments and operation's id.
     Compile = Callable[[Engine, str, dict[str, Any], int], Graph]
+    #: Is told how many steps have ended, of how many.
+    Tell = Callable[[int, int], None]
 
 _S = StepState
 _UNBOUNDED = 1_000_000_000
+#: Seconds between two tellings, at the least.
+_TELLS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,14 @@ class Known:
     compile: Compile
 
 
-def advance(document: Document, budget: Budget, known: Known, *, lenient: bool = False) -> Document:
+def advance(
+    document: Document, budget: Budget, known: Known, *, lenient: bool = False, tell: Tell | None = None
+) -> Document:
     """Run the next steps of an operation until the budget is spent; returns the document of its next slice.
 
     The document was read by `read_any`; one that has ended is returned as it is. What a hand-made one tells of steps
-    that its workflow does not have is refused, or skipped with `lenient`.
+    that its workflow does not have is refused, or skipped with `lenient`. `tell` is told every now and then how far
+    that is.
 
     Raises TasksUnregistered, ResultsUnreachable, DocumentMalformed, SlugsUnfit, WorkflowUnknown, ArgumentsInvalid,
     CanvasRefused.
@@ -78,7 +85,7 @@ def advance(document: Document, budget: Budget, known: Known, *, lenient: bool =
         head, steps = told_by(engine.engine, document, known, lenient=lenient)
         head = replace(head, slice=head.slice + 1)
         _lay(engine, head, with_clocks(engine.engine, head, steps, clock.now()))
-        _run(engine, head.operation_id, budget)
+        _run(engine, head.operation_id, budget, tell)
         return _document(engine, head.operation_id)
 
 
@@ -130,13 +137,16 @@ def _released(head: Head, step: StepFacts, later: float, now: float) -> StepFact
     return replace(step, state=_S.QUEUED, passed=is_passed, due_at=not_before(step.signature, now) or later)
 
 
-def _run(inline: Inline, operation_id: int, budget: Budget) -> None:
+def _run(inline: Inline, operation_id: int, budget: Budget, tell: Tell | None) -> None:
     """Run until the operation rests, or the budget is spent: then nothing of it runs, since all ran in this thread."""
     left = _UNBOUNDED if budget.steps is None else budget.steps
     until = math.inf if budget.seconds is None else clock.monotonic() + budget.seconds
+    longest = _TELLS if tell else _UNBOUNDED
     with _leaving(inline.engine, budget.seconds):
         while not inline.rests(operation_id) and left > 0 and (rest := until - clock.monotonic()) > 0:
-            left -= inline.go_on(operation_id, steps=left, seconds=min(rest, _UNBOUNDED))
+            left -= inline.go_on(operation_id, steps=left, seconds=min(rest, longest))
+            if tell:
+                tell(*inline.far(operation_id))
 
 
 @contextmanager

@@ -149,6 +149,12 @@ class Inline:
         with self._database.glance() as tx:
             return completion_of(tx, operation_id) in ENDED | {Completion.PAUSED}
 
+    def far(self, operation_id: int) -> tuple[int, int]:
+        """How many of its steps have ended, of how many."""
+        with self._database.glance() as tx:
+            operation = find_operation(tx, operation_id)
+        return (operation.steps_done, operation.steps_total) if operation else (0, 0)
+
     def go_on(self, operation_id: int, *, steps: int = _UNBOUNDED, seconds: float = _UNBOUNDED) -> int:
         """Run what is ready next, or wait so long for what is due later; returns how many steps that were.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,11 +22,14 @@ from app.store.database import Database
 from app.store.tables import metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from alembic.script import Script
     from sqlalchemy import Connection, Row
 
     from app.config import Settings
+
+    Tell = Callable[[int, int], None]
 
 #: Found beside the package, so from whatever folder the service is started.
 FOLDER: Final = Path(__file__).resolve().parents[2] / "migrations"
@@ -38,8 +42,10 @@ _COMMENT: Final = re.compile(r"('[^']*')|--[^\n]*")
 _PUNCTUATION: Final = re.compile(r"'[^']*'|[(),]")
 
 
-def upgrade(settings: Settings) -> None:
+def upgrade(settings: Settings, tell: Tell | None = None) -> None:
     """Make DATA_DIR, for its owner alone, and the database in it, or bring the one that is there to the present schema.
+
+    `tell` is told how many migrations have been run, of how many.
 
     Raises:
         DatabaseTooNew: A newer version of the service has been here.
@@ -47,7 +53,7 @@ def upgrade(settings: Settings) -> None:
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(settings.database_url, synchronous=settings.synchronous)
     try:
-        upgrade_database(database)
+        upgrade_database(database, tell=tell)
     finally:
         database.close()
 
@@ -58,7 +64,7 @@ def create_tables(database: Database) -> None:
         metadata.create_all(tx)
 
 
-def upgrade_database(database: Database, folder: Path = FOLDER) -> None:
+def upgrade_database(database: Database, folder: Path = FOLDER, tell: Tell | None = None) -> None:
     """Run what this database lacks of the migrations in `folder`; a second process that does so waits for the first.
 
     Raises:
@@ -70,7 +76,10 @@ def upgrade_database(database: Database, folder: Path = FOLDER) -> None:
         with migrated.write() as tx:
             _wait_for_others(tx)
             _refuse_newer(tx, folder)
-            command.upgrade(config_for(folder, tx), "head")
+            config = config_for(folder, tx)
+            if tell:
+                config.attributes["after_each"] = _counting(tell, len(_lacking(tx, folder)))
+            command.upgrade(config, "head")
             _check_references(tx)
     finally:
         migrated.close()
@@ -112,6 +121,17 @@ def without_references(database: Database) -> Database:
     if other.is_sqlite:
         event.listen(other.engine(), "connect", _rest_references)
     return other
+
+
+def _lacking(tx: Connection, folder: Path) -> list[Script]:
+    """The migrations that are still to be run."""
+    return [*_scripts(folder).iterate_revisions("head", _heads(tx) or "base")]
+
+
+def _counting(tell: Tell, total: int) -> Callable[..., None]:
+    """What Alembic calls behind each migration."""
+    done = count(1)
+    return lambda **_told: tell(next(done), total)
 
 
 def _rest_references(connection: Any, _record: object) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from app.store.migrations import FOLDER
+from tests.cli.terminal import undrawn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +42,15 @@ def test_a_database_is_laid_where_there_is_none(terminal: Terminal) -> None:
     terminal.run("db", "upgrade")
 
     assert terminal.says("db", "current") == "The database has the present schema.\n"
+
+
+def test_a_terminal_shows_a_bar_while_it_is_laid(terminal: Terminal) -> None:
+    empty(terminal)
+    with terminal.seated("db", "upgrade") as seat:
+        seat.wait_for("The database has the present schema.")
+        assert seat.status() == 0
+
+    assert re.search("━ [0-9]+ of [0-9]+ migrations", undrawn(seat.drawn))
 
 
 @pytest.mark.parametrize("words", [["operations", "list"], ["users", "add", "grace"], ["operations", "start", "three"]])

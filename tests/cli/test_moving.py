@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.cli.terminal import undrawn
 from tests.execution.pausing import in_database
 from tests.web.serving import Served, serving
 
@@ -107,3 +108,14 @@ def test_a_document_is_advanced_slice_by_slice_to_its_end(
     slices = [line for line in said.stderr.splitlines() if line.startswith("Slice")]
     assert slices == ["Slice 1: PAUSED, 2 of 3 steps", "Slice 2: COMPLETED, 3 of 3 steps; result: 7"]
     assert read(tmp_path / "end.json")["completion"] == "COMPLETED"
+
+
+@pytest.mark.parametrize("how", [["--loop", "--steps", "1"], []])
+def test_a_terminal_shows_a_bar_until_the_end(terminal: Terminal, file: Path, tmp_path: Path, how: list[str]) -> None:
+    with terminal.seated("operations", "advance", str(file), *how, "-o", str(tmp_path / "end.json")) as seat:
+        seat.wait_for(": COMPLETED, 3 of 3 steps; result: 7")
+        assert seat.status() == 0
+
+    assert "━ 2 of 3 steps" in undrawn(seat.drawn) or not how
+    assert "━ 3 of 3 steps" in undrawn(seat.drawn) or how
+    assert "Slice 1: PAUSED" not in seat.drawn

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app.domain.document import encode
+from app.domain.sealing import Keys
 from app.domain.states import Completion
 from app.errors import (
     DocumentNotWritten,
@@ -187,7 +188,7 @@ def test_a_step_goes_on_from_its_cursor_where_it_was_moved_to(here: Service, the
     ledger = here.path()
     document = {"workflow": "counting-slowly", "arguments": {"ledger": ledger, "upto": 200}}
     keys = here.engine.keys
-    stopped = keys.sealed(advance(encode(document), Budget(seconds=0.3), here.commands.workflows, keys, trust=True))
+    stopped = keys.sealed(advance(encode(document), Budget(seconds=0.3), here.commands.workflows, Keys()))
 
     moved = imported(there, stopped)
 

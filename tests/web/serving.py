@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 from celery import _state
+from pydantic import SecretStr
 
 from app import create_app
 from app.config import Settings
@@ -90,7 +91,8 @@ class Served:
 
     def _environ(self) -> dict[str, str]:
         given = self.settings.model_dump(mode="json", exclude_none=True)
-        return {**os.environ, **variables(given), "PYTHONPATH": str(ROOT)}
+        kept = {name: value.get_secret_value() for name, value in self.settings if isinstance(value, SecretStr)}
+        return {**os.environ, **variables(given | kept), "PYTHONPATH": str(ROOT)}
 
 
 @contextmanager
