@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from app.supervisor.embedded_broker import EmbeddedBroker
 
 #: 64 that answer, and one for each stream that may be open.
-_WEB_THREADS = 64 + 200
+_WEB_THREADS = 64 + 232
 #: Seconds that a worker has, after its grace, to hand back what it held.
 _ENDING = 3.0
 _EXAMPLE = '{"workflow": "add-numbers", "arguments": {"start": 1}}'

@@ -27,7 +27,7 @@ from app.web.problems import register_problems
 from app.web.readiness import Readiness
 from app.web.reading import LARGEST_BODY
 from app.web.steering import steering
-from app.web.streaming import PLACES, StreamRoom
+from app.web.streaming import KEPT, PLACES, StreamRoom
 from app.web.waiting import Entrance, WaitingRoom
 from app.web.workflows import workflows
 from app.workload import Backlog
@@ -88,7 +88,7 @@ def _parts(commands: Commands, settings: Settings) -> dict[str, object]:
         "readiness": Readiness(commands.engine),
         "waiting_room": WaitingRoom(_PLACES_TO_WAIT),
         "feed": Feed(commands.engine.database),
-        "stream_room": StreamRoom(PLACES),
+        "stream_room": StreamRoom(PLACES, KEPT),
     }
 
 

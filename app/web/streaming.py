@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, cast
 
@@ -22,6 +23,9 @@ from app.web.schemas import Asked, Place
 MEDIA_TYPE: Final = "text/event-stream"
 #: Streams that one web process holds open, each with a thread of its own, beside those that answer everything else.
 PLACES: Final = 200
+#: Streams beside those, for people who have fewer than so many.
+KEPT: Final = 32
+_FEW: Final = 4
 #: Milliseconds after which a browser that lost the connection asks again.
 RETRY: Final = "retry: 1000\n\n"
 #: Seconds after which somebody to whom something is told all the time is asked again who they are.
@@ -43,16 +47,26 @@ class StreamHeader(Asked):
 
 
 class StreamRoom:
-    """Room for so many streams at once."""
+    """Room for so many streams at once, and beside them some for people who have few: nobody keeps all others out."""
 
-    def __init__(self, places: int) -> None:
-        self._places = threading.BoundedSemaphore(places)
+    def __init__(self, places: int, kept: int = 0) -> None:
+        self._places = places
+        self._kept = kept
+        self._held: Counter[int] = Counter()
+        self._lock = threading.Lock()
 
-    def enter(self) -> Callable[[], None]:
-        """Take a place; what is returned gives it back. Raises TooManyWatchers."""
-        if not self._places.acquire(blocking=False):
-            raise TooManyWatchers
-        return self._places.release
+    def enter(self, user_id: int) -> Callable[[], None]:
+        """Take a place for a person; what is returned gives it back. Raises TooManyWatchers."""
+        with self._lock:
+            open_to_them = self._places + (self._kept if self._held[user_id] < _FEW else 0)
+            if self._held.total() >= open_to_them:
+                raise TooManyWatchers
+            self._held[user_id] += 1
+        return lambda: self._leave(user_id)
+
+    def _leave(self, user_id: int) -> None:
+        with self._lock:
+            self._held -= Counter([user_id])
 
 
 def prefers_stream() -> bool:
@@ -81,7 +95,7 @@ def streamed(body: Iterator[str], close: Callable[[], None] = lambda: None) -> R
     """
     if request.method == "HEAD":
         return current_app.response_class(headers=_HEADERS, mimetype=MEDIA_TYPE)
-    leave = cast("StreamRoom", current_app.extensions["stream_room"]).enter()
+    leave = cast("StreamRoom", current_app.extensions["stream_room"]).enter(requester().id)
     answer = current_app.response_class(body, headers=_HEADERS, mimetype=MEDIA_TYPE)
     answer.call_on_close(close)
     answer.call_on_close(leave)
