@@ -33,9 +33,9 @@ from app.execution.telling import tell
 from app.results.stores import store_at
 from app.store.database import Database
 from app.store.due import next_due
-from app.store.migrations import create_tables
 from app.store.operations import Operation, completion_of, find_operation
 from app.store.step_queries import StepRow, list_steps
+from app.store.tables import create_tables
 from app.store.users import User, add_user
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ class Inline:
         self._database = Database(f"sqlite:///{folder / 'run.db'}", synchronous="NORMAL")
         self.engine = self._engine(folder)
         vars(self.app)["engine"] = self.engine
-        create_tables(self._database)
+        with self._database.write() as tx:
+            create_tables(tx)
 
     def _engine(self, folder: Path) -> Engine:
         policies = Policies(self.app)

@@ -58,12 +58,6 @@ def upgrade(settings: Settings, tell: Tell | None = None) -> None:
         database.close()
 
 
-def create_tables(database: Database) -> None:
-    """Make the tables of the present schema in a database that has none and is never upgraded."""
-    with database.write() as tx:
-        metadata.create_all(tx)
-
-
 def upgrade_database(database: Database, folder: Path = FOLDER, tell: Tell | None = None) -> None:
     """Run what this database lacks of the migrations in `folder`; a second process that does so waits for the first.
 

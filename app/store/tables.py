@@ -5,7 +5,7 @@ JSON is kept as text: it is written and read whole, and never searched.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -32,6 +32,9 @@ from app.store.columns import KEY, one_of, only
 from app.store.columns import metadata as metadata
 from app.store.edit_tables import edits as edits
 from app.store.session_tables import ended_sessions as ended_sessions
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 user: Final = Table(
     "user",
@@ -277,3 +280,8 @@ Index(
     **only("state = 'Waiting'"),
 )
 Index("notifications_by_state", notifications.c.state, notifications.c.id)
+
+
+def create_tables(tx: Connection) -> None:
+    """Make the tables of the present schema in a database that has none and is never upgraded."""
+    metadata.create_all(tx)
