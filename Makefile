@@ -9,7 +9,7 @@ UV_VERSION := 0.13.8
 LOCK := $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(UPGRADE)
 
-.PHONY: help run test browser pictures lint format bench chaos lock clean
+.PHONY: help run test coverage browser pictures lint format bench chaos lock clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ run: $(VENV)/.for-running ## start everything on this machine; Ctrl-C stops it
 	@exec $(BIN)/python -m app.supervisor
 
 test: lint browser ## lint, types, import contracts and every test
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+coverage: browser ## the tests again, slower, and which lines and branches they have run: 90 % at least
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 browser: $(VENV)/.for-testing ## find Chromium for the tests of the console; as root on Debian, install it
