@@ -86,9 +86,9 @@ def operations_of(commands: Commands, requester: User, asked: Asked, limit: int)
     """The operations that are asked for among those that the requester may see, the newest first."""
     asked = replace(asked, requester_id=None if requester.is_admin else requester.id)
     with commands.engine.database.read() as tx:
-        found = find_operations(tx, asked, limit + 1)
-        shown = found[:limit]
         down_to = searched_down_to(tx, asked) if asked.words else 0
+        found = find_operations(tx, asked, limit + 1, down_to)
+        shown = found[:limit]
         return Listed(
             shown,
             running_parts(tx, [one.id for one in shown if one.completion not in ENDED]),

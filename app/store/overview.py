@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, func, or_, select, text
+from sqlalchemy import and_, bindparam, func, or_, select, text
 
 from app.domain.numbers import number_in
 from app.domain.states import BAD, FINAL, Completion, StepState
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Select
 
-#: Operations that one search looks through, the newest first.
+#: Operations that one search looks through for its words, the newest first.
 SEARCHED: Final = 20_000
 
 
@@ -82,19 +82,24 @@ class Move(NamedTuple):
     why: str | None
 
 
-def find_operations(tx: Connection, asked: Asked, limit: int) -> list[Operation]:
-    """The newest operations that are asked for, at most `limit`; a search ends after `SEARCHED` of them."""
+def find_operations(tx: Connection, asked: Asked, limit: int, down_to: int = 0) -> list[Operation]:
+    """The newest operations that are asked for, at most `limit`, none of whose ids is `down_to` or below.
+
+    The one whose id is what is searched for comes first, however old it is, and on no page but the first.
+    """
     query = _among(asked, are_few=_are_few(tx, asked)).limit(limit)
-    if asked.words:
-        query = query.where(_has(asked.words), operations.c.id > searched_down_to(tx, asked))
-    return [Operation.from_row(row) for row in tx.execute(query)]
+    if not asked.words:
+        return _read(tx, query)
+    named = _named(tx, asked)
+    others = query.where(operations.c.id > down_to, _has(asked.words))
+    return [*named, *_read(tx, others)][:limit]
 
 
 def searched_down_to(tx: Connection, asked: Asked) -> int:
-    """The id down to which a search looks, itself left out; 0 when it looks through all there are."""
-    newest = select(func.max(operations.c.id))
-    top: int = asked.before_id or (tx.execute(newest).scalar() or 0) + 1
-    return max(0, top - 1 - SEARCHED)
+    """The id down to which a search looks, itself left out; 0 when it looks through all that the requester may see."""
+    mine = replace(asked, completions=(), workflow=None)
+    looked_at = _among(mine, are_few=False).with_only_columns(operations.c.id)
+    return tx.execute(looked_at.offset(SEARCHED).limit(1)).scalar() or 0
 
 
 def count_by_completion(tx: Connection, requester_id: int | None) -> dict[Completion, int]:
@@ -164,14 +169,26 @@ def _among(asked: Asked, *, are_few: bool) -> Select[Any]:
 
 
 def _has(words: str) -> Any:
-    """Whether an operation's id is what is searched for, or any of its texts has it in it.
+    """Whether any of an operation's texts has it in it, and its id is something else.
 
     Its case does not matter; in SQLite that is true of ASCII alone.
     """
     columns = (operations.c.workflow, operations.c.arguments, operations.c.reason, operations.c.error)
-    found = [func.lower(column).contains(words.lower(), autoescape=True) for column in columns]
+    found = or_(*(func.lower(column).contains(words.lower(), autoescape=True) for column in columns))
     number = number_in(words)
-    return or_(*found) if number is None else or_(*found, operations.c.id == number)
+    return found if number is None else and_(found, operations.c.id != number)
+
+
+def _named(tx: Connection, asked: Asked) -> list[Operation]:
+    """The operation whose id is what is searched for, where the first page is asked for and it fits the rest."""
+    number = number_in(asked.words)
+    if number is None or asked.before_id is not None:
+        return []
+    return _read(tx, _among(asked, are_few=False).where(operations.c.id == number))
+
+
+def _read(tx: Connection, query: Select[Any]) -> list[Operation]:
+    return [Operation.from_row(row) for row in tx.execute(query)]
 
 
 def _count(tx: Connection, completion: Completion, requester_id: int | None) -> int:
