@@ -65,25 +65,6 @@ def test_tokens_that_open_nothing_are_limited_as_everywhere(visitor: Visitor, se
     assert (refused.status_code, "try again in" in refused.text) == (429, True)
 
 
-@pytest.mark.parametrize(
-    "place",
-    [
-        "//elsewhere.example/",
-        "https://elsewhere.example/console/",
-        "/operations",
-        "/\\elsewhere.example",
-        "/console",
-        "",
-    ],
-)
-def test_signing_in_leads_nowhere_but_into_the_console(visitor: Visitor, place: str) -> None:
-    visitor.see("/console/sign-in")
-
-    signed_in = visitor.post("/console/sign-in", token=token_of("bob"), next=place)
-
-    assert signed_in.headers["Location"] == "/console/"
-
-
 def test_the_cookie_is_for_the_console_alone_and_holds_no_token(visitor: Visitor) -> None:
     visitor.see("/console/sign-in")
     signed_in = visitor.post("/console/sign-in", token=token_of("bob"))

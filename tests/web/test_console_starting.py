@@ -174,6 +174,34 @@ def test_fields_say_what_they_take(bob: Visitor) -> None:
     assert "It asks for nothing." in bob.get("/console/start/asks-nothing").words
 
 
+def test_numbers_that_are_too_large_are_told_beside_their_fields(served: Served, bob: Visitor) -> None:
+    form = bob.get("/console/start/asks-everything").form("/asks-everything")
+    large = "9" * 309
+
+    refused = bob.send(form, **TYPED | {"arg_many": large, "arg_share": large, "arg_top": "1" * 401})
+
+    assert refused.status == 422
+    assert "Many : Input should be less than or equal to 9" in refused.words
+    assert "Share : This number is too large" in refused.words
+    assert "Top : This is no whole number" in refused.words
+    assert ("arg-share", large) in refused.form("/asks-everything").sends
+    for json_too in ('{"b": 1%s}' % ("0" * 5000), '{"b": 1e999}'):
+        assert "This is no JSON" in bob.send(form, **TYPED | {"arg_limits": json_too}).words
+    assert operations(served) == []
+
+
+def test_a_whole_number_may_have_hundreds_of_digits_where_the_workflow_takes_it(served: Served, bob: Visitor) -> None:
+    form = bob.get("/console/start/asks-everything").form("/asks-everything")
+    large = f"-{'9' * 399}"
+
+    started = bob.send(form, **TYPED | {"arg_top": large, "arg_limits": f'{{"b": {large}}}'})
+
+    assert bob.follow(started).status == 200
+    assert json.loads(operations(served)[0].arguments)["top"] == int(large)
+    again = bob.get(f"/console/start/asks-everything?from={operations(served)[0].id}").form("/asks-everything")
+    assert ("arg-top", large) in again.sends
+
+
 def test_starting_again_starts_with_the_same_arguments(served: Served, bob: Visitor) -> None:
     user = user_of("bob", served)
     for words in ("fine", "", "two\nlines", " spaces ", SCRIPT, "\r\x00\x1b", "ä€😀", "\n"):

@@ -23,6 +23,7 @@ from app.web.console.session import (
     set_up_sessions,
     sign_in,
     sign_out,
+    where_asked,
 )
 from app.web.console.static import static_url
 from app.web.presenting import OFFERED
@@ -106,6 +107,8 @@ def sign_in_with() -> Redirect | tuple[str, int]:
     except (TokenRefused, TooManyFailedTokens) as refused:
         fault = str(refused) if isinstance(refused, TooManyFailedTokens) else "That token is unknown, or was revoked."
         return render_template("console/sign_in.html", next=following, fault=fault), KINDS[type(refused)].status
+    if "undone" in request.form:
+        flash("What you asked for before you signed in was not done: your session was over.", "bad")
     return redirect(following, 303)
 
 
@@ -127,8 +130,7 @@ def nothing(rest: str) -> tuple[str, int]:  # noqa: ARG001
 def too_old(_error: CSRFError) -> Redirect:
     """Show the page anew, from which nothing was done: it was of an earlier session."""
     flash("That page was of an earlier session, so nothing was done. Please try again.", "bad")
-    above = f"{request.script_root}{request.path}".rpartition("/")[0]
-    return redirect(own_place(request.form.get("next") or above), 303)
+    return redirect(where_asked(), 303)
 
 
 @console.errorhandler(HTTPException)

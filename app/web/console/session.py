@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 from flask import current_app, g, redirect, request, session, url_for
 from flask.sessions import SecureCookieSessionInterface
@@ -112,10 +112,16 @@ def demand_session() -> Response | None:
 def own_place(address: str | None) -> str:
     """The address, where it is one of the console's own; else where the console begins."""
     home = url_for("console.home")
-    asked = (address or "").replace("\\", "/")
-    parts = urlsplit(asked)
-    mine = not parts.scheme and not parts.netloc and asked.startswith(home) and asked.isprintable()
+    asked = (address or "").replace("\\", "/")  # as browsers take it
+    path = asked.partition("#")[0].partition("?")[0]
+    mine = asked.startswith(home) and asked.isprintable() and ".." not in unquote(path).split("/")
     return asked if mine else home
+
+
+def where_asked() -> str:
+    """The page whose form was sent, as the form says; else the one above the address that it was sent to."""
+    above = f"{request.script_root}{request.path}".rpartition("/")[0]
+    return own_place(request.form.get("next") or above)
 
 
 def is_asked_by_script() -> bool:
@@ -129,8 +135,11 @@ def _to_sign_in() -> Response:
     if is_asked_by_script():  # the page is loaded again then: it still has to know that there was a session
         return current_app.response_class("Sign in again.", 401, content_type="text/plain")
     session.pop("token", None)
-    here = f"{request.script_root}{request.full_path.rstrip('?')}" if request.method == "GET" else None
-    return redirect(url_for("console.sign_in_page", next=here, expired="1" if is_over else None), 303)
+    is_form = request.method == "POST"
+    is_undone = is_form and request.endpoint != "console.sign_out_here"  # that has come true by itself
+    here = where_asked() if is_form else f"{request.script_root}{request.full_path.rstrip('?')}"
+    expired, undone = ("1" if fact else None for fact in (is_over, is_undone))
+    return redirect(url_for("console.sign_in_page", next=here, expired=expired, undone=undone), 303)
 
 
 def _key(settings: Settings) -> str:

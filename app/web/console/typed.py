@@ -100,10 +100,9 @@ def _whole(_one: Field, text: str) -> int:
 def _number(_one: Field, text: str) -> int | float:
     if len(text) > _LONGEST or not _NUMBER.fullmatch(text.strip()):
         raise _Unreadable("This is no number, such as 12 or 0.5")
-    value = int(text) if _WHOLE.fullmatch(text.strip()) else float(text)
-    if not math.isfinite(value):
+    if not math.isfinite(float(text)):
         raise _Unreadable("This number is too large")
-    return value
+    return int(text) if _WHOLE.fullmatch(text.strip()) else float(text)
 
 
 def _date(_one: Field, text: str) -> str:
