@@ -177,6 +177,7 @@ def test_make_alone_tells_what_can_be_made(tmp_path: Path) -> None:
         "help",
         "run",
         "test",
+        "coverage",
         "browser",
         "pictures",
         "lint",
