@@ -21,7 +21,7 @@ from app.errors import (
 from app.execution import retrying, starting, steering
 from app.execution.documents import verify_document
 from app.execution.starting import Request
-from app.execution.steering import HowToPause, Wish
+from app.execution.steering import HowToPause, HowToResume, Wish
 from app.store.claims import unconfirmed_steps
 from app.store.errors import once
 from app.store.events import Event, events_of
@@ -37,7 +37,7 @@ from app.store.step_logs import log_parts, number_of_slug
 from app.store.step_queries import Running, StepRow, edges_of, list_steps, running_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from app.execution.engine import Engine
     from app.store.database import Database
@@ -155,9 +155,9 @@ class Commands:
         requester: User,
         operation_id: int,
         *,
+        reason: str | None = None,
         version: int | None = None,
-        take_back: bool = False,
-        accepted: Collection[str] = (),
+        **how: Unpack[HowToResume],
     ) -> tuple[View, bool]:
         """Let a paused operation go on, or withdraw the pause; False with it when it runs already.
 
@@ -165,9 +165,9 @@ class Commands:
         (`app.domain.findings`), that is passed over which the requester has `accepted`. Raises MoveRefused,
         VersionPassed, DocumentUnusable, OperationMoved, TrustNeedsAdmin, PreflightFailed.
         """
-        _demand_admin(requester, take_back=take_back)
-        wish = self._wish(requester, operation_id, None, version)
-        changed = steering.resume(self.engine, wish, take_back=take_back, accepted=accepted)
+        _demand_admin(requester, take_back=how.get("take_back", False))
+        wish = self._wish(requester, operation_id, reason, version)
+        changed = steering.resume(self.engine, wish, **how)
         return self.show(requester, operation_id), changed
 
     def cancel(

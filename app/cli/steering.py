@@ -87,7 +87,7 @@ def pause(
 
 @click.command("resume")
 @of_one_or_many
-@click.option("--reason", metavar="TEXT", help="Of many: why; the history keeps it.")
+@click.option("--reason", metavar="TEXT", help="Why; the history keeps it.")
 @click.option("--accept-moved", is_flag=True, help="Take it back: it does not go on where it was moved to.")
 @click.option(
     "--accept",
@@ -114,7 +114,7 @@ def resume(
     if many:
         return ask_many(user_name, Verb.RESUME, many, reason=reason)
     user = acting(user_name)
-    return _tell(*commands().resume(user, operation_id, take_back=accept_moved, accepted=accept))
+    return _tell(*commands().resume(user, operation_id, reason=reason, take_back=accept_moved, accepted=accept))
 
 
 @click.command("cancel")

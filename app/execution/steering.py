@@ -52,6 +52,13 @@ class HowToPause(TypedDict, total=False):
     resume_at: float | None
 
 
+class HowToResume(TypedDict, total=False):
+    """How an operation is to go on: see `resume`."""
+
+    take_back: bool
+    accepted: Collection[str]
+
+
 def pause(
     engine: Engine, wish: Wish, *, now: bool = False, accept_unconfirmed: bool = False, resume_at: float | None = None
 ) -> bool:

@@ -27,13 +27,19 @@ from app.workflows.registry import Workflow
 
 _C = Completion
 #: What can be asked of an operation that stands here, and would change it; of others that have ended, nothing.
-OFFERED: Final = {
+_OFFERED: Final = {
     _C.SCHEDULED: ("pause", "cancel"),
     _C.IN_PROGRESS: ("pause", "cancel"),
     _C.REQUESTING_PAUSE: ("resume", "cancel"),
     _C.PAUSED: ("resume", "cancel", "export"),
     _C.FAILED: ("retry",),
 }
+
+
+def offered(one: Operation) -> tuple[str, ...]:
+    """What can be asked of an operation now; what was moved elsewhere goes on there, unless it is taken back."""
+    verbs = _OFFERED.get(one.completion, ())
+    return verbs if one.moved_at is None else tuple(verb for verb in verbs if verb not in ("resume", "retry"))
 
 
 def operation(view: View, root: str) -> str:
@@ -173,7 +179,7 @@ def _summary(one: Operation, root: str) -> dict[str, Any]:
 
 def _links(one: Operation, here: str) -> dict[str, str]:
     links = {"self": here, "status": f"{here}/status", "steps": f"{here}/steps", "events": f"{here}/events"}
-    links |= {verb: f"{here}/{verb}" for verb in OFFERED.get(one.completion, ())}
+    links |= {verb: f"{here}/{verb}" for verb in offered(one)}
     return links | {"workflow.json": f"{here}/workflow.json"} if one.completion is _C.PAUSED else links
 
 

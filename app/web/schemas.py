@@ -136,8 +136,8 @@ class PauseRequest(CancelRequest):
     )
 
 
-class ResumeRequest(Asked):
-    """Nothing: to resume needs no words."""
+class ResumeRequest(CancelRequest):
+    """Why to resume."""
 
 
 class Progress(BaseModel):

@@ -101,11 +101,16 @@ def pause_operation(path: OperationPath, query: PauseQuery, header: MoveHeader, 
     request_body=_optional_body(ResumeRequest),
 )
 @reads_request
-def resume_operation(path: OperationPath, query: ResumeQuery, header: MoveHeader, body: ResumeRequest) -> Response:  # noqa: ARG001
+def resume_operation(path: OperationPath, query: ResumeQuery, header: MoveHeader, body: ResumeRequest) -> Response:
     """Let an operation go on where it stood."""
-    version, accepted = expected_version(path, header), query.accept
+    accepted = query.accept
     view, is_new = commands().resume(
-        requester(), path.operation_id, version=version, take_back="moved" in accepted, accepted=accepted
+        requester(),
+        path.operation_id,
+        reason=body.reason,
+        version=expected_version(path, header),
+        take_back="moved" in accepted,
+        accepted=accepted,
     )
     return _answer(view, 202 if is_new else 200)
 

@@ -26,6 +26,8 @@ PLACES: Final = 200
 #: Streams beside those, for people who have fewer than so many.
 KEPT: Final = 32
 _FEW: Final = 4
+#: Threads of a web server that answer all else.
+_ANSWERING: Final = 64
 #: Milliseconds after which a browser that lost the connection asks again.
 RETRY: Final = "retry: 1000\n\n"
 #: Seconds after which somebody to whom something is told all the time is asked again who they are.
@@ -54,6 +56,12 @@ class StreamRoom:
         self._kept = kept
         self._held: Counter[int] = Counter()
         self._lock = threading.Lock()
+
+    def fit(self, threads: int) -> None:
+        """Hold no more than leave a server of so many threads enough of them for all else: 64, or half of them."""
+        room = threads - max(1, min(_ANSWERING, threads // 2))
+        self._kept = min(self._kept, room // 7)
+        self._places = min(self._places, room - self._kept)
 
     def enter(self, user_id: int) -> Callable[[], None]:
         """Take a place for a person; what is returned gives it back. Raises TooManyWatchers."""

@@ -168,3 +168,20 @@ def test_two_pages_of_one_operation_show_the_same(page: Page, person: Person, in
     button(other, "Resume").click()
     for one in (page, other):
         expect(badge(one)).to_have_text("COMPLETED")
+
+
+def test_enter_in_a_field_presses_no_button(page: Page, person: Person, installation: Installation) -> None:
+    operation_id, gate = installation.start_at_gate(person)
+    begin(page, person)
+    page.goto("/console/operations")
+    pick = page.get_by_label(f"Select operation {operation_id}")
+
+    pick.press("Enter")
+    show(page, operation_id)
+    page.get_by_text("With a reason…", exact=True).click()
+    page.get_by_label("Why").press("Enter")
+    gate.touch()
+
+    installation.wait_until(person, operation_id, Completion.COMPLETED)
+    history = installation.commands.events(person.user, operation_id)
+    assert "REQUESTING PAUSE" not in [event.new for event in history]

@@ -132,3 +132,43 @@ def test_a_moment_that_cannot_be_changes_nothing(visitor: Visitor, bob: Caller, 
 
     assert why in visitor.follow().text
     assert bob.completion(address) == "SCHEDULED"
+
+
+def test_a_button_that_asks_for_no_time_takes_none_away(visitor: Visitor, bob: Caller, served: Served) -> None:
+    told = f"{datetime.now(UTC).year + 2}-01-31T08:00:00.000Z"
+    paused, pausing = bob.start("three"), bob.start("three")
+    served.claim(pausing)
+    for address in (paused, pausing):
+        bob.post(f"{address}/pause", {"resume_at": told})
+    visitor.see("/console/operations")
+
+    visitor.post("/console/operations/pause", id=[str(number(paused)), str(number(pausing))])
+    visitor.see(f"/console{pausing}")
+    visitor.post(f"/console{pausing}/pause", unconfirmed="1")
+
+    assert [json_of(bob.get(one))["resume_at"] for one in (paused, pausing)] == [told, told]
+
+
+def test_why_it_goes_on_stands_in_the_history(visitor: Visitor, bob: Caller) -> None:
+    address = bob.start("three")
+    bob.post(f"{address}/pause")
+    visitor.see(f"/console{address}")
+
+    visitor.post(f"/console{address}/resume", reason="the disk is back")
+
+    assert json_of(bob.get(f"{address}/events"))["events"][-1]["why"] == "the disk is back"
+
+
+def test_what_was_moved_is_taken_back_by_an_admin_alone(app: Flask, visitor: Visitor, bob: Caller) -> None:
+    address = bob.start("three")
+    bob.post(f"{address}/pause")
+    bob.post(f"{address}/export")
+
+    page = visitor.see(f"/console{address}").text
+    assert ">Resume<" not in page
+    assert "Take back" not in page
+    admin = Visitor(app).sign_in("ada")
+    assert "Take back" in admin.see(f"/console{address}").text
+    admin.post(f"/console{address}/resume", accept="moved")
+
+    assert bob.completion(address) == "IN PROGRESS"

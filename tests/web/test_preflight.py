@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from app.execution.fingerprints import code_of
 from tests.cli.terminal import Terminal
+from tests.web.browsing import Visitor
 from tests.web.calling import Caller, everything, json_of, problem, slug
 from tests.web.checking import checked, found, kinds, paused
 
@@ -254,3 +255,36 @@ def test_the_terminal_tells_the_same_and_accepts_the_same(
 
 def test_somebody_else_s_operation_is_not_looked_at(bob: Caller, eve: Caller) -> None:
     assert eve.get(f"{paused(bob)}/preflight") == 404
+
+
+def test_the_console_names_what_is_different_and_lets_one_answer_for_it(
+    bob: Caller, served: Served, deploy: Callable[..., None]
+) -> None:
+    address = paused(bob)
+    deploy(SECOND, another)
+    visitor = Visitor(served.app).sign_in("bob")
+    visitor.see(f"/console{address}")
+
+    visitor.post(f"/console{address}/resume")
+    page = visitor.follow().text
+
+    (finding,) = found(bob, address)
+    assert finding["sentence"] in page
+    assert [word in page for word in ('value="code"', 'value="environment"')] == [True, False]
+    assert f"/console{address}/stream?findings=1" in page
+    visitor.post(f"/console{address}/resume", accept="code", reason="the new one is right")
+    *_, last = json_of(bob.get(f"{address}/events"))["events"]
+    assert last["why"] == f"the new one is right; accepted: {finding['sentence']}"
+
+
+def test_the_console_says_that_nobody_can_answer_for_code_that_is_gone(
+    bob: Caller, served: Served, deploy: Callable[..., None]
+) -> None:
+    address = paused(bob)
+    deploy(SECOND, None)
+
+    page = Visitor(served.app).sign_in("bob").see(f"/console{address}?findings=1").text
+
+    assert "No code is registered here" in page
+    assert "Nobody can answer for that" in page
+    assert 'name="accept"' not in page

@@ -31,13 +31,20 @@ def _pause(operation_id: int) -> None:
         reason=_reason(),
         now="now" in form,
         accept_unconfirmed="unconfirmed" in form,
-        resume_at=moment_in("resume_at"),
+        resume_at=moment_in("resume_at") if "resume_at" in form else _until_now_meant(operation_id),
     )
+
+
+def _until_now_meant(operation_id: int) -> float | None:
+    """When it would go on by itself as it stands: a button that asks for no time takes none away."""
+    return commands().show(requester(), operation_id).operation.resume_at
 
 
 def _resume(operation_id: int) -> None:
     accepted = _ACCEPTED & set(request.form.getlist("accept"))
-    commands().resume(requester(), operation_id, take_back="moved" in accepted, accepted=tuple(accepted))
+    commands().resume(
+        requester(), operation_id, reason=_reason(), take_back="moved" in accepted, accepted=tuple(accepted)
+    )
 
 
 def _cancel(operation_id: int) -> None:
@@ -45,7 +52,8 @@ def _cancel(operation_id: int) -> None:
 
 
 def _retry(operation_id: int) -> None:
-    commands().retry(requester(), operation_id, reason=_reason())
+    take_back = "moved" in request.form.getlist("accept")
+    commands().retry(requester(), operation_id, reason=_reason(), take_back=take_back)
 
 
 #: What can be asked of an operation, in the order of the buttons.

@@ -18,7 +18,7 @@ from app.web.auth import commands, requester
 from app.web.console.acting import VERBS, act
 from app.web.console.pages import console
 from app.web.console.session import own_place
-from app.web.presenting import OFFERED
+from app.web.presenting import offered
 from app.web.problems import KINDS
 
 #: Operations on a page.
@@ -104,8 +104,8 @@ def _address(asked: Asked, after: int | None, page: str = "console.list_operatio
 
 def _acts(found: Listed) -> list[str]:
     """The verbs that at least one operation of the page can be asked."""
-    offered = {verb for one in found.operations for verb in OFFERED.get(one.completion, ())}
-    return [verb for verb in VERBS if verb in offered]
+    verbs = {verb for one in found.operations for verb in offered(one)}
+    return [verb for verb in VERBS if verb in verbs]
 
 
 def _short(why: Exception) -> str:

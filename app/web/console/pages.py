@@ -26,7 +26,7 @@ from app.web.console.session import (
     where_asked,
 )
 from app.web.console.static import static_url
-from app.web.presenting import OFFERED
+from app.web.presenting import offered
 from app.web.problems import KINDS
 
 console = Blueprint("console", __name__, url_prefix=PLACE, template_folder="../templates")
@@ -81,7 +81,7 @@ def words() -> dict[str, Any]:
         "Completion": Completion,
         "StepState": StepState,
         "pages": PAGES,
-        "offered": lambda completion: OFFERED.get(completion, ()),
+        "offered": offered,
     }
 
 

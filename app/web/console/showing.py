@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import Response, current_app, flash, redirect, render_template, request, url_for
 from markupsafe import Markup
 from werkzeug.wrappers import Response as Redirect
 
+from app.domain.findings import in_the_way
 from app.domain.numbers import number_in
+from app.domain.states import Completion
 from app.errors import OperationNotFound, PreflightFailed
+from app.inspecting import preflight
 from app.overview import EVENTS, STEPS, portrait
 from app.results.references import unescaped
 from app.web.auth import commands, requester
@@ -17,6 +20,10 @@ from app.web.console.acting import act
 from app.web.console.drawing import time_line
 from app.web.console.pages import console
 from app.web.problems import KINDS
+
+if TYPE_CHECKING:
+    from app.domain.findings import Finding
+    from app.store.operations import Operation
 
 #: What the database's own numbers of steps and of events have room for.
 _STEP_DIGITS: Final = 9
@@ -32,7 +39,7 @@ def show_operation(operation_id: int) -> str:
 def shown(operation_id: int) -> dict[str, Any]:
     """What the page of an operation shows for the address that is asked for."""
     after, before = _number("after", _STEP_DIGITS), _number("before", _EVENT_DIGITS)
-    places: dict[str, Any] = {"after": after, "before": before}
+    places: dict[str, Any] = {"after": after, "before": before, "findings": request.args.get("findings")}
     found = portrait(commands(), requester(), operation_id, after=after, before=before)
     steps, events = found.steps[:STEPS], found.events[:EVENTS]
     return {
@@ -46,21 +53,21 @@ def shown(operation_id: int) -> dict[str, Any]:
         "is_latest": before is None,
         "line": time_line(found),
         "picture": found.picture and Markup(found.picture),  # noqa: S704 - SVG of ours, in which all text is escaped
-        "findings": (),
+        "findings": _in_the_way(found.view.operation),
         "stream": url_for("console.stream_operation", operation_id=operation_id, **places, who=requester().id),
         "reach": STEPS,
     }
 
 
 @console.post("/operations/<id:operation_id>/<any(pause, resume, cancel, retry):verb>")
-def steer(operation_id: int, verb: str) -> Redirect | str | tuple[str, int]:
+def steer(operation_id: int, verb: str) -> Redirect:
     """Ask something of an operation, and show it as it stands then; a refusal says why."""
     try:
         act(verb, operation_id)
     except OperationNotFound:
         raise
-    except PreflightFailed as failed:
-        return render_template("console/operation.html", **shown(operation_id) | {"findings": failed.findings}), 409
+    except PreflightFailed:
+        return redirect(url_for("console.show_operation", operation_id=operation_id, findings=1), 303)
     except tuple(KINDS) as refused:
         flash(_why(refused), "bad")
     return redirect(url_for("console.show_operation", operation_id=operation_id), 303)
@@ -91,6 +98,13 @@ def show_document(operation_id: int) -> Response:
 def show_picture(operation_id: int) -> Response:
     """Give the picture, also of an operation that has too many steps for its page."""
     return current_app.response_class(commands().graph(requester(), operation_id), content_type="image/svg+xml")
+
+
+def _in_the_way(one: Operation) -> list[Finding]:
+    """What keeps it from being resumed, for whoever was refused that just now."""
+    if "findings" not in request.args or one.completion is not Completion.PAUSED or one.moved_at is not None:
+        return []
+    return in_the_way(preflight(commands(), requester(), one.id))
 
 
 def _number(name: str, digits: int) -> int | None:

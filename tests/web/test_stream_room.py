@@ -1,0 +1,37 @@
+"""Who is let in to follow operations, and who finds no room."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.errors import TooManyWatchers
+from app.web.streaming import StreamRoom
+
+
+def test_who_has_many_streams_keeps_nobody_out_who_has_few() -> None:
+    room, bob, eve = StreamRoom(6, kept=3), 1, 2
+    leave = [room.enter(bob) for _ in range(6)]
+    with pytest.raises(TooManyWatchers):
+        room.enter(bob)
+
+    room.enter(eve)
+    room.enter(eve)
+    leave.pop()()
+    room.enter(eve)
+    room.enter(eve)
+
+    for person in (bob, eve):
+        with pytest.raises(TooManyWatchers):
+            room.enter(person)
+
+
+@pytest.mark.parametrize(("threads", "streams"), [(296, 200 + 32), (96, 48), (1, 0)])
+def test_streams_leave_a_server_threads_for_all_else(threads: int, streams: int) -> None:
+    room = StreamRoom(200, kept=32)
+
+    room.fit(threads)
+
+    for person in range(streams):
+        room.enter(person)
+    with pytest.raises(TooManyWatchers):
+        room.enter(streams)
