@@ -56,7 +56,7 @@ def test_a_page_whose_session_ends_leads_to_where_one_signs_in_and_back(
 
     installation.revoke(person)
 
-    expect(page.get_by_text("Your session is over")).to_be_visible()
+    expect(page.get_by_text("what you asked for was not done")).to_be_visible()
     sign_in(page, installation.let_in_again(person))
     expect(page).to_have_url(wanted)
     expect(badge(page)).to_have_text("IN PROGRESS")
@@ -88,7 +88,7 @@ def test_what_is_asked_for_in_a_session_that_is_over_is_not_done(
 
     button(page, "Pause").click()
 
-    expect(page.get_by_text("Your session is over")).to_be_visible()
+    expect(page.get_by_text("what you asked for was not done")).to_be_visible()
     assert installation.commands.show(person.user, operation_id).operation.completion is Completion.IN_PROGRESS
     gate.touch()
 
