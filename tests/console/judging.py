@@ -26,7 +26,7 @@ SUBJECTS = (
         "requesting cancel",
     ),
     *("operations", "nothing found", "workflows", "start", "start with faults", "workers", "tokens"),
-    *("not there", "sign in", "sign in refused", "lost connection"),
+    *("not there", "sign in", "sign in refused", "lost connection", "resume refused"),
 )
 LOOKS: dict[str, tuple[ViewportSize, Literal["light", "dark"]]] = {
     "desktop-light": (DESKTOP, "light"),

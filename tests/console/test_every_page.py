@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.console.acting import begin, button
+from app.domain.states import Completion
+from app.store.remaining import code_when_paused, keep_code
+from tests.console.acting import badge, begin, button, show
 from tests.console.gallery import Gallery, gallery
 from tests.console.judging import SUBJECTS, Scales, judge
 
@@ -66,6 +68,29 @@ def test_a_page(page: Page, pictures: Path, name: str) -> None:
     expect(page.get_by_role("contentinfo")).to_be_visible()
     judge(page, pictures, name)
     assert 0 < scales.total <= HEAVIEST
+
+
+def test_an_operation_whose_code_has_changed(
+    page: Page, shown: Gallery, installation: Installation, pictures: Path
+) -> None:
+    operation_id, gate = installation.start_at_gate(shown.person)
+    installation.commands.pause(shown.person.user, operation_id)
+    gate.touch()
+    installation.wait_until(shown.person, operation_id, Completion.PAUSED)
+    with installation.commands.engine.database.write() as tx:
+        code = code_when_paused(tx, operation_id) or {}
+        keep_code(tx, operation_id, code | {"tasks": dict.fromkeys(code["tasks"], "0" * 64)})
+
+    show(page, operation_id)
+    button(page, "Resume").click()
+    expect(
+        page.get_by_text("The code of tests.console.flows.merge, which step merge calls, has changed")
+    ).to_be_visible()
+    judge(page, pictures, "resume refused")
+    page.get_by_label("The code is another than at the pause, and that is meant.").check()
+    button(page, "Resume").click()
+
+    expect(badge(page)).to_have_text("COMPLETED")
 
 
 def test_a_form_with_faults(page: Page, witness: Witness, pictures: Path) -> None:

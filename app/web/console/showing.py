@@ -102,7 +102,7 @@ def show_picture(operation_id: int) -> Response:
 
 def _in_the_way(one: Operation) -> list[Finding]:
     """What keeps it from being resumed, for whoever was refused that just now."""
-    if "findings" not in request.args or one.completion is not Completion.PAUSED or one.moved_at is not None:
+    if "findings" not in request.args or one.completion is not Completion.PAUSED:
         return []
     return in_the_way(preflight(commands(), requester(), one.id))
 
