@@ -6,18 +6,17 @@ import csv
 from collections import Counter
 from dataclasses import dataclass
 from operator import itemgetter
-from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from celery import chain, current_app, group
+from celery import chain, group
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from app.errors import ColumnMissing, ColumnRepeated, InputChanged, InputEmpty, RowTooShort, RowUnusable
 from app.workflows.csv_ranges import Records, line_from
 from app.workflows.cursor import cursor
-from app.workflows.inputs import Edition, InputPath, edition, reading
+from app.workflows.inputs import Edition, InputPath, edition, input_dir, reading
 from app.workflows.registry import workflow
 from app.workflows.step import step
 
@@ -167,7 +166,7 @@ def count_range(so_far: dict[str, Any] | None, path: str, by: list[str], number:
         InputUnusable: The file cannot be read, or is not what it was when the first step read it.
     """
     tally = Tally.carried(so_far) if so_far else None
-    with reading(Path(current_app.conf.input_dir), path, tally.edition if tally else None) as file:
+    with reading(input_dir(), path, tally.edition if tally else None) as file:
         tally = tally or Tally.begin(file, path, by)
         tally.count(file, path, tally.edition.size * number // chunks)
     return tally.carry()
@@ -184,7 +183,7 @@ def count_part(path: str, by: list[str], number: int, parts: int) -> dict[str, A
     """
     kept = cursor.place
     expected = Edition(*kept["tally"]["edition"]) if kept else None
-    with reading(Path(current_app.conf.input_dir), path, expected) as file:
+    with reading(input_dir(), path, expected) as file:
         begun = Tally.begin(file, path, by) if not kept else None
         try:
             part = Part.begin(file, begun, number, parts) if begun else Part.carried(kept)
@@ -202,7 +201,7 @@ def merge_parts(parts: list[dict[str, Any] | None], path: str, by: list[str]) ->
         InputUnusable: The file cannot be read, or is not what it was when its parts were counted.
     """
     kept = cursor.place
-    with reading(Path(current_app.conf.input_dir), path) as file:
+    with reading(input_dir(), path) as file:
         head = Tally.begin(file, path, by)
         whole = Tally.carried(kept) if kept else Tally.begin(file, path, by)
         for number, value in enumerate(parts, 1):

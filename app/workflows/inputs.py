@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Final
 
+from celery import current_app
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from app.config import read_settings
 from app.errors import InputChanged, InputOutside, InputUnreadable
 
 #: To open a pipe would wait for somebody to write into it; a device may never end.
@@ -49,6 +51,12 @@ def edition(file: BufferedReader) -> Edition:
     """The edition of an open file as it is now."""
     found = os.fstat(file.fileno())
     return Edition(found.st_size, found.st_mtime_ns)
+
+
+def input_dir() -> Path:
+    """INPUT_DIR: what this process's Celery app was told or, where slices run without the service, the setting."""
+    told = current_app.conf.get("input_dir")
+    return Path(told) if told else read_settings()[0].input_dir.absolute()
 
 
 @contextmanager

@@ -45,3 +45,16 @@ def test_what_a_process_refuses_is_told_in_its_words(tmp_path: Path) -> None:
 
     with pytest.raises(SliceFailed, match="There is no workflow 'of-tomorrow'"):
         list(loop(json.dumps({"workflow": "of-tomorrow", "steps": []}).encode(), tmp_path / "other", ("--trust",)))
+
+
+def test_a_shipped_workflow_finds_its_file_below_input_dir(
+    slices: Slices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INPUT_DIR", str(tmp_path / "input"))
+    (tmp_path / "input").mkdir()
+    (tmp_path / "input" / "people.csv").write_text("company\nZoovu\nYozio\nZoovu\n")
+    asked = slices.by_hand("count-by", path="people.csv", by=["company"], chunks=2)
+
+    *_, last = loop(asked, tmp_path / "folder", ("--steps=2",))
+
+    assert (last["completion"], last["result"]["rows"]) == ("COMPLETED", 3)
