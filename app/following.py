@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from app.errors import OperationNotFound
 from app.store.errors import is_of_the_database
 from app.store.events import events_of
-from app.store.following import mark_of_all, marks_of, newest_event
+from app.store.following import Sweep, marks_of, newest_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Hashable, Iterator, Mapping, Sequence
@@ -42,10 +42,10 @@ _PAGE: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What one look saw: a mark of each operation that is there, and one of all where that was asked for."""
+    """What one look saw: a mark of each operation that is there, and what the sweeps found that were asked for."""
 
     marks: Mapping[int, Mark]
-    of_all: Mark | None
+    swept: Mapping[Sweep, Mark]
 
 
 @dataclass(eq=False, slots=True)
@@ -57,14 +57,14 @@ class _Shared:
 
 
 class Follower:
-    """Somebody who follows operations; `ids` are those, and `everything` is whether the list of all is followed.
+    """Somebody who follows operations; `ids` are those, and `sweep` tells of something wider, as of all.
 
     `is_over` turns true once nobody is to follow any longer, because the process ends: then `wait` returns at once.
     """
 
-    def __init__(self, feed: Feed, ids: Collection[int], *, everything: bool) -> None:
+    def __init__(self, feed: Feed, ids: Collection[int], sweep: Sweep | None = None) -> None:
         self.ids: frozenset[int] = frozenset(ids)
-        self.everything: Final = everything
+        self.sweeps: Final = frozenset([sweep] if sweep else [])
         self.is_over = False
         self._feed: Final = feed
         self._woken = threading.Condition(feed.lock)
@@ -85,7 +85,7 @@ class Follower:
     def turn_to(self, ids: Collection[int]) -> None:
         """Follow these from now on, and the former no longer; what has changed by then is told by the next wait."""
         turned = frozenset(ids)
-        last = self._feed.read(lambda: self._feed.look(turned, everything=self.everything))
+        last = self._feed.read(lambda: self._feed.look(turned, self.sweeps))
         with self._woken:
             # What was shown before may be older than this look: no later one would tell that it is.
             if self._last and last and self._differs(self._last, last, self.ids & turned):
@@ -104,7 +104,7 @@ class Follower:
         return differs
 
     def _differs(self, last: _Seen, seen: _Seen, ids: frozenset[int]) -> bool:
-        if self.everything and last.of_all != seen.of_all:
+        if any(last.swept.get(one) != seen.swept.get(one) for one in self.sweeps):
             return True
         return any(last.marks.get(one) != seen.marks.get(one) for one in ids)
 
@@ -128,13 +128,12 @@ class Feed:
         self._shared: dict[Hashable, _Shared] = {}
 
     @contextmanager
-    def follow(self, ids: Collection[int] = (), *, everything: bool = False) -> Iterator[Follower]:
-        """Somebody who follows these operations from now on, and the list of all where `everything` is asked for.
+    def follow(self, ids: Collection[int] = (), sweep: Sweep | None = None) -> Iterator[Follower]:
+        """Somebody who follows these operations from now on, and what the sweep tells of.
 
-        An operation changes with its version, with what of it runs and how far that is, and with its history; the list
-        of all with each operation that is started or goes to another completion.
+        An operation changes with its version, with what of it runs and how far that is, and with its history.
         """
-        follower = Follower(self, (), everything=everything)
+        follower = Follower(self, (), sweep)
         follower.turn_to(ids)
         try:
             with self.lock:
@@ -175,13 +174,13 @@ class Feed:
             found: T = shared.found[0]
             return found
 
-    def look(self, ids: frozenset[int], *, everything: bool) -> _Seen | None:
+    def look(self, ids: frozenset[int], sweeps: Collection[Sweep] = ()) -> _Seen | None:
         """What is there now; None while the database cannot be reached."""
-        if not ids and not everything:
-            return _Seen({}, None)
+        if not ids and not sweeps:
+            return _Seen({}, {})
         try:
             with self.database.glance() as tx:
-                return _Seen(marks_of(tx, tuple(ids)), mark_of_all(tx) if everything else None)
+                return _Seen(marks_of(tx, tuple(ids)), {sweep: sweep(tx) for sweep in sweeps})
         except Exception as fault:
             if not is_of_the_database(fault):
                 _log.exception("a look has failed")
@@ -211,7 +210,7 @@ class Feed:
     def _look_for(self, following: Sequence[tuple[Follower, frozenset[int]]], *, was_reached: bool) -> bool:
         """Wake those for whom something has changed; returns whether the database could be reached."""
         ids = frozenset[int]().union(*(ids for _, ids in following))
-        seen = self.look(ids, everything=any(follower.everything for follower, _ in following))
+        seen = self.look(ids, frozenset[Sweep]().union(*(follower.sweeps for follower, _ in following)))
         if (seen is not None) is not was_reached:
             _log.warning("followers %s", "are served again" if seen else "wait: the database cannot be reached")
         if seen is not None:

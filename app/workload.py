@@ -89,6 +89,10 @@ class Backlog:
                 self._until = clock.monotonic() + (_FRESH_FOR if self._found else _SILENT_FOR)
             return self._found
 
+    def last(self) -> Mapping[str, int]:
+        """What `by_queue` was told last, at once."""
+        return self._found
+
 
 def workload(engine: Engine, requester: User, backlog: Mapping[str, int]) -> Workload:
     """What the workers do; of others' operations, who is no admin is told how many steps run, and none by name."""

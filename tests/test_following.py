@@ -12,16 +12,21 @@ from sqlalchemy import event, select, update
 
 from app.domain.states import Completion, StepState
 from app.following import Feed, Follower
+from app.processes import Process
 from app.store.database import Database
 from app.store.events import append_event
+from app.store.following import Sweep, mark_of_all, mark_of_work
 from app.store.tables import events, operations, steps
+from app.store.workers import beat, lose_worker, register_worker, stop_worker
 from tests.databases import KINDS
 from tests.store.rows import NOW, add_operation, add_steps
 from tests.web.serving import DEADLINE, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from sqlalchemy import Connection
 
     from tests.conftest import NewDatabase
 
@@ -113,12 +118,12 @@ def test_whoever_turns_to_another_operation_follows_that_one_alone(database: Dat
         assert follower.wait(DEADLINE)
 
 
-@pytest.mark.parametrize("everything", [True, False])
+@pytest.mark.parametrize("sweep", [mark_of_all, mark_of_work, None])
 def test_what_changes_while_somebody_turns_is_told_by_the_next_wait(
-    database: Database, feed: Feed, everything: bool
+    database: Database, feed: Feed, sweep: Sweep | None
 ) -> None:
     followed, other = new_operation(database), new_operation(database)
-    follower = Follower(feed, [followed], everything=everything)  # no thread looks for it meanwhile
+    follower = Follower(feed, [followed], sweep)  # no thread looks for it meanwhile
     follower.turn_to([followed])
 
     note(database, followed)
@@ -144,12 +149,34 @@ def test_a_thread_that_has_died_is_followed_by_another(database: Database, feed:
 
 
 def test_whoever_follows_everything_hears_of_each_start_and_each_move(database: Database, feed: Feed) -> None:
-    with feed.follow(everything=True) as follower:
+    with feed.follow(sweep=mark_of_all) as follower:
         started = new_operation(database)
         assert follower.wait(DEADLINE)
 
         note(database, started)
         assert follower.wait(DEADLINE)
+
+
+def test_whoever_follows_work_hears_of_workers_that_come_and_go_and_of_what_is_taken(
+    database: Database, feed: Feed
+) -> None:
+    new_operation(database)
+    me, in_hand = Process("here", "boot", 7, 1), update(steps).where(steps.c.state == StepState.RUNNING)
+    changes: list[Callable[[Connection], object]] = [
+        lambda tx: register_worker(tx, me, NOW),
+        lambda tx: tx.execute(in_hand.values(worker_id=1)),
+        lambda tx: tx.execute(in_hand.values(done=1)),
+        lambda tx: tx.execute(in_hand.values(state=StepState.SUCCESS)),
+        lambda tx: lose_worker(tx, 1, NOW),
+        lambda tx: beat(tx, 1, NOW),
+        lambda tx: stop_worker(tx, 1, NOW),
+    ]
+
+    with feed.follow(sweep=mark_of_work) as follower:
+        for change in changes:
+            with database.write() as tx:
+                change(tx)
+            assert follower.wait(DEADLINE)
 
 
 def test_an_event_that_is_committed_behind_one_with_a_larger_id_is_noticed(database: Database, feed: Feed) -> None:
@@ -158,7 +185,7 @@ def test_an_event_that_is_committed_behind_one_with_a_larger_id_is_noticed(datab
     with database.write() as tx:
         tx.execute(events.insert().values(id=8, **row))
 
-    with feed.follow(everything=True) as follower:
+    with feed.follow(sweep=mark_of_all) as follower:
         with database.write() as tx:
             tx.execute(events.insert().values(id=7, **row))
 
@@ -181,7 +208,7 @@ def test_one_thread_looks_for_all_and_ends_when_the_last_has_left(database: Data
     followed = new_operation(database)
     assert looks() == 0
 
-    with feed.follow([followed]), feed.follow([followed]), feed.follow(everything=True):
+    with feed.follow([followed]), feed.follow([followed]), feed.follow(sweep=mark_of_all):
         assert looks() == 1
 
     wait_for(lambda: not looks())
@@ -195,11 +222,11 @@ def test_a_look_costs_the_same_statements_for_one_follower_and_for_many(database
     said: list[str] = []
     event.listen(database.engine(), "before_cursor_execute", lambda *call: said.append(call[2]))
 
-    feed.look(frozenset(some[:1]), everything=True)
+    feed.look(frozenset(some[:1]), [mark_of_all, mark_of_work])
     of_one = len(said)
-    feed.look(frozenset(some), everything=True)
+    feed.look(frozenset(some), [mark_of_all, mark_of_work])
 
-    assert len(said) == 2 * of_one == 8
+    assert len(said) == 2 * of_one == 12
 
 
 def test_whoever_waits_holds_no_connection(database: Database, feed: Feed) -> None:

@@ -1,15 +1,16 @@
-"""The statements that tell whether anything has changed: of many operations at once, and of the list of all.
+"""The statements that tell whether anything has changed: of many operations at once, of the list of all, of work.
 
 They read keys and small numbers alone, from indexes, however long a history is and however many operations there are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Float, bindparam, cast, func, select, text
 
-from app.store.tables import events, operations, steps
+from app.store.tables import events, operations, steps, workers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Two of these differ where something has changed between the two looks.
 Mark = tuple[Any, ...]
+#: What tells the mark of something wider than operations that are named.
+Sweep = Callable[["Connection"], Mark]
 
 #: Operations that one statement asks for.
 _AT_ONCE: Final = 500
@@ -48,6 +51,16 @@ _NEWEST = select(func.max(events.c.id)).scalar_subquery()
 _HISTORY = select(func.max(events.c.id), func.count(), func.sum(events.c.id)).where(events.c.id > _NEWEST - _WINDOW)
 _NEWEST_OF = select(func.max(events.c.id)).where(events.c.operation_id == bindparam("operation_id"))
 _NEWEST_OPERATION = select(func.max(operations.c.id))
+_STAFF = select(func.count(), func.sum(workers.c.id)).where(workers.c.stopped_at.is_(None), workers.c.lost_at.is_(None))
+_IN_HAND = select(
+    func.count(),
+    func.sum(steps.c.operation_id),
+    func.sum(steps.c.number),
+    func.sum(steps.c.claim),
+    func.sum(steps.c.worker_id),
+    func.max(steps.c.started_at),
+    func.sum(cast(steps.c.done, Float)),
+).where(text("steps.state = 'Running'"))
 
 
 def marks_of(tx: Connection, ids: Sequence[int]) -> Mapping[int, Mark]:
@@ -63,6 +76,11 @@ def marks_of(tx: Connection, ids: Sequence[int]) -> Mapping[int, Mark]:
 def mark_of_all(tx: Connection) -> Mark:
     """A mark that differs once an operation was started, or anything was appended to a history."""
     return (*tx.execute(_HISTORY).one(), tx.execute(_NEWEST_OPERATION).scalar())
+
+
+def mark_of_work(tx: Connection) -> Mark:
+    """A mark that differs once a worker has come or gone, or a step was taken, got on, or is in hand no longer."""
+    return (*tx.execute(_STAFF).one(), *tx.execute(_IN_HAND).one())
 
 
 def newest_event(tx: Connection, operation_id: int) -> int:

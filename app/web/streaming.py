@@ -34,6 +34,8 @@ RETRY: Final = "retry: 1000\n\n"
 ASKED_EVERY: Final = 10.0
 #: A comment: it says nothing, and fails where nobody is there any more.
 BEAT_MESSAGE: Final = ": beat\n\n"
+#: The same for scripts, which hear no comment: they know by it that the connection lives.
+BEAT_EVENT: Final = "event: beat\ndata: {}\n\n"
 # An event without data is not told (the same, 9.2.6).
 _END: Final = "event: end\ndata: {}\n\n"
 #: What keeps a stream from being kept, or held back.

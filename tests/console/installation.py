@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import os
 import secrets
+import signal
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.domain.tokens import digest_of, prefix_of
@@ -18,7 +21,6 @@ from tests.web.serving import Served, serving, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from app.commands import Commands
     from app.domain.states import Completion
@@ -40,6 +42,7 @@ class Installation:
 
     served: Served
     _web: ExitStack = field(default_factory=ExitStack)
+    _web_pid: int = 0
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     @property
@@ -102,12 +105,24 @@ class Installation:
 
     def start_web(self) -> None:
         """Start the web server and wait until it answers."""
-        self._web.enter_context(self.served.running(*web_command(self.served.settings)[2:]))
+        self._web_pid = self._web.enter_context(self.served.running(*web_command(self.served.settings)[2:]))
         wait_for(self._answers, self.served.told)
 
     def stop_web(self) -> None:
         """Stop the web server and wait until it is gone."""
         self._web.close()
+
+    @contextmanager
+    def web_frozen(self) -> Iterator[None]:
+        """Let the web server stand still meanwhile: it closes no connection, and answers on none."""
+        pids = [first := self._web_pid, *map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split())]
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def _answers(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.served.settings.port, timeout=10)

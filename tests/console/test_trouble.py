@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from playwright.sync_api import expect
+from playwright.sync_api import Error, expect
 
 from app.domain.states import Completion
 from tests.console.acting import badge, begin, button, row, show, sign_in
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
     from tests.console.conftest import Open
     from tests.console.installation import Installation, Person
     from tests.console.witness import Witness
+
+
+#: Counts in `answers` what has become of the page's own questions for itself.
+COUNT_ANSWERS = """() => {
+    const real = window.fetch;
+    window.answers = 0;
+    window.fetch = (url, options) => {
+        const answer = real(url, options);
+        if (url === location.href) answer.catch(() => {}).finally(() => { window.answers += 1 });
+        return answer;
+    } }"""
+#: Promises the name of the next message of the stream; in an object, for a promise itself would be waited for.
+NEXT_MESSAGE = """() => ({promise: new Promise(told => document.getElementById("stream").addEventListener(
+    "htmx:sse:before:message", event => told(event.detail.message.event), {once: true}))})"""
 
 
 def test_a_token_that_is_unknown_is_refused_in_words(page: Page, witness: Witness) -> None:
@@ -56,7 +71,7 @@ def test_a_page_whose_session_ends_leads_to_where_one_signs_in_and_back(
 
     installation.revoke(person)
 
-    expect(page.get_by_text("what you asked for was not done")).to_be_visible()
+    expect(page.get_by_text("Your session is over")).to_be_visible()
     sign_in(page, installation.let_in_again(person))
     expect(page).to_have_url(wanted)
     expect(badge(page)).to_have_text("IN PROGRESS")
@@ -64,10 +79,12 @@ def test_a_page_whose_session_ends_leads_to_where_one_signs_in_and_back(
 
 
 def test_a_page_never_shows_one_person_s_name_over_what_another_sees(
-    page: Page, installation: Installation, person: Person
+    page: Page, installation: Installation, person: Person, witness: Witness
 ) -> None:
+    witness.statuses = {503}
+    page.route("**/stream*", lambda route: route.fulfill(status=503, body="no streams here"))  # it asks and asks
     begin(page, person)
-    page.goto("/console/workers")  # a page that asks again and again
+    page.goto("/console/workers")
     expect(page.locator(".who")).to_contain_text(person.user.name)
     other, somebody = page.context.new_page(), installation.invite("somebody")
 
@@ -165,6 +182,64 @@ def test_a_lost_connection_is_told_until_it_is_back_and_the_page_is_current_then
     expect(badge(page)).to_have_text("COMPLETED")
     expect(listed.get_by_text(lost)).to_be_hidden()
     expect(row(listed, operation_id)).to_contain_text("COMPLETED")
+
+
+def test_a_question_that_fails_after_the_stream_is_back_says_nothing(
+    page: Page, installation: Installation, person: Person, witness: Witness
+) -> None:
+    held: list[Route] = []
+    begin(page, person)
+    page.route(page.url, lambda route: held.append(route))
+    page.evaluate(COUNT_ANSWERS)
+
+    witness.lost = True
+    installation.stop_web()
+    wait_for(lambda: bool(page.evaluate("true") and held))
+    spoken = page.evaluate_handle(NEXT_MESSAGE)
+    installation.start_web()
+    spoken.evaluate("one => one.promise")
+    with suppress(Error):  # the page may have left off asking
+        held[0].abort("connectionreset")
+    page.wait_for_function("() => window.answers")
+    page.evaluate("() => new Promise(after => setTimeout(after))")
+
+    assert page.get_by_text("The connection is lost.").is_hidden()
+
+
+def test_a_connection_that_dies_without_a_word_is_told_until_the_stream_speaks_again(
+    page: Page, installation: Installation, person: Person, witness: Witness
+) -> None:
+    operation_id = installation.start(person, "echo", words="x")
+    installation.wait_until(person, operation_id, Completion.COMPLETED)
+    begin(page, person)
+    show(page, operation_id)
+    lost = page.get_by_text("The connection is lost.")
+    page.wait_for_function("() => document.getElementById('stream')._htmx?.sse?.lastEventId")  # the stream has spoken
+
+    witness.lost = True
+    with installation.web_frozen():
+        page.locator("#stream").evaluate("one => Object.assign(one.dataset, {silence: 500, patience: 500})")
+        expect(lost).to_be_visible()
+        page.locator("#stream").evaluate("one => { delete one.dataset.silence; delete one.dataset.patience }")
+        spoken = page.evaluate_handle(NEXT_MESSAGE)
+
+    assert spoken.evaluate("one => one.promise") == "beat"  # nothing is new
+    expect(lost).to_be_hidden()
+
+
+def test_what_workers_take_comes_to_their_page_by_a_stream(
+    page: Page, installation: Installation, person: Person
+) -> None:
+    asked: list[str] = []
+    begin(page, person)
+    page.goto("/console/workers")
+    page.on("request", lambda request: asked.append(request.url))
+
+    operation_id, gate = installation.start_at_gate(person)
+
+    expect(page.get_by_role("link", name=f"{operation_id} / ")).to_be_visible()
+    assert page.url not in asked
+    gate.touch()
 
 
 def test_where_no_stream_comes_through_the_page_asks_again_and_again(

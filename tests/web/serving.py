@@ -74,13 +74,13 @@ class Served:
             yield
 
     @contextmanager
-    def running(self, *arguments: str) -> Iterator[None]:
-        """Run a program of the service's own Python, with this installation's settings."""
+    def running(self, *arguments: str) -> Iterator[int]:
+        """Run a program of the service's own Python, with this installation's settings; gives its process id."""
         with (self.settings.data_dir / f"{arguments[0]}.log").open("ab") as log:
             command = [sys.executable, "-m", *arguments]
             program = subprocess.Popen(command, env=self._environ(), cwd=self.settings.data_dir, stdout=log, stderr=log)
         try:
-            yield
+            yield program.pid
         finally:
             program.terminate()
             program.wait()

@@ -82,12 +82,12 @@ def test_whoever_comes_back_and_has_seen_it_is_not_sent_it_again(visitor: Visito
     first.close()
 
     again = Watching(visitor, f"/console{address}/stream", **{"Last-Event-ID": seen})
-    beat = again.until(":")
+    beat = again.until("event: ")
     bob.post(f"{address}/pause")
 
-    message = again.until("data: ")
+    message = again.until("Paused")
     again.close()
-    assert "data: " not in beat
+    assert beat == "event: beat\ndata: {}\n\n"
     assert "Paused: nothing of it runs anywhere." in message
 
 
@@ -138,12 +138,13 @@ def test_what_nobody_can_follow_is_refused_before_the_stream_begins(visitor: Vis
 
 def test_a_page_is_not_sent_what_somebody_else_sees_who_signed_in_behind_it(visitor: Visitor, bob: Caller) -> None:
     bob.start("three")
-    streams = [streamed_by(visitor.see(place).text) for place in ("/console/operations", "/console/operations/1")]
+    places = ("/console/operations", "/console/operations/1", "/console/workers")
+    streams = [streamed_by(visitor.see(place).text) for place in places]
     assert all("who=" in stream for stream in streams)
 
     visitor.sign_in("ada")
 
-    assert [visitor.see(stream, Accept="text/event-stream").status_code for stream in streams] == [401, 401]
+    assert [visitor.see(stream, Accept="text/event-stream").status_code for stream in streams] == [401, 401, 401]
 
 
 def streamed_by(page: str) -> str:

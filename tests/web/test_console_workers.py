@@ -11,6 +11,7 @@ import pytest
 from app import clock, workload
 from app.execution.tallying import FINISHED, STEP_SECONDS
 from app.store.users import user_named
+from app.store.workers import stop_worker
 from app.web.console.charting import HEIGHT, chart
 from app.workload import Backlog
 from tests.web.visiting import Visitor
@@ -252,8 +253,32 @@ def test_hostile_names_are_shown_as_text(served: Served, database: Database, ada
     assert page.words.count(SCRIPT) == 5
 
 
-def test_the_page_is_asked_for_again_and_again_and_a_session_that_is_over_says_so(ada: Visitor) -> None:
-    assert '<div id="stream" data-every="2000"></div>' in look(ada).html
+def test_whoever_watches_sees_what_workers_take_and_that_they_go(
+    served: Served, database: Database, ada: Visitor
+) -> None:
+    seen: list[str] = []
+    watching = ada.client.get("/console/workers/stream", headers={"Accept": "text/event-stream"})
+
+    def until(words: str) -> None:
+        told = (str(part, "utf-8") if isinstance(part, bytes) else part for part in watching.response)
+        seen.append(next(text for text in told if words in text))
+
+    until("No worker is there")
+    worker = enter(database, "alpha")
+    until("It waits for work.")
+    number = run(served, ada)
+    hand_over(database, worker)
+    until(f"{number} / give-1")
+    with database.write() as tx:
+        stop_worker(tx, worker, clock.now())
+    until("Gone in the last day")
+
+    watching.close()
+    assert all(message.startswith("id: ") for message in seen)
+
+
+def test_a_session_that_is_over_says_so(ada: Visitor) -> None:
+    look(ada)
 
     ada.client.delete_cookie("operations-console", path="/console")
 

@@ -17,13 +17,15 @@ from app.domain.states import Completion
 from app.errors import OperationNotFound
 from app.following import BEAT, Feed, Follower
 from app.store.errors import is_of_the_database
+from app.store.following import Sweep, mark_of_all, mark_of_work
 from app.web.auth import commands, requester
 from app.web.console.listing import asked_for, listed
 from app.web.console.pages import console
 from app.web.console.parts import Part, Parts
 from app.web.console.session import demand_session
 from app.web.console.showing import shown
-from app.web.streaming import ASKED_EVERY, BEAT_MESSAGE, RETRY, streamed
+from app.web.console.workers import at_work, backlog
+from app.web.streaming import ASKED_EVERY, BEAT_EVENT, RETRY, streamed
 
 T = TypeVar("T")
 
@@ -37,7 +39,7 @@ _MOVING: Final = frozenset({Completion.IN_PROGRESS, Completion.REQUESTING_PAUSE,
 def stream_operations() -> Response:
     """Follow the list of operations."""
     asked_for()  # what is refused is refused before the answer begins
-    return _stream(_list, (), everything=True)
+    return _stream(_list, (), mark_of_all)
 
 
 @console.get("/operations/<id:operation_id>/stream")
@@ -45,6 +47,12 @@ def stream_operation(operation_id: int) -> Response:
     """Follow an operation."""
     commands().show(requester(), operation_id)
     return _stream(lambda: _one(operation_id), (operation_id,))
+
+
+@console.get("/workers/stream")
+def stream_workers() -> Response:
+    """Follow the workers and what they run."""
+    return _stream(_work, (), mark_of_work, backlog().by_queue)
 
 
 def _list() -> Part:
@@ -60,10 +68,20 @@ def _one(operation_id: int) -> Part:
     return Part.of(html, (operation_id,), is_moving=context["one"].completion in _MOVING)
 
 
-def _stream(render: Callable[[], Part], ids: tuple[int, ...], *, everything: bool = False) -> Response:
+def _work() -> Part:
+    html = render_template("console/workers_live.html", **at_work(backlog().last()))
+    return Part.of(html, (), is_moving=True)  # no sweep tells of the broker's queues, nor of time
+
+
+def _stream(
+    render: Callable[[], Part],
+    ids: tuple[int, ...],
+    sweep: Sweep | None = None,
+    ahead: Callable[[], object] = lambda: None,
+) -> Response:
     if request.args.get("who", whose := str(requester().id)) != whose:  # a page of somebody who has signed out here
         return current_app.response_class("This page is of somebody else.", 401, content_type="text/plain")
-    return streamed(_Watching(render, ids, everything=everything).messages())
+    return streamed(_Watching(render, ids, sweep, ahead).messages())
 
 
 class _SignedOut(Exception):
@@ -71,10 +89,12 @@ class _SignedOut(Exception):
 
 
 class _Watching:
-    """Somebody who watches a page."""
+    """Somebody who watches a page; what may take long, and needs no database, is done `ahead` of rendering."""
 
-    def __init__(self, render: Callable[[], Part], ids: tuple[int, ...], *, everything: bool) -> None:
-        self._render, self._ids, self._everything = render, ids, everything
+    def __init__(
+        self, render: Callable[[], Part], ids: tuple[int, ...], sweep: Sweep | None, ahead: Callable[[], object]
+    ) -> None:
+        self._render, self._ids, self._sweep, self._ahead = render, ids, sweep, ahead
         self._app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
         self._environ = request.environ
         self._key = (requester().id, request.script_root, request.full_path)
@@ -86,10 +106,10 @@ class _Watching:
     def messages(self) -> Iterator[str]:
         """What the page is sent until whoever watches leaves, or is let in no longer, or the process ends."""
         yield RETRY
-        with self._feed.follow(self._ids, everything=self._everything) as follower:
+        with self._feed.follow(self._ids, self._sweep) as follower:
             part = self._seen(clock.monotonic(), None)
             while part is not None and not follower.is_over:
-                yield BEAT_MESSAGE if part.place == self._known else part.message
+                yield BEAT_EVENT if part.place == self._known else part.message
                 self._known = part.place
                 if set(part.ids) != follower.ids:
                     follower.turn_to(part.ids)
@@ -103,6 +123,7 @@ class _Watching:
 
     def _seen(self, moment: float, last: Part | None) -> Part | None:
         """The part as it is; the last one while the database is out of reach; None for whom it is not to be seen."""
+        self._ahead()
         try:
             if clock.monotonic() >= self._asked_again_at:
                 self._feed.read(lambda: self._in_request(lambda: None))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
-from flask import current_app, render_template
+from flask import current_app, render_template, url_for
 
 from app import clock
 from app.store.counting import COUNTED
@@ -27,9 +27,19 @@ _MARKS: Final = {
 @console.get("/workers")
 def show_workers() -> str:
     """Show the workers and what waits for them."""
-    backlog = cast("Backlog", current_app.extensions["backlog"]).by_queue()
-    found = workload(commands().engine, requester(), backlog)
-    return render_template("console/workers.html", found=found, **_words(found))
+    stream = url_for("console.stream_workers", who=requester().id)
+    return render_template("console/workers.html", stream=stream, **at_work(backlog().by_queue()))
+
+
+def backlog() -> Backlog:
+    """Whom all ask how many messages wait."""
+    return cast("Backlog", current_app.extensions["backlog"])
+
+
+def at_work(messages: Mapping[str, int]) -> dict[str, Any]:
+    """What the page shows, while so many messages wait in each queue."""
+    found = workload(commands().engine, requester(), messages)
+    return {"found": found, **_words(found)}
 
 
 def _words(found: Workload) -> dict[str, Any]:

@@ -5,12 +5,18 @@
   const stream = document.getElementById("stream");
   const banner = document.getElementById("lost");
   if (!stream || !banner) return;
-  const asksOnly = "every" in stream.dataset; // a page that has no stream says how often it is asked for
-  const EVERY = Number(stream.dataset.every) || 2000; // milliseconds between two questions while there is no stream
 
-  const PATIENCE = 15000; // milliseconds after which what has not answered is taken for lost
+  // Milliseconds: between two questions while the stream says nothing; until what has not answered is taken for lost;
+  // and until a stream that says nothing is, which beats every 15 seconds.
+  const EVERY = 2000;
+  const patience = () => Number(stream.dataset.patience) || 15000;
+  const silence = () => Number(stream.dataset.silence) || 40000;
+
   let asking = null;
-  let isAsking = false;
+  let question = null;
+  let connection = null;
+  let heard = 0; // how often the stream has said something
+  let heardAt = performance.now();
   let isOver = false;
 
   const show = (isLost) => { banner.hidden = !isLost; };
@@ -21,24 +27,27 @@
 
   // One question at a time: of two answers the older could come last, and who answers slowly is asked no more often.
   async function ask() {
-    if (isAsking) return;
-    isAsking = true;
-    try { await renew(); } finally { isAsking = false; }
+    if (question) return;
+    const mine = question = new AbortController();
+    const timer = setTimeout(() => mine.abort(), patience());
+    try { await renew(mine.signal, heard); } finally { clearTimeout(timer); question = null; }
   }
 
-  async function renew() {
+  // What the stream has said since counts: neither an older answer nor that there was none.
+  async function renew(signal, heardBefore) {
     let answer = null;
     let text = "";
     try {
-      answer = await fetch(location.href, {
-        headers: { "HX-Request": "true" }, cache: "no-store", signal: AbortSignal.timeout(PATIENCE),
-      });
+      answer = await fetch(location.href, { headers: { "HX-Request": "true" }, cache: "no-store", signal });
       text = await answer.text(); // it may break off, too
     } catch {
-      return show(true);
+      if (heard === heardBefore) show(true);
+      return;
     }
+    if (heard !== heardBefore) return;
     if (answer.status === 401) return location.reload(); // leads to where one signs in, and back
     if (answer.status >= 500) return show(true);
+    if (answer.status === 405) return show(false); // the answer to a form: it cannot be asked for again
     const page = new DOMParser().parseFromString(text, "text/html");
     const live = page.getElementById("live");
     const who = (of) => of.querySelector(".who")?.textContent;
@@ -47,7 +56,26 @@
     show(false);
   }
 
-  stream.addEventListener("htmx:sse:after:connection", () => { stopAsking(); show(false); });
+  // A connection may die without a word: who was stopped, or is gone from the net, closes nothing.
+  function watch() {
+    if (isOver || asking || document.hidden || performance.now() - heardAt < silence()) return;
+    connection?.reader?.cancel().catch(() => {}); // htmx then connects anew
+    ask();
+    askAgain();
+  }
+
+  stream.addEventListener("htmx:sse:after:connection", (event) => {
+    connection = event.detail.connection;
+    heardAt = performance.now();
+  });
+  // Not the connection but the first word ends the questions: somebody in between may hold back all that follows.
+  stream.addEventListener("htmx:sse:before:message", () => {
+    heard += 1;
+    heardAt = performance.now();
+    question?.abort();
+    stopAsking();
+    show(false);
+  });
   stream.addEventListener("htmx:sse:error", (event) => {
     if (event.detail.status === 401) return location.reload();
     if (event.detail.status === 404 || event.detail.status === 204) return;
@@ -63,7 +91,9 @@
   });
   document.addEventListener("htmx:error", (event) => { if (event.target === stream) { ask(); askAgain(); } });
   stream.addEventListener("end", () => { isOver = true; stopAsking(); });
-  if (asksOnly) askAgain();
+  // The stream of a hidden page is closed; it has its time again when the page is looked at.
+  document.addEventListener("visibilitychange", () => { heardAt = performance.now(); });
+  setInterval(watch, 500);
   window.addEventListener("offline", () => { if (!isOver) show(true); });
   window.addEventListener("online", () => { if (!isOver) ask(); });
 })();
