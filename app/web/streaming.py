@@ -36,6 +36,8 @@ ASKED_EVERY: Final = 10.0
 BEAT_MESSAGE: Final = ": beat\n\n"
 #: The same for scripts, which hear no comment: they know by it that the connection lives.
 BEAT_EVENT: Final = "event: beat\ndata: {}\n\n"
+#: For scripts: what is shown is the last that could be read, for the database is out of reach.
+LOST_EVENT: Final = "event: lost\ndata: {}\n\n"
 # An event without data is not told (the same, 9.2.6).
 _END: Final = "event: end\ndata: {}\n\n"
 #: What keeps a stream from being kept, or held back.

@@ -8,6 +8,7 @@ from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import text
 
 from app import clock
 from app.domain.tokens import prefix_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from app.store.database import Database
     from tests.web.calling import Caller
+    from tests.web.serving import Served
 
 
 @pytest.fixture
@@ -43,8 +45,8 @@ class Watching:
     def until(self, words: str) -> str:
         """The first message that has the words; the digest that names it is its first line."""
         for message in self._messages:
-            if words in (text := message.decode() if isinstance(message, bytes) else message):
-                return str(text)
+            if words in (said := message.decode() if isinstance(message, bytes) else message):
+                return str(said)
         raise AssertionError(f"the stream ended without {words!r}")
 
     def close(self) -> None:
@@ -210,3 +212,23 @@ def test_no_line_of_a_page_begins_another_field_of_its_message() -> None:
     lines = part.message.removesuffix("\n\n").split("\n")
     assert lines[0] == f"id: {part.place}"
     assert lines[1:] == ["data: one", "data: data: {}", "data: event: end", "data: ", "data: id: 9\u2028retry: 1"]
+
+
+def test_whoever_watches_is_told_that_the_database_is_out_of_reach_until_it_is_back(
+    visitor: Visitor, bob: Caller, served: Served, database: Database
+) -> None:
+    address = bob.start("three")
+    served.claim(address)  # a page of what runs is renewed every two seconds
+    watching = Watching(visitor, f"/console{address}/stream")
+    watching.until("give-1")
+
+    rename(database, "steps", "gone")
+    watching.until("event: lost")
+    rename(database, "gone", "steps")
+
+    watching.until("give-1")
+
+
+def rename(database: Database, table: str, to: str) -> None:
+    with database.write() as tx:
+        tx.execute(text(f"ALTER TABLE {table} RENAME TO {to}"))

@@ -25,7 +25,7 @@ from app.web.console.parts import Part, Parts
 from app.web.console.session import demand_session
 from app.web.console.showing import shown
 from app.web.console.workers import at_work, backlog
-from app.web.streaming import ASKED_EVERY, BEAT_EVENT, RETRY, streamed
+from app.web.streaming import ASKED_EVERY, BEAT_EVENT, LOST_EVENT, RETRY, streamed
 
 T = TypeVar("T")
 
@@ -100,6 +100,7 @@ class _Watching:
         self._key = (requester().id, request.script_root, request.full_path)
         self._asked_again_at = clock.monotonic() + ASKED_EVERY
         self._known = request.headers.get("Last-Event-ID")
+        self._is_lost = False
         self._feed = cast("Feed", current_app.extensions["feed"])
         self._parts = cast("Parts", current_app.extensions["console_parts"])
 
@@ -109,7 +110,8 @@ class _Watching:
         with self._feed.follow(self._ids, self._sweep) as follower:
             part = self._seen(clock.monotonic(), None)
             while part is not None and not follower.is_over:
-                yield BEAT_EVENT if part.place == self._known else part.message
+                news = BEAT_EVENT if part.place == self._known else part.message
+                yield LOST_EVENT if self._is_lost else news
                 self._known = part.place
                 if set(part.ids) != follower.ids:
                     follower.turn_to(part.ids)
@@ -127,12 +129,15 @@ class _Watching:
         try:
             if clock.monotonic() >= self._asked_again_at:
                 self._feed.read(lambda: self._in_request(lambda: None))
-            return self._parts.since(moment, self._key, lambda: self._feed.read(lambda: self._in_request(self._render)))
+            part = self._parts.since(moment, self._key, lambda: self._feed.read(lambda: self._in_request(self._render)))
+            self._is_lost = False
+            return part
         except (OperationNotFound, _SignedOut):
             return None
         except Exception as fault:
             if not is_of_the_database(fault):
                 raise
+            self._is_lost = True
             return last
 
     def _in_request(self, reading: Callable[[], T]) -> T:

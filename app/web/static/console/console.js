@@ -90,6 +90,7 @@
     askAgain();
   });
   document.addEventListener("htmx:error", (event) => { if (event.target === stream) { ask(); askAgain(); } });
+  stream.addEventListener("lost", () => show(true)); // it speaks, and can read nothing itself
   stream.addEventListener("end", () => { isOver = true; stopAsking(); });
   // The stream of a hidden page is closed; it has its time again when the page is looked at.
   document.addEventListener("visibilitychange", () => { heardAt = performance.now(); });
