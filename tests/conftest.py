@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["broker_url", "free_port"]
 
 _MIGRATED = "migrated"
+#: A machine on which nothing moves for some seconds is to cost no test its transaction; the service would lose it.
+_UNHURRIED = "&options=-c%20idle_in_transaction_session_timeout%3D60s"
 _numbers = count(1)
 
 
@@ -74,7 +76,7 @@ def new_database(database_kind: str, request: pytest.FixtureRequest) -> Iterator
 
     def make(_folder: Path) -> str:
         made.append(f"test_{next(_numbers)}")
-        return server.create(made[-1], _MIGRATED)
+        return server.create(made[-1], _MIGRATED) + _UNHURRIED
 
     yield make
     for name in made:

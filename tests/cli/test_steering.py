@@ -77,9 +77,10 @@ def test_a_paused_operation_is_resumed(terminal: Terminal) -> None:
     started = terminal.start("three")
     terminal.run("operations", "pause", started)
 
-    said = terminal.says("operations", "resume", started)
+    said = terminal.says("operations", "resume", started, "--reason", "the disk is back")
 
     assert said == "Operation 1 is IN PROGRESS; 0 of 3 steps, 0 %.\n"
+    assert "the disk is back" in terminal.says("operations", "events", started)
 
 
 def test_an_operation_is_cancelled(terminal: Terminal) -> None:

@@ -132,7 +132,8 @@ def test_a_process_that_stops_inside_a_transaction_keeps_nobody_from_the_row_for
         operation = add_operation(tx)
     spawn = multiprocessing.get_context("spawn")
     holds = spawn.Event()
-    stopped = spawn.Process(target=hold_and_stop, args=(database.url.render_as_string(False), operation, holds))
+    as_the_service = database.url.difference_update_query(["options"]).render_as_string(hide_password=False)
+    stopped = spawn.Process(target=hold_and_stop, args=(as_the_service, operation, holds))
     stopped.start()
     assert holds.wait(60)
 

@@ -248,3 +248,13 @@ def test_a_retry_for_an_older_version_is_refused(bob: Caller, served: Served) ->
     assert bob.completion(place) == "FAILED"
 
     assert bob.post(f"{place}/retry", If_Match=tag) == 412
+
+
+def test_why_it_is_resumed_stands_in_the_history(bob: Caller) -> None:
+    address = bob.start("three")
+    bob.post(f"{address}/pause")
+
+    assert bob.post(f"{address}/resume", {"reason": "the disk is back"}).status_code == 202
+
+    *_, last = json_of(bob.get(f"{address}/events"))["events"]
+    assert (last["new"], last["why"]) == ("IN PROGRESS", "the disk is back")
