@@ -23,6 +23,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     Its `extensions` hold `celery`, the Celery app, and `commands`. Raises SettingsInvalid, ModuleUnusable.
     """
+    # Here and not above: workers, of which many start, would load both for nothing.
     from app.cli import register_commands
     from app.web import make_web
 

@@ -99,7 +99,8 @@ def _loop(file: Path, output: Path | None, **how: Any) -> None:
             if not has_bar:
                 hint(_told(document))
     _write(commands().engine.keys.sealed(document), output)
-    hint(_told(document) if has_bar else "")
+    if has_bar:
+        hint(_told(document))
 
 
 def _advance(

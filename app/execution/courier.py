@@ -246,8 +246,8 @@ class _Carrier:
             fault = ""
         except NotDelivered as why:
             fault = why.why
-        is_news = (row.attempts == 1 and fault) or row.attempts > 1
-        return _Outcome(row, fault, place=post.name_of(notification.to) if is_news else "")
+        outcome = _Outcome(row, fault)
+        return outcome._replace(place=post.name_of(notification.to)) if outcome.is_news else outcome
 
 
 def _note(tx: Connection, outcomes: Sequence[_Outcome], now: float) -> None:

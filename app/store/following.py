@@ -35,16 +35,17 @@ _LAST_EVENT = (
     .scalar_subquery()
 )
 _STANDING = select(operations.c.id, operations.c.version, _LAST_EVENT).where(operations.c.id.in_(_IDS))
+_IS_RUNNING = text("steps.state = 'Running'")  # written out, as in the partial index
 # `done` is whatever the code of a step says: as whole numbers, the largest ones could not be added up.
+_WHICH_AND_HOW_FAR = (
+    func.count(),
+    func.sum(steps.c.number),
+    func.sum(steps.c.claim),
+    func.sum(cast(steps.c.done, Float)),
+)
 _RUNNING = (
-    select(
-        steps.c.operation_id,
-        func.count(),
-        func.sum(steps.c.number),
-        func.sum(steps.c.claim),
-        func.sum(cast(steps.c.done, Float)),
-    )
-    .where(text("steps.state = 'Running'"), steps.c.operation_id.in_(_IDS))  # written out, as in the partial index
+    select(steps.c.operation_id, *_WHICH_AND_HOW_FAR)
+    .where(_IS_RUNNING, steps.c.operation_id.in_(_IDS))
     .group_by(steps.c.operation_id)
 )
 _NEWEST = select(func.max(events.c.id)).scalar_subquery()
@@ -53,14 +54,8 @@ _NEWEST_OF = select(func.max(events.c.id)).where(events.c.operation_id == bindpa
 _NEWEST_OPERATION = select(func.max(operations.c.id))
 _STAFF = select(func.count(), func.sum(workers.c.id)).where(workers.c.stopped_at.is_(None), workers.c.lost_at.is_(None))
 _IN_HAND = select(
-    func.count(),
-    func.sum(steps.c.operation_id),
-    func.sum(steps.c.number),
-    func.sum(steps.c.claim),
-    func.sum(steps.c.worker_id),
-    func.max(steps.c.started_at),
-    func.sum(cast(steps.c.done, Float)),
-).where(text("steps.state = 'Running'"))
+    func.sum(steps.c.operation_id), func.sum(steps.c.worker_id), func.max(steps.c.started_at), *_WHICH_AND_HOW_FAR
+).where(_IS_RUNNING)
 
 
 def marks_of(tx: Connection, ids: Sequence[int]) -> Mapping[int, Mark]:

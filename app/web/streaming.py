@@ -64,7 +64,7 @@ class StreamRoom:
     def fit(self, threads: int) -> None:
         """Hold no more than leave a server of so many threads enough of them for all else: 64, or half of them."""
         room = threads - max(1, min(_ANSWERING, threads // 2))
-        self._kept = min(self._kept, room // 7)
+        self._kept = min(self._kept, room * self._kept // (self._places + self._kept))
         self._places = min(self._places, room - self._kept)
 
     def enter(self, user_id: int) -> Callable[[], None]:

@@ -100,9 +100,10 @@ def _whole(_one: Field, text: str) -> int:
 def _number(_one: Field, text: str) -> int | float:
     if len(text) > _LONGEST or not _NUMBER.fullmatch(text.strip()):
         raise _Unreadable("This is no number, such as 12 or 0.5")
-    if not math.isfinite(float(text)):
+    value = float(text)
+    if not math.isfinite(value):
         raise _Unreadable("This number is too large")
-    return int(text) if _WHOLE.fullmatch(text.strip()) else float(text)
+    return int(text) if _WHOLE.fullmatch(text.strip()) else value
 
 
 def _date(_one: Field, text: str) -> str:
