@@ -5,9 +5,11 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+# The locks are complete, so pip installs them without its resolver: with it, a newer release of a locked package can make the same lock fail.
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install --no-deps --require-hashes
 UV_VERSION := 0.13.8
 LOCK := $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(UPGRADE)
+	--no-strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(UPGRADE)
 
 .PHONY: help run test coverage browser pictures lint format bench chaos lock clean
 
@@ -57,12 +59,14 @@ clean: ## remove the environment and all caches; never data
 
 $(VENV)/.for-running: requirements.txt $(BIN)/python
 	@echo "Installing into $(VENV) what requirements.txt lists (once) ..."
-	@$(PIP) install --require-hashes --requirement requirements.txt
+	@$(INSTALL) --requirement requirements.txt
+	@$(PIP) check
 	@touch $@
 
 $(VENV)/.for-testing: requirements-test.txt $(BIN)/python
 	@echo "Installing into $(VENV) what requirements-test.txt lists (once) ..."
-	@$(PIP) install --require-hashes --requirement requirements-test.txt
+	@$(INSTALL) --requirement requirements-test.txt
+	@$(PIP) check
 	@touch $@ $(VENV)/.for-running
 
 $(VENV)/uv/bin/uv: $(BIN)/python

@@ -1,12 +1,10 @@
-"""Rules of the house that no linter knows: locks, names, lengths, and what `make` says when something is missing."""
+"""Rules of the house that no linter knows: locks, names, and what `make` says when something is missing."""
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import shutil
-import statistics
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,16 +57,6 @@ def locked(name: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9-]+)==([^ ]+)", (ROOT / name).read_text(), re.MULTILINE))
 
 
-def lengths(path: Path) -> Iterator[tuple[int, str]]:
-    """How many lines each function of a file has, its docstring not counted, and where it stands."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            docstring = node.body[0] if ast.get_docstring(node) else None
-            told = (docstring.end_lineno or 0) - docstring.lineno + 1 if docstring else 0
-            lines = (node.end_lineno or 0) - node.lineno + 1 - told
-            yield lines, f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
-
-
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_names_no_host_and_every_package_in_it_has_a_hash(lock: str) -> None:
     text = (ROOT / lock).read_text()
@@ -110,17 +98,6 @@ def test_no_file_names_a_package_host_or_a_place_on_somebody_s_machine() -> None
         found += [f"{path.relative_to(ROOT)}: {word}" for word in (*REGISTRIES, *MACHINE_PATHS) if word in text]
 
     assert found == []
-
-
-def test_no_file_is_longer_than_300_lines() -> None:
-    assert [str(path.relative_to(ROOT)) for path in code() if len(path.read_text().splitlines()) > 300] == []
-
-
-def test_functions_are_short() -> None:
-    measured = [one for path in code() for one in lengths(path)]
-
-    assert [where for lines, where in measured if lines > 25] == []
-    assert statistics.median(lines for lines, _ in measured) <= 8
 
 
 def test_no_module_has_a_name_that_says_nothing() -> None:
