@@ -1,14 +1,12 @@
-"""The service: `create_app` and `create_celery` wire it together, and do nothing else."""
+"""The service: `create_app` and `create_celery` wire it together, and do nothing else.
+
+This module imports its parts when they are called for. Any other program may import one package of `app`, such as the
+pause primitive, without the database, the web or the signal handlers of the service's workers.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-
-from app.commands import Commands
-from app.config import load_settings
-from app.execution.celery_app import make_celery
-from app.execution.worker import equip
-from app.workflows.registry import load_workflows
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -23,8 +21,9 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     Its `extensions` hold `celery`, the Celery app, and `commands`. Raises SettingsInvalid, ModuleUnusable.
     """
-    # Here and not above: workers, of which many start, would load both for nothing.
     from app.cli import register_commands
+    from app.commands import Commands
+    from app.config import load_settings
     from app.web import make_web
 
     settings = settings or load_settings()
@@ -37,10 +36,16 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def create_celery(settings: Settings | None = None) -> OperationsCelery:
     """The Celery app that workers run, without the web. Raises SettingsInvalid, ModuleUnusable."""
+    from app.config import load_settings
+
     return _assembled(settings or load_settings())[0]
 
 
 def _assembled(settings: Settings) -> tuple[OperationsCelery, Workflows]:
+    from app.execution.celery_app import make_celery
+    from app.execution.worker import equip
+    from app.workflows.registry import load_workflows
+
     celery = make_celery(settings)
     workflows = load_workflows(settings.workflows)
     celery.loader.import_default_modules()

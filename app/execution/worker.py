@@ -88,13 +88,13 @@ def refuse_hard_limits(celery: Any, pool: str) -> None:
         raise HardLimitNeedsPrefork(pool, sorted(limited))
 
 
-@signals.worker_init.connect
 def register(sender: Any, **_: Any) -> None:
     """Enter the worker in the table before its pool is forked: the processes of the pool belong to it too."""
-    sender.app.engine.register(Bell(), list(sender.app.amqp.queues.consume_from))
+    engine = getattr(sender.app, "engine", None)
+    if engine:
+        engine.register(Bell(), list(sender.app.amqp.queues.consume_from))
 
 
-@signals.worker_process_init.connect
 def die_with_the_worker(**_: Any) -> None:
     """Let no process of the pool outlive its worker: nobody would tell that it lives, nor hand back what it holds."""
     engine = getattr(current_app, "engine", None)
@@ -102,7 +102,6 @@ def die_with_the_worker(**_: Any) -> None:
         tied_to(engine.incarnation.pid)()
 
 
-@signals.after_setup_logger.connect
 def quieten(logger: logging.Logger, **_: Any) -> None:
     """Log no line for each delivery and each step, unless all is wanted: they hold results, and the table has them."""
     if logger.level > logging.DEBUG:
@@ -131,8 +130,6 @@ def _kept(loglevel: int, **_: Any) -> None:
     current_app.log.redirect_stdouts("WARNING")  # type: ignore[arg-type] # it passes the name on to its processes
 
 
-@signals.worker_process_shutdown.connect
-@signals.worker_shutdown.connect
 def write_tallies(**_: Any) -> None:
     """Write what this process of a worker has counted, before it ends: the pool's leave without Python's own ending."""
     engine = getattr(current_app, "engine", None)
@@ -141,5 +138,14 @@ def write_tallies(**_: Any) -> None:
 
 
 def equip(celery: OperationsCelery) -> None:
-    """Make every worker of this app attend to all operations."""
+    """Make every worker of this app attend to all operations.
+
+    The handlers are connected here and not where they are defined: signals reach every Celery app of a process, and a
+    program that only imports a part of the service must keep its own workers as they are.
+    """
     celery.steps["worker"].add(Attendance)
+    signals.worker_init.connect(register)
+    signals.worker_process_init.connect(die_with_the_worker)
+    signals.after_setup_logger.connect(quieten)
+    signals.worker_process_shutdown.connect(write_tallies)
+    signals.worker_shutdown.connect(write_tallies)
