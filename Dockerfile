@@ -9,7 +9,8 @@ RUN useradd --create-home --uid 10001 operations \
 
 WORKDIR /service
 COPY requirements.txt .
-RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes --requirement requirements.txt
+RUN pip --disable-pip-version-check --no-input install --no-cache-dir --no-deps --require-hashes --requirement requirements.txt \
+    && pip check
 
 COPY wsgi.py worker.py gunicorn.conf.py schema.sql ./
 COPY migrations migrations

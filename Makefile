@@ -58,13 +58,13 @@ clean: ## remove the environment and all caches; never data
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.for-running: requirements.txt $(BIN)/python
-	@echo "Installing into $(VENV) what requirements.txt lists (once) ..."
+	@echo "Installing the 60 packages of requirements.txt into $(VENV), once. It takes a minute or two; pip names each package:"
 	@$(INSTALL) --requirement requirements.txt
 	@$(PIP) check
 	@touch $@
 
 $(VENV)/.for-testing: requirements-test.txt $(BIN)/python
-	@echo "Installing into $(VENV) what requirements-test.txt lists (once) ..."
+	@echo "Installing the 150 packages of requirements-test.txt into $(VENV), once. It takes a minute or two; pip names each package:"
 	@$(INSTALL) --requirement requirements-test.txt
 	@$(PIP) check
 	@touch $@ $(VENV)/.for-running

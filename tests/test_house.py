@@ -54,7 +54,7 @@ def direct(name: str) -> set[str]:
 
 
 def locked(name: str) -> dict[str, str]:
-    return dict(re.findall(r"^([a-z0-9-]+)==([^ ]+)", (ROOT / name).read_text(), re.MULTILINE))
+    return dict(re.findall(r"^([a-z0-9-]+)(?:\[[a-z0-9,-]+\])?==([^ ]+)", (ROOT / name).read_text(), re.MULTILINE))
 
 
 @pytest.mark.parametrize("lock", LOCKS)
