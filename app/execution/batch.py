@@ -14,6 +14,7 @@ from app import clock
 from app.domain.states import Completion, StepState
 from app.errors import ClaimLost
 from app.execution.endings import Ending
+from app.execution.errbacks import call_errbacks
 from app.execution.neighbourhood import Neighbourhood
 from app.execution.settling import Ended, InHand, Settled
 from app.execution.settling_surely import settle_surely
@@ -142,6 +143,8 @@ class Batch:
             is_waiting = bool(self._siblings) and not self._is_lost
         ready = (settled.ask, *settled.publish) if settled.ask else settled.publish
         self._engine.publisher.publish(self._operation_id, ready)
+        for one in settled.failed:
+            call_errbacks(self._engine.app, self._operation_id, one)
         return is_waiting
 
     def _settled_behind(self, hand: Hand, back: Iterable[StepTask]) -> Settled:

@@ -14,11 +14,10 @@ from app.domain.graph import Inputs, gather, numbers_in
 from app.domain.states import CLAIMABLE, Completion, StepState
 from app.execution.announcing import Announcer
 from app.execution.endings import failed
-from app.execution.errbacks import call_errbacks
+from app.execution.failing import fail, settle_and_tell
 from app.execution.loading import load
 from app.execution.pause import ask
 from app.execution.settling import Ended
-from app.execution.settling_surely import settle_surely
 from app.execution.signatures import bound_call, call_of
 from app.execution.step import is_of_the_code
 from app.execution.surely import surely
@@ -180,6 +179,20 @@ def _answer(engine: Engine, operation_id: int, step: StepTask, *, pause: bool) -
     engine.publisher.publish(operation_id, [one for one in others if not_before(one.call, clock.now()) is None])
 
 
+def fail_unclaimed(engine: Engine, operation_id: int, number: int, fault: BaseException) -> None:
+    """End a queued step as Failed with what keeps it from being claimed as others are."""
+
+    def claim_bare() -> StepTask | None:
+        with engine.database.write() as tx:
+            operation = lock_operation(tx, operation_id)
+            if operation is None or operation.completion not in CLAIMABLE:
+                return None
+            return store.claim_step(tx, operation_id, number, engine.holder(), clock.now())
+
+    if step := surely(claim_bare):
+        fail(engine, operation_id, step, fault)
+
+
 def _fail(engine: Engine, operation_id: int, step: StepTask, fault: BaseException) -> None:
     """End all that waits behind a point whose clause raised: nobody can tell whether it may go on."""
     with engine.database.write() as tx:
@@ -191,11 +204,8 @@ def _fail(engine: Engine, operation_id: int, step: StepTask, fault: BaseExceptio
         store.answer_point(tx, operation_id, step.point, pause=False)
         claimed = [store.claim_step(tx, operation_id, number, engine.holder(), now) for number in behind]
     ended = [Ended(one, failed(fault), True, now, clock.now()) for one in claimed if one]
-    if not ended:
-        return  # another worker has asked too, and was first
-    settle_surely(engine, operation_id, ended)
-    for one in ended:
-        call_errbacks(engine.app, operation_id, one)
+    if ended:  # else another worker has asked too, and was first
+        settle_and_tell(engine, operation_id, ended)
 
 
 def _request_pause(tx: Connection, operation: Operation, step: StepTask) -> None:

@@ -79,7 +79,7 @@ def counted(operation: Operation, ended: Sequence[Ended], found: Spread) -> Oper
     """The operation, these ends and what they meant for others taken into account."""
     states = [one.ending.state for one in ended]
     done = sum(state in DONE for state in states) + found.skipped
-    error = operation.error or next((_error_of(one) for one in ended if one.ending.state in BAD), None)
+    error = operation.error or next((error_of(one) for one in ended if one.ending.state in BAD), None)
     return replace(
         operation,
         steps_left=operation.steps_left - sum(state in FINAL for state in states) - found.ended,
@@ -88,7 +88,8 @@ def counted(operation: Operation, ended: Sequence[Ended], found: Spread) -> Oper
     )
 
 
-def _error_of(one: Ended) -> str:
+def error_of(one: Ended) -> str:
+    """Return the facts of a step's failure as those of its operation, in JSON."""
     return encode({"step": one.step.slug, **(decode(one.ending.error) or {})})
 
 

@@ -12,9 +12,8 @@ from app.errors import TimeLimitPassed, WorkerLost
 from app.execution.announcing import Announcer
 from app.execution.draining import drain
 from app.execution.endings import failed
-from app.execution.errbacks import call_errbacks
-from app.execution.settling import Ended, is_waiting_for_drain
-from app.execution.settling_surely import settle_surely
+from app.execution.failing import settle_and_tell
+from app.execution.settling import Ended
 from app.execution.surely import surely
 from app.store import claims
 from app.store.claims import held_claims
@@ -42,10 +41,18 @@ class Loss:
     who: str = "worker"
 
 
-def lose(engine: Engine, held: HeldClaim, *, is_gone: bool, why: str) -> None:
-    """Take a claim from a worker that was lost; the step runs again, unless that has happened too often."""
+def lose(engine: Engine, held: HeldClaim, *, is_gone: bool, why: str, fault: Exception | None = None) -> None:
+    """Take a claim from a worker that was lost; the step runs again, unless that has happened too often.
+
+    Args:
+        engine: The engine.
+        held: The claim.
+        is_gone: Whether its holder was seen to run no more.
+        why: What the history tells.
+        fault: What kept the holder from going on, where that is known: the step fails with it.
+    """
     if held.losses + 1 >= engine.max_losses:
-        _fail(engine, held, WorkerLost(held.losses + 1), Loss(why, is_gone))
+        _fail(engine, held, fault or WorkerLost(held.losses + 1), Loss(why, is_gone))
     else:
         _queue(engine, held, Loss(why, is_gone))
 
@@ -65,7 +72,8 @@ def give_up(engine: Engine, operation_id: int, held_here: Collection[tuple[int, 
 
     def give_back() -> None:
         for one in _still_held(engine, operation_id, held_here):
-            lose(engine, one, is_gone=True, why=f"its worker could not go on ({type(fault).__name__})")
+            why = f"its worker could not go on ({type(fault).__name__})"
+            lose(engine, one, is_gone=True, why=why, fault=fault)
 
     surely(give_back)
 
@@ -136,14 +144,7 @@ def _fail(engine: Engine, held: HeldClaim, error: Exception, loss: Loss) -> None
         save(tx, operation, operation)
         _tell(tx, held, loss, now)
         Announcer(tx, engine, now).loss(operation, step, str(error), is_final=ending.state is StepState.FAILED)
-    ended = Ended(step, ending, True, held.held_since or now, now)
-    settled = settle_surely(engine, operation.id, [ended])
-    engine.publisher.publish(operation.id, settled.publish)
-    if ending.state is StepState.RETRYING:
-        engine.wake_sweeper()
-    call_errbacks(engine.app, operation.id, ended)
-    if is_waiting_for_drain(settled):
-        drain(engine, operation.id)
+    settle_and_tell(engine, operation.id, [Ended(step, ending, True, held.held_since or now, now)])
 
 
 def _ending(engine: Engine, held: HeldClaim, error: Exception) -> Ending:

@@ -68,6 +68,8 @@ class Settled:
     siblings: tuple[StepTask, ...] = ()
     #: Whether `next` is one of several that may run beside each other.
     is_beside: bool = False
+    #: The failures that were recorded in the place of ends that could not be.
+    failed: tuple[Ended, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,16 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from app import clock
 from app.domain.states import Completion, StepState
-from app.errors import ClaimLost, ResultFault
+from app.errors import ClaimLost
 from app.execution.attending import attend
 from app.execution.batch import Batch
 from app.execution.beginning import may_begin
-from app.execution.claiming import call_with, claim_surely
+from app.execution.claiming import call_with, claim_surely, fail_unclaimed
 from app.execution.cursors import Keeper, keeper
 from app.execution.draining import drain
 from app.execution.endings import failed
 from app.execution.errbacks import call_errbacks
+from app.execution.failing import ended_in_fact, fail
 from app.execution.growing import compiled
 from app.execution.late_writer import LateWriter
 from app.execution.loading import kept_small
@@ -55,14 +56,14 @@ def run_slice(engine: Engine, operation_id: int, number: int) -> int:
     if engine.leaving.is_set:
         publish_again(engine, operation_id, number)
         return 0
-    step = claim_surely(engine, operation_id, number)
+    step = _claimed(engine, operation_id, number)
     if step is None:
         drain(engine, operation_id)
         return 0
     is_alone = bool(engine.publisher.own_options(step)) or is_timed(step.call)
     whole = Slice(engine, operation_id, is_alone=is_alone)
     try:
-        if may_begin(engine, operation_id, step):
+        if _may_begin(engine, operation_id, step):
             whole.run(step)
     except ClaimLost:  # another worker has taken over: what this one did is recorded by nobody
         let_go(engine, operation_id, {(step.number, step.claim), *whole.claims})
@@ -72,6 +73,31 @@ def run_slice(engine: Engine, operation_id: int, number: int) -> int:
     finally:
         whole.end()
     return whole.steps
+
+
+def _claimed(engine: Engine, operation_id: int, number: int) -> StepTask | None:
+    """Claim the step; one that cannot be claimed because of what it is made of has failed."""
+    try:
+        return claim_surely(engine, operation_id, number)
+    except Exception as fault:
+        if is_outage(fault):
+            raise
+        _log.exception("a step of operation %s could not be claimed", operation_id)
+        fail_unclaimed(engine, operation_id, number, fault)
+        return None
+
+
+def _may_begin(engine: Engine, operation_id: int, step: StepTask) -> bool:
+    """Whether the operation may begin with this step; what keeps anybody from telling is the step's failure."""
+    try:
+        return may_begin(engine, operation_id, step)
+    except ClaimLost:
+        raise
+    except Exception as fault:
+        if is_outage(fault):
+            raise
+        fail(engine, operation_id, step, fault)
+        return False
 
 
 class Slice:
@@ -106,21 +132,28 @@ class Slice:
                 step_log(self._engine.database, self._operation_id, going, is_claimed=is_claimed),
                 in_step(self._operation_id, going.slug),
             ):
-                ending = self._execute(going)
-                ending = kept_small(self._engine, self._operation_id, going.slug, ending)
+                ending = self._ending_of(going)
             ended = self._batch.finish(ending)
             going, is_claimed = self._next_unwritten(ended)
             going = going or self._settle(ended)
+
+    def _ending_of(self, step: StepTask) -> Ending:
+        """Run the step; what its values make fail outside its code is its failure too."""
+        try:
+            return kept_small(self._engine, self._operation_id, step.slug, self._execute(step))
+        except ClaimLost:
+            raise
+        except Exception as fault:
+            if is_outage(fault):
+                raise
+            return failed(fault)
 
     def _execute(self, step: StepTask) -> Ending:
         known = self._batch.known_results()
         if known or self._batch.has_siblings:
             _late_writer.arm(self._batch)
         self.steps += 1
-        try:
-            args, kwargs = surely(partial(call_with, self._engine, self._operation_id, step, known))
-        except ResultFault as why:
-            return failed(why)
+        args, kwargs = surely(partial(call_with, self._engine, self._operation_id, step, known))
         if self._is_plain(step):
             return self._run(step, args, kwargs)
         run = partial(self._run, step, args, kwargs)
@@ -168,7 +201,8 @@ class Slice:
         self._engine.publisher.publish(self._operation_id, settled.publish)
         if ended.ending.state is StepState.RETRYING:
             self._engine.wake_sweeper()
-        call_errbacks(self._engine.app, self._operation_id, ended)
+        for one in ended_in_fact([ended], settled.failed):
+            call_errbacks(self._engine.app, self._operation_id, one)
         if is_waiting_for_drain(settled):
             drain(self._engine, self._operation_id)
         if was_beside and not (settled.next or settled.publish or self._has_budget()):

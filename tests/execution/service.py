@@ -55,6 +55,7 @@ FLOWS = tuple(
         "cursor_flows",
         "sibling_flows",
         "moving_flows",
+        "hostile_flows",
     )
 )
 
