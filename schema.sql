@@ -5,6 +5,7 @@
 -- operations       one run of a workflow each; written by commands and workers, who take its row first: it is the lock
 -- steps            its task calls; written when it starts, then moved on by workers and commands
 -- edges            which step waits for which; written when it starts, never changed
+-- growths          what steps put in their own places; written when one does, emptied by a retry
 -- events           its history; appended in the transaction of the change it tells of, never changed
 -- notifications    what people are to be told of it, and what came of that; written with the change, sent by workers
 -- workers          who holds claims; each worker writes its own row, and whoever finds it dead
@@ -229,6 +230,16 @@ CREATE TABLE edges (
     downstream INTEGER NOT NULL,         -- the number of the step that waits for it
     CONSTRAINT edges_pkey PRIMARY KEY (operation_id, upstream, downstream),
     CONSTRAINT edges_operation_id_fkey FOREIGN KEY(operation_id) REFERENCES operations (id) ON DELETE CASCADE
+) WITHOUT ROWID;
+
+-- What steps have put in their own places, and how it is tied to the others: a retry takes it back.
+CREATE TABLE growths (
+    operation_id INTEGER NOT NULL,       -- whose step
+    number INTEGER NOT NULL,             -- the step that was replaced
+    last INTEGER NOT NULL,               -- the largest number that it has given to a step: none is given twice
+    growth TEXT,                         -- JSON; null once it was taken back
+    CONSTRAINT growths_pkey PRIMARY KEY (operation_id, number),
+    CONSTRAINT growths_operation_id_fkey FOREIGN KEY(operation_id) REFERENCES operations (id) ON DELETE CASCADE
 ) WITHOUT ROWID;
 
 -- What happened, in order: who changed what, from where to where, and why.

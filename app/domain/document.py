@@ -15,6 +15,8 @@ from app.domain.states import FINAL, Completion, StepState
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from app.domain.growth import Growth
+
 #: The version of the format; every one that was ever released keeps resuming.
 FORMAT: Final = 2
 #: Parts of the name of the Celery tasks that a pause point is made of.
@@ -103,6 +105,8 @@ class StepFacts:
     due_at: float | None = None
     started_at: float | None = None
     finished_at: float | None = None
+    #: What it has put in its own place, if anything.
+    growth: Growth | None = None
 
 
 def in_order(steps: Sequence[StepFacts]) -> tuple[StepFacts, ...]:
@@ -244,6 +248,7 @@ def _step(step: StepFacts, slugs: dict[int, str], *, is_needed: bool) -> dict[st
         "cursor": asdict(step.cursor) if step.cursor else None,
         "kept": kept,
         "error": step.error,
+        "growth": step.growth and step.growth.named(slugs),
         **{name: getattr(step, name) for name in _PLAIN_FACTS},
     }
     return told | {name: value for name, value in more.items() if value not in (None, False)}

@@ -12,6 +12,7 @@ from pydantic_core import from_json
 
 from app.domain.document import MAPS, PAUSE_TASK
 from app.domain.document_shape import demand_shape
+from app.domain.growth import leads_into
 from app.domain.states import FINAL, Completion
 from app.errors import DocumentMalformed, TasksUnregistered
 
@@ -45,6 +46,7 @@ def checked(document: Any) -> Document:
         _demand_order(document["steps"])
         _demand_times(document["steps"])
         _demand_inputs(document)
+        _demand_growths(document)
         _demand_completion(document)
     return cast("Document", document)
 
@@ -196,6 +198,24 @@ def _demand_inputs(document: Document) -> None:
     slugs = {step["task"]["slug"] for step in document["steps"]}
     if not {*_names_in(document["outcome"], "outcome")} <= slugs:
         raise DocumentMalformed("makes its outcome of steps that are none")
+
+
+def _demand_growths(document: Document) -> None:
+    """Demand that what a step has put in its own place, and what that stands for, are steps and places of this."""
+    given: dict[str | None, Any] = {step["task"]["slug"]: step.get("inputs") for step in document["steps"]}
+    given[None] = document["outcome"]
+    for step in document["steps"]:
+        growth, slug = step.get("growth"), step["task"]["slug"][:80]
+        if not growth:
+            continue
+        named = {*_names_in(growth["value"], f"the growth of {slug!r}"), *growth["below"]}
+        if not all(isinstance(way, list) and not isinstance(place, list) for place, way in growth["places"]):
+            raise DocumentMalformed(f"is malformed at the growth of {slug!r}")
+        named.update(place for place, _way in growth["places"])
+        if not named <= given.keys():
+            raise DocumentMalformed(f"lets {slug!r} grow into steps that are none")
+        if not all(leads_into(given[place], way) for place, way in growth["places"]):
+            raise DocumentMalformed(f"lets {slug!r} stand where no result is given")
 
 
 def _names_in(inputs: Any, place: str, depth: int = 0) -> Iterator[str]:

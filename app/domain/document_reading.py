@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.domain.document import MARK, Cursor, Head, Origin, StepFacts
 from app.domain.graph import PausePoint, numbered
+from app.domain.growth import Growth
 from app.domain.states import BAD, FINAL, Completion, StepState
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def _step(number: int, told: Mapping[str, Any], numbers: Mapping[str, int]) -> S
         due_at=told.get("due_at"),
         started_at=told.get("started_at"),
         finished_at=told.get("finished_at"),
+        growth=Growth.numbered(told["growth"], numbers) if told.get("growth") else None,
     )
 
 

@@ -107,6 +107,15 @@ class _Failure(_Error):
     step: str
 
 
+class _Growth(TypedDict):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
+    value: Any
+    below: list[str]
+    places: list[Annotated[list[str | list[str | int] | None], Field(min_length=2, max_length=2)]]
+    decides: bool
+
+
 class _StepAtRest(_Step):
     __pydantic_config__ = _STRICT  # type: ignore[misc]
 
@@ -115,6 +124,7 @@ class _StepAtRest(_Step):
     point: NotRequired[_Point | None]
     kept: NotRequired[_Kept | None]
     error: NotRequired[_Error | None]
+    growth: NotRequired[_Growth | None]
     decides: NotRequired[bool]
     retries: NotRequired[Annotated[int, Field(ge=0, le=2**31 - 1)]]
     runs: NotRequired[Annotated[int, Field(ge=0, le=2**31 - 1)]]

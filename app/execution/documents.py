@@ -17,6 +17,7 @@ from app.errors import DocumentMalformed, DocumentUnusable, TasksUnregistered
 from app.execution.fingerprints import code_of
 from app.store.events import last_asked
 from app.store.files import write_atomically
+from app.store.growing import growths_of
 from app.store.lineage import origin_of
 from app.store.operations import Operation, find_operation
 from app.store.remaining import code_when_paused
@@ -82,7 +83,10 @@ def snapshot_of(tx: Connection, operation_id: int) -> Snapshot | None:
     for up, down in edges_of(tx, operation_id):
         upstream.setdefault(down, []).append(up)
     rows = zip(list_steps(tx, operation_id), list_aims(tx, operation_id), strict=True)
-    steps = [_facts(row, aims, upstream.get(row.number, ())) for row, aims in rows]
+    growths = growths_of(tx, operation_id)
+    steps = [
+        replace(_facts(row, aims, upstream.get(row.number, ())), growth=growths.get(row.number)) for row, aims in rows
+    ]
     code = code_when_paused(tx, operation_id) if operation.completion is Completion.PAUSED else None
     return Snapshot(operation, in_order(steps), origin_of(tx, operation), _paused_at(tx, operation_id), code)
 

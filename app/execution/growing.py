@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any, Final
 
 from app.domain.graph import Graph, Inputs, Node, numbers_in, put_in_place
+from app.domain.growth import Growth, put_at, steps_within, ways_to
 from app.errors import CanvasTooDeep, CanvasTooLarge
 from app.execution.endings import failed
 from app.execution.links import MAX_STEPS
+from app.execution.signatures import distinct
 from app.execution.starting import graph_of, marks_of, step_row
 from app.store import growing as store
 from app.store.endings import ready_again
-from app.store.growing import Waiting
 from app.store.laying import insert_edges, insert_steps
 from app.store.operations import find_operation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
     from sqlalchemy import Connection
 
+    from app.domain.growth import Way
+    from app.domain.states import StepState
     from app.execution.endings import Ending
     from app.execution.engine import Engine
+    from app.store.growing import Waiting
     from app.store.operations import Operation
     from app.store.steps import StepTask
 
 #: Replacements within replacements.
 DEEPEST: Final = 100
+#: Characters of a slug that stand in those of the steps that were put in its place.
+_LONGEST_PREFIX: Final = 400
 #: What parts the slug of a step from those of the steps that it put in its place.
 _WITHIN: Final = "."
 
@@ -40,10 +50,24 @@ def compiled(engine: Engine, operation_id: int, step: StepTask, ending: Ending) 
     try:
         pause_every = engine.policies.of_workflow(operation.workflow).pause_every
         graph = graph_of(engine, ending.canvas, operation_id, pause_every, may_be_empty=True)
+        graph = _with_errbacks(graph, step.call.get("options", {}).get("link_error"))
         _check_size(operation, step, graph)
     except Exception as fault:  # what the author put together
         return failed(fault)
     return replace(ending, graph=graph, message=f"Replaced by {len(graph.nodes)} steps.")
+
+
+def _with_errbacks(graph: Graph, handed: list[dict[str, Any]] | None) -> Graph:
+    """Return the graph whose steps call these errbacks too: those of the replaced step, as Celery hands them on."""
+    if not handed:
+        return graph
+
+    def called(node: Node) -> Node:
+        options = node.signature.get("options", {})
+        errbacks = distinct([*options.get("link_error", []), *handed])
+        return replace(node, signature={**node.signature, "options": {**options, "link_error": errbacks}})
+
+    return replace(graph, nodes=tuple(map(called, graph.nodes)))
 
 
 def _check_size(operation: Operation, step: StepTask, graph: Graph) -> None:
@@ -58,17 +82,28 @@ def grow(
 ) -> tuple[Operation, list[StepTask]]:
     """Put the graph in the place of a step that has just been recorded; returns the operation, and what is ready.
 
-    Whatever was to be given the step's value is given the graph's.
+    Whatever was to be given the step's value is given the graph's. What takes this back is kept.
     """
     last, point = store.last_numbers(tx, operation.id)
-    moved = _moved(graph, step, last + 1, point)
+    moved = _moved(graph, _prefix(tx, operation.id, step, graph), last + 1, point)
     ends = set(numbers_in(moved.result)) or moved.references(())
     waiting = store.waiting_for(tx, operation.id, step.number)
-    pairs = [(end, one.number) for one in waiting for end in sorted(ends)]
-    decides = store.hand_over(tx, operation.id, step.number, pairs)
-    _insert(tx, engine, operation, moved, ends if decides else set())
-    store.change_inputs(tx, operation.id, [_rewired(one, step, moved, ends) for one in waiting if one.is_pending])
+    decides = False
+    if ends:  # of an empty graph, the replaced step itself is the end
+        pairs = [(end, one.number) for one in waiting for end in sorted(ends)]
+        decides = store.hand_over(tx, operation.id, step.number, pairs)
+        _insert(tx, engine, operation, moved, ends if decides else set())
+        roots = (node.number for node in moved.nodes if not node.upstream)
+        insert_edges(tx, operation.id, ((step.number, root) for root in roots))
+    store.change_inputs(tx, operation.id, [_rewired(one, step, moved, ends) for one in waiting])
+    growth = Growth(
+        moved.result,
+        tuple(one.number for one in waiting),
+        tuple(_places(operation, waiting, step.number)),
+        decides,
+    )
     many = len(moved.nodes)
+    store.keep_growth(tx, operation.id, step.number, growth, last + many)
     after = replace(
         operation,
         steps_total=operation.steps_total + many,
@@ -78,7 +113,84 @@ def grow(
     return after, ready_again(tx, operation.id)
 
 
-def _moved(graph: Graph, step: StepTask, base: int, points: int) -> Graph:
+def _places(operation: Operation, waiting: Iterable[Waiting], number: int) -> Iterator[tuple[int | None, Way]]:
+    """Yield where the value of a step is handed to."""
+    given: list[tuple[int | None, str | None]] = [(one.number, one.inputs) for one in waiting]
+    for place, inputs in [*given, (None, operation.outcome)]:
+        for way in ways_to(json.loads(inputs or "null"), number):
+            yield place, way
+
+
+def _prefix(tx: Connection, operation_id: int, step: StepTask, graph: Graph) -> str:
+    """What is put before the slugs of the graph, so that each differs from all others of the operation.
+
+    A long one is abbreviated to the initials of its parts and a digest.
+    """
+    name = step.slug
+    if len(name) > _LONGEST_PREFIX:
+        initials = _WITHIN.join(part[:1] for part in name.split(_WITHIN))
+        name = f"{initials}~{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    slugs = {node.slug for node in graph.nodes}
+    prefixes = chain([f"{name}{_WITHIN}"], (f"{name}~{number}{_WITHIN}" for number in count(2)))
+    for prefix in prefixes:
+        used = store.slugs_within(tx, operation_id, prefix)
+        if not any(slug.removeprefix(prefix) in slugs for slug in used):
+            break
+    return prefix
+
+
+def ungrown(
+    tx: Connection, operation: Operation, states: dict[int, StepState], edges: list[tuple[int, int]], again: set[int]
+) -> tuple[Operation, list[tuple[int, int]]]:
+    """Take back what the steps that run again have put in their own places: they may put something else there.
+
+    Args:
+        tx: A transaction that holds the operation.
+        operation: The operation.
+        states: Where its steps stand, by number; those that are removed are taken out.
+        edges: Its edges, as (upstream, downstream) pairs.
+        again: The steps that run again; those that are removed are taken out.
+
+    Returns:
+        The operation and its edges once these steps are removed.
+    """
+    grown = {number: growth for number, growth in store.growths_of(tx, operation.id).items() if number in again}
+    if not grown:
+        return operation, edges
+    gone = set().union(*(steps_within(number, growth, edges) for number, growth in grown.items()))
+    kept = {number: growth for number, growth in grown.items() if number not in gone}
+    restored = [(number, down) for number, growth in kept.items() for down in growth.below if down not in gone]
+    left = [pair for pair in edges if gone.isdisjoint(pair)]
+    store.ungrow(tx, operation.id, grown, gone)
+    insert_edges(tx, operation.id, set(restored).difference(left))
+    outcome = _restore(tx, operation, kept, gone)
+    for number in gone:
+        states.pop(number, None)
+    again -= gone
+    after = replace(operation, steps_total=operation.steps_total - len(gone), outcome=outcome)
+    return after, sorted({*left, *restored}, key=lambda pair: (pair[1], pair[0]))
+
+
+def _restore(tx: Connection, operation: Operation, grown: Mapping[int, Growth], gone: set[int]) -> str:
+    """Hand the values of the replaced steps where they were handed to before; returns the operation's outcome."""
+    places = [
+        (place, way, number)
+        for number, growth in grown.items()
+        for place, way in growth.places
+        if place is None or place not in gone
+    ]
+    written = store.inputs_of(tx, operation.id, {place for place, _way, _number in places if place is not None})
+    inputs: dict[int | None, Inputs] = {place: json.loads(given or "null") for place, given in written.items()}
+    inputs[None] = json.loads(operation.outcome)
+    for place, way, number in places:
+        inputs[place] = put_at(inputs[place], way, number)
+    told = {place: None if given is None else _json(given) for place, given in inputs.items()}
+    deciding = [number for number, growth in grown.items() if growth.decides]
+    store.restore(tx, operation.id, {place: given for place, given in told.items() if place is not None}, deciding)
+    return told[None] or "null"
+
+
+def _moved(graph: Graph, prefix: str, base: int, points: int) -> Graph:
     """The graph, numbered on from the operation's last step and pause point, its slugs within the step's."""
 
     def moved(node: Node) -> Node:
@@ -86,7 +198,7 @@ def _moved(graph: Graph, step: StepTask, base: int, points: int) -> Graph:
         return replace(
             node,
             number=node.number + base,
-            slug=f"{step.slug}{_WITHIN}{node.slug}",
+            slug=prefix + node.slug,
             inputs=put_in_place(node.inputs, lambda number: number + base),
             after=tuple(number + base for number in node.after),
             pause=pause,
@@ -106,7 +218,8 @@ def _insert(tx: Connection, engine: Engine, operation: Operation, graph: Graph, 
 def _rewired(one: Waiting, step: StepTask, graph: Graph, ends: set[int]) -> Waiting:
     """What a step that waited for the replaced one is given instead, and how many it waits for."""
     inputs = None if one.inputs is None else _rewritten(one.inputs, step, graph)
-    return Waiting(one.number, inputs, one.waiting - 1 + len(ends), is_pending=True)
+    waiting = one.waiting - 1 + len(ends) if one.is_pending else one.waiting
+    return replace(one, inputs=inputs, waiting=waiting)
 
 
 def _rewritten(inputs: str, step: StepTask, graph: Graph) -> str:
@@ -115,4 +228,8 @@ def _rewritten(inputs: str, step: StepTask, graph: Graph) -> str:
     def instead(number: int) -> Any:
         return graph.result if number == step.number else number
 
-    return json.dumps(put_in_place(written, instead), separators=(",", ":"))
+    return _json(put_in_place(written, instead))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

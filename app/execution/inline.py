@@ -33,6 +33,7 @@ from app.execution.telling import tell
 from app.results.stores import store_at
 from app.store.database import Database
 from app.store.due import next_due
+from app.store.growing import growths_of
 from app.store.operations import Operation, completion_of, find_operation
 from app.store.step_queries import StepRow, list_steps
 from app.store.tables import create_tables
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from app.domain.graph import Graph
+    from app.domain.growth import Growth
     from app.execution.publishing import Publisher, Ready
 
 #: The tasks that a pause calls are registered with every app from here on.
@@ -72,10 +74,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an operation stands that was run here, and its steps."""
+    """How an operation stands that was run here, its steps, and what some of these have put in their own places."""
 
     operation: Operation
     steps: tuple[StepRow, ...]
+    growths: dict[int, Growth]
 
 
 def own_app() -> Celery[Any]:
@@ -136,9 +139,10 @@ class Inline:
             self.go_on(operation_id)
         with self._database.read() as tx:
             operation, steps = find_operation(tx, operation_id), list_steps(tx, operation_id)
+            growths = growths_of(tx, operation_id)
         if operation is None:
             raise OperationNotFound(operation_id)
-        return Outcome(operation, tuple(steps))
+        return Outcome(operation, tuple(steps), growths)
 
     def user(self) -> User:
         """Somebody whom an operation may belong to."""

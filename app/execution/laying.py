@@ -13,6 +13,7 @@ from app.execution.loading import compact
 from app.execution.values import encode
 from app.results.references import reference_in
 from app.results.stores import store_at
+from app.store.growing import lay_growths
 from app.store.laying import insert_edges, lay_steps
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def lay(tx: Connection, operation_id: int, steps: Sequence[StepFacts]) -> None:
     states = {step.number: step.state for step in steps}
     lay_steps(tx, [_row(operation_id, step, states) for step in steps])
     insert_edges(tx, operation_id, ((up, step.number) for step in steps for up in step.upstream))
+    lay_growths(tx, operation_id, {step.number: step.growth for step in steps if step.growth})
 
 
 def _says(key: str, value: Any) -> bool:

@@ -10,6 +10,7 @@ from app.domain.rerun import counters, steps_to_rerun
 from app.domain.states import Completion
 from app.errors import MoveRefused, NothingToRetry, OperationThinned
 from app.execution.announcing import Announcer
+from app.execution.growing import ungrown
 from app.execution.settling import queue
 from app.execution.steering import demand_here, locked, why_taken_back
 from app.store.endings import TakenBack, ready_again, standings, take_back
@@ -58,6 +59,7 @@ def _gone_back(tx: Connection, operation: Operation) -> Operation:
     again = steps_to_rerun(states, edges)
     if not again:
         raise NothingToRetry(operation.id, operation.completion)
+    operation, edges = ungrown(tx, operation, states, edges, again)
     waits = counters(again, states, edges)
     take_back(tx, operation.id, [TakenBack(number, states[number], *waits[number]) for number in sorted(again)])
     return replace(

@@ -183,6 +183,17 @@ edges: Final = Table(
     sqlite_with_rowid=False,
 )
 
+growths: Final = Table(
+    "growths",
+    metadata,
+    Column("operation_id", KEY, ForeignKey("operations.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("last", Integer, nullable=False),
+    Column("growth", Text),
+    PrimaryKeyConstraint("operation_id", "number"),
+    sqlite_with_rowid=False,
+)
+
 events: Final = Table(
     "events",
     metadata,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.domain.graph import Inputs, gather, numbers_in
+from app.domain.graph import Inputs, gather, numbers_in, put_in_place
+from app.domain.growth import value_of
 from app.domain.picture import Drawn, draw
 from app.domain.states import State, StepState, Success
 from app.execution.compiler import compile_flow
@@ -45,7 +46,10 @@ class Flow(Graph):
             outcome = engine.run(self.name, graph, arguments, self.policy)
         state = operation_state(outcome.operation) or State()
         rows = {row.number: row for row in outcome.steps}
-        state.result = Results({node: _state_of(ends[node], rows) for node in self.nodes})
+        values = {
+            node: put_in_place(inputs, lambda one: value_of(one, outcome.growths)) for node, inputs in ends.items()
+        }
+        state.result = Results({node: _state_of(values[node], rows) for node in self.nodes})
         return state
 
     def visualize(self, state: State | None = None, *, file: str | Path | None = None) -> str:
