@@ -22,4 +22,4 @@ VOLUME ["/data"]
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 
-CMD ["python", "-m", "gunicorn", "wsgi:app", "--bind", "0.0.0.0:8000", "--worker-class", "gthread", "--workers", "1", "--threads", "296", "--graceful-timeout", "4", "--no-control-socket"]
+CMD ["python", "-m", "gunicorn", "wsgi:app", "--bind", "0.0.0.0:8000", "--workers", "1", "--threads", "296", "--no-control-socket"]

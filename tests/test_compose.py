@@ -153,7 +153,7 @@ def test_every_volume_that_is_used_is_declared() -> None:
 def test_containers_run_what_make_run_runs() -> None:
     settings = Settings(host="0.0.0.0")  # noqa: S104 - inside a container
 
-    assert options_of(command_of("web")) == options_of([*web_command(settings)], "log-level")
+    assert options_of(command_of("web")) == options_of([*web_command(settings)], "log-level", "config")
     assert options_of(command_of("worker")) == options_of([*worker_command(settings)], "loglevel")
 
 

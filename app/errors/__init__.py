@@ -120,6 +120,7 @@ from app.errors.requests import (
     MomentMalformed,
     MomentTooFar,
     RequestInvalid,
+    ServiceBusy,
     TooManyWatchers,
 )
 from app.errors.results import (
@@ -250,6 +251,7 @@ __all__ = [
     "SecretInResult",
     "SecretMissing",
     "SecretNameInvalid",
+    "ServiceBusy",
     "SettingsInvalid",
     "SliceFailed",
     "SlugsUnfit",

@@ -35,6 +35,15 @@ class TooManyWatchers(Exception):
         )
 
 
+class ServiceBusy(Exception):
+    """No request has ended within the time that this one waited for its turn; try again in `retry_after` seconds."""
+
+    retry_after: Final = 5
+
+    def __init__(self) -> None:
+        super().__init__("The service is busy: as many requests as it answers at a time are waiting. Try again.")
+
+
 class MomentMalformed(ValueError):
     """A text is no moment as ISO 8601 writes it, with an offset from UTC."""
 

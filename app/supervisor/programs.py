@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import http.client
+import os
 import shlex
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from app.supervisor.processes import Program
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from app.config import Settings
     from app.supervisor.embedded_broker import EmbeddedBroker
 
+#: The folder of `gunicorn.conf.py`.
+_ROOT: Final = Path(__file__).resolve().parents[2]
 #: 64 that answer, and one for each stream that may be open.
 _WEB_THREADS = 64 + 232
 #: Seconds that a worker has, after its grace, to hand back what it held.
@@ -51,15 +53,16 @@ def worker_command(settings: Settings) -> tuple[str, ...]:
 
 def web_command(settings: Settings) -> tuple[str, ...]:
     """A web server of one process and many threads: a thread that waits for a pause holds up nobody."""
-    options = f"--worker-class gthread --workers 1 --threads {_WEB_THREADS} --graceful-timeout 4 --no-control-socket"
-    where = ("--bind", f"{_in_url(settings.host)}:{settings.port}", "--log-level", settings.log_level.lower())
+    options = f"--workers 1 --threads {_WEB_THREADS} --no-control-socket"
+    configured = ("--config", str(_ROOT / "gunicorn.conf.py"), "--log-level", settings.log_level.lower())
+    where = ("--bind", f"{_in_url(settings.host)}:{settings.port}")
     logger = ("--logger-class", "app.web.server_log.JsonLogger") if settings.log_format == "json" else ()
-    return (sys.executable, "-m", "gunicorn", "wsgi:app", *where, *options.split(), *logger)
+    return (sys.executable, "-m", "gunicorn", "wsgi:app", *where, *configured, *options.split(), *logger)
 
 
 def address_of(settings: Settings) -> str:
     """Where a browser on this machine finds the service."""
-    return f"http://{_in_url(_reachable(settings.host))}:{settings.port}"
+    return f"http://{_in_url(_reachable(settings.host))}:{settings.port}{_mounted_at()}"
 
 
 def announcement(settings: Settings, token: Path | None) -> str:
@@ -89,6 +92,11 @@ def _broker(embedded: EmbeddedBroker) -> Program:
     return Program("broker", embedded.command, is_ready=embedded.answers, patience=3, unsaid="Memory overcommit")
 
 
+def _mounted_at() -> str:
+    """The prefix under which the web server answers: gunicorn takes SCRIPT_NAME from its environment."""
+    return os.environ.get("SCRIPT_NAME", "").rstrip("/")
+
+
 def _reachable(host: str) -> str:
     return _EVERYWHERE.get(host, host)
 
@@ -100,7 +108,7 @@ def _in_url(host: str) -> str:
 def _is_ready(settings: Settings) -> bool:
     connection = http.client.HTTPConnection(_reachable(settings.host), settings.port, timeout=1)
     try:
-        connection.request("GET", "/readyz")
+        connection.request("GET", f"{_mounted_at()}/readyz")
         return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False

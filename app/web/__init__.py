@@ -103,4 +103,4 @@ def _let_in(app: OpenAPI, database: Database) -> None:
 def _stand_behind(app: OpenAPI, proxies: int) -> None:
     """Believe what so many proxies say of who asks; by default nothing, or anybody could write another address."""
     if proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_prefix=proxies)  # type: ignore[method-assign]

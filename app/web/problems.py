@@ -70,6 +70,7 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     errors.VersionPassed: Kind(412, "version-passed", "The operation has changed since it was read"),
     errors.DatabaseUnavailable: Kind(503, "database-unavailable", "The database cannot be reached just now"),
     errors.TooManyWatchers: Kind(503, "too-many-watchers", "No more streams can be opened just now"),
+    errors.ServiceBusy: Kind(503, "service-busy", "The service is busy just now"),
     errors.NotReady: Kind(503, "not-ready", "The service is not ready"),
 }
 #: The kinds that HTTP itself brings up, by status.
@@ -90,6 +91,13 @@ _DETAILS: Final[Mapping[int, Callable[[], str]]] = {
     413: lambda: f"A body may have {request.max_content_length or 0:,} bytes at the most.",
     500: lambda: "Something went wrong that should not; the service's log tells what.",
 }
+#: Errors whose answers say when to try again.
+_TEMPORARY: Final = (
+    errors.TooManyFailedTokens,
+    errors.TooManyWatchers,
+    errors.ServiceBusy,
+    errors.DatabaseUnavailable,
+)
 #: Facts that an error carries and its problem shows, under the same names.
 _FACTS: Final = ("operation_id", "completion", "version", "near", "checks")
 
@@ -109,7 +117,7 @@ def problem_of(error: Exception) -> Response:
     answer = _problem(kind, str(error), _facts(error))
     if isinstance(error, errors.TokenRefused):
         answer.headers["WWW-Authenticate"] = _challenge(error)
-    if isinstance(error, errors.TooManyFailedTokens | errors.TooManyWatchers | errors.DatabaseUnavailable):
+    if isinstance(error, _TEMPORARY):
         answer.headers["Retry-After"] = str(error.retry_after)
     return answer
 

@@ -6,9 +6,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from flask import g
+from flask import g, request
 
 from app import clock
+from app.errors import ServiceBusy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,11 @@ _SHORTEST, _LONGEST = 0.005, 0.1
 #: The next look is taken after this part of what has been waited so far: a long wait may end a little late.
 _LATENESS: Final = 0.05
 
+#: Seconds that a request waits for a place.
+_PATIENCE: Final = 10.0
+#: Blueprints whose requests need no place.
+_OUTSIDE: Final = frozenset({"health"})
+
 
 class Entrance:
     """Lets so many requests in at a time, however many threads there are: each may need a connection to the database.
@@ -25,13 +31,15 @@ class Entrance:
     A stream is through it once its answer has begun.
     """
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, patience: float = _PATIENCE) -> None:
         self._places = threading.BoundedSemaphore(places)
+        self._patience = patience
 
     def enter(self) -> None:
-        """Wait until there is a place."""
-        if "entrance" not in g:
-            self._places.acquire()
+        """Wait until there is a place; requests for the state of the service need none. Raises ServiceBusy."""
+        if "entrance" not in g and request.blueprint not in _OUTSIDE:
+            if not self._places.acquire(timeout=self._patience):
+                raise ServiceBusy
             g.entrance = self
 
     def leave(self, _fault: BaseException | None = None) -> None:

@@ -62,3 +62,9 @@ def test_a_token_that_was_taken_away_is_not_promised() -> None:
 
     assert "curl" not in told
     assert "`flask users add NAME`" in told
+
+
+def test_behind_a_prefix_readiness_is_asked_for_and_told_under_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCRIPT_NAME", "/ops/")
+
+    assert address_of(Settings()) == "http://127.0.0.1:8000/ops"

@@ -16,7 +16,7 @@ import pytest
 from app.supervisor.embedded_broker import free_port
 from tests.databases import on_postgresql_alone
 from tests.execution.pausing import in_database
-from tests.web.serving import serving, token_of, wait_for
+from tests.web.serving import ROOT, serving, token_of, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,11 +84,11 @@ def server(migrated_file: Path, broker_url: str, tmp_path_factory: pytest.TempPa
 @contextmanager
 def served_over_http(folder: Path, database_url: str, broker_url: str) -> Iterator[Server]:
     port = free_port()
-    gunicorn = ["gunicorn", "wsgi:app", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread", "--threads", "64"]
+    gunicorn = ["gunicorn", "wsgi:app", "--bind", f"127.0.0.1:{port}", "--threads", "64"]
     with (
         serving(folder, in_database(broker_url, 4), database_url=database_url) as served,
         served.working(),
-        served.running(*gunicorn, "--no-control-socket"),
+        served.running(*gunicorn, "--config", str(ROOT / "gunicorn.conf.py"), "--no-control-socket"),
     ):
         server = Server(port, folder)
         wait_for(server.answers, served.told)
