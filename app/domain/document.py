@@ -224,8 +224,12 @@ def needed_results(outcome: Inputs, steps: Sequence[StepFacts]) -> set[int]:
 
 
 def encode(document: dict[str, Any]) -> bytes:
-    """The document as it stands in the file; what UTF-8 has no bytes for is escaped, as JSON may."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
+    """The document as it stands in the file; what UTF-8 has no bytes for is escaped, as JSON may.
+
+    Raises ValueError for a number that is none.
+    """
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode(errors="backslashreplace")
 
 
 def digest_of(content: bytes) -> str:

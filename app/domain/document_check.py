@@ -51,6 +51,12 @@ def checked(document: Any) -> Document:
     return cast("Document", document)
 
 
+def demand_readable(document: Document) -> None:
+    """Demand that `read_document` takes a document that is about to be written. Raises DocumentMalformed."""
+    _demand_depth(document)
+    checked(document)
+
+
 def check_document(
     document: Document, operation_id: int, workflow: str, is_registered: Callable[[str], bool] | None = None
 ) -> None:

@@ -16,6 +16,8 @@ _ANYWHERE: Final = tuple(str(state) for state in StepState)
 #: The largest number of a row, and the latest moment that is kept.
 _LARGEST: Final = 2**63 - 1
 _LATEST: Final = 253402300799.0
+#: Characters of the name of a task or a workflow.
+_LONGEST_NAME: Final = 10_000
 
 
 #: Text as both kinds of database keep it: no NUL in it, and nothing that UTF-8 has no bytes for.
@@ -41,7 +43,7 @@ class _Task(TypedDict):
     __pydantic_config__ = _STRICT  # type: ignore[misc]
 
     slug: Annotated[Text, Field(min_length=1, max_length=1000)]
-    name: Annotated[Text, Field(min_length=1, max_length=1000)]
+    name: Annotated[Text, Field(min_length=1, max_length=_LONGEST_NAME)]
 
 
 class _State(TypedDict):
@@ -173,7 +175,7 @@ class _Second(TypedDict):
 
     format: Literal[2]
     operation_id: Annotated[int, Field(ge=1, le=_LARGEST)]
-    workflow: Annotated[Text, Field(min_length=1, max_length=1000)]
+    workflow: Annotated[Text, Field(min_length=1, max_length=_LONGEST_NAME)]
     arguments: dict[str, Any]
     result: Any
     chain: list[_Signature]

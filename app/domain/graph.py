@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import count
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from app.errors import ReferenceUnknown
 
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 #: What a step is given from its upstreams: nothing, one step's result, or an ordered list of these, at any depth; or
 #: `Bindings`: `first`, its first argument, and `at`, pairs of a way into its call and what is put there.
 Inputs = int | list["Inputs"] | dict[str, Any] | None
+
+#: Characters that mean something in a URL, or are hard to see in one.
+_NOT_IN_SLUGS: Final = frozenset(" /?#%\\")
+#: Characters of a task's name that a slug has at the most.
+_LONGEST_NAME: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +159,20 @@ def full_signature(signature: Mapping[str, Any]) -> dict[str, Any]:
     return {**blank, **signature}
 
 
+def name_in_slugs(task: str) -> str:
+    """Return the last part of a task's name as slugs have it: one segment of a URL's path, and never empty."""
+    part = task.rpartition(".")[2][:_LONGEST_NAME]
+    safe = "".join("-" if letter in _NOT_IN_SLUGS or not letter.isprintable() else letter for letter in part)
+    return safe or "step"
+
+
 def slugs_for(tasks: Sequence[str], given: Mapping[int, str] = MappingProxyType({})) -> list[str]:
     """Name each step by the last part of its task's name; a task used more than once is numbered: `add-1`, `add-2`.
 
     `given` are the names of those steps that have one of their own, each different, by their places.
     """
-    names = [task.rsplit(".", 1)[-1] for task in tasks]
+    safe = {task: name_in_slugs(task) for task in set(tasks)}
+    names = [safe[task] for task in tasks]
     uses = Counter(name for place, name in enumerate(names) if place not in given)
     own = set(given.values())
     taken = {name for name, many in uses.items() if many == 1} | own

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from app.domain.document import Cursor, Head, Origin, StepFacts, compose, digest_of, encode, in_order
-from app.domain.document_check import LARGEST, check_document, read_document
+from app.domain.document_check import LARGEST, check_document, demand_readable, read_document
 from app.domain.graph import PausePoint, full_signature
 from app.domain.states import ENDED, FINAL, Completion, StepState
 from app.errors import DocumentMalformed, DocumentUnusable, TasksUnregistered
@@ -100,12 +100,18 @@ def _paused_at(tx: Connection, operation_id: int) -> float | None:
 def write_document(engine: Engine, snapshot: Snapshot) -> dict[str, str]:
     """Write the document of the version that comes next; returns the two columns that point to it.
 
-    Raises OSError when the disk does not take it. Writing the same version twice writes the same bytes.
+    Writing the same version twice writes the same bytes.
+
+    Raises:
+        OSError: The disk does not take it.
+        DocumentMalformed: Its own reader would refuse it: nothing is written.
     """
     operation = snapshot.operation
     if operation.completion is not Completion.PAUSED:
         snapshot = replace(snapshot, code=code_here(engine, snapshot))
-    content = encode(snapshot.document())
+    document = snapshot.document()
+    demand_readable(document)
+    content = encode(document)
     path = _place(engine.workflow_store / str(operation.id), str(operation.version + 1), content)
     write_atomically(path, content, new_folders=2)  # the version's and the operation's
     return {"workflow_store": str(path), "workflow_digest": digest_of(content)}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from app import clock
 from app.domain.document import carried_value, handed_inputs
-from app.domain.document_check import check_tasks, checked
+from app.domain.document_check import check_tasks
 from app.domain.editing import edited
 from app.domain.graph import numbers_in
 from app.domain.states import Completion
@@ -206,10 +206,10 @@ def _written(engine: Engine, snapshot: Snapshot, change: Change) -> Operation:
     """Write the document that the change makes; returns the operation that points to it. Raises EditRefused."""
     after = replace(snapshot, steps=change.upon(snapshot.steps))
     try:
-        check_tasks(checked(after.document()), engine.app.tasks.__contains__)
+        check_tasks(after.document(), engine.app.tasks.__contains__)
+        stored = write_document(engine, after)
     except (DocumentMalformed, TasksUnregistered) as why:
         raise _refused(snapshot, str(why).rstrip(".")) from why
-    stored = write_document(engine, after)
     return replace(
         snapshot.operation,
         result=compact(carried_value(after.steps)),
