@@ -8,14 +8,16 @@ import select
 import signal
 import socket
 import sys
-from contextlib import suppress
+import traceback
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from typing import NoReturn
 
 _PROC: Final = Path("/proc")
 _HAS_PROC: Final = (_PROC / "self" / "stat").exists()
@@ -137,3 +139,32 @@ def _answers(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+@contextmanager
+def ending_children() -> Iterator[None]:
+    """End a child that an author's code forks in this block where it leaves the block, with nothing written by it.
+
+    What stands behind the block is its parent's to do: the child would do it a second time.
+    """
+    pid = os.getpid()
+    try:
+        yield
+    except BaseException as leaving:
+        if os.getpid() != pid:
+            _end_child(leaving)
+        raise
+    if os.getpid() != pid:
+        _end_child(None)
+
+
+def _end_child(leaving: BaseException | None) -> NoReturn:
+    """End this process as Python would end with this exception, but without any cleaning up: that is the parent's."""
+    status = 0
+    if isinstance(leaving, SystemExit):
+        status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    elif leaving is not None:
+        status = 1
+        with suppress(Exception):
+            os.write(2, "".join(traceback.format_exception(leaving)).encode(errors="backslashreplace"))
+    os._exit(status & 0xFF)

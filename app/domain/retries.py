@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from app.domain.signals import FAIL
 from app.errors import StepOptionInvalid
 
 #: Which failures are worth another run: types of exceptions, or a function that tells.
@@ -39,7 +40,10 @@ class Retries:
         if done >= self.most:
             return False
         on: Any = self.on
-        return isinstance(fault, on) if isinstance(on, type | tuple) else bool(on(fault))
+        if not isinstance(on, type | tuple):
+            return bool(on(fault))
+        # A failure that is signalled is no Exception, yet a failure like any other.
+        return isinstance(fault, on) or (isinstance(fault, FAIL) and issubclass(Exception, on))
 
     def wait(self, done: int) -> float:
         """Seconds to wait before the next run, so many retries having been made before it."""

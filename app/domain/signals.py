@@ -19,8 +19,8 @@ from app.domain.states import (
 _NOTHING: Final = object()
 
 
-class Signal(Exception):
-    """Says in which state what raises it ends.
+class Signal(BaseException):
+    """Says in which state what raises it ends. As in Prefect 1 it is no Exception: `except Exception` lets it pass.
 
     What it is given by name, at once or set as an attribute afterwards, is the state's result, unless `result` says
     otherwise: `signal.flag = True` is read by a handler as `state.result.flag`.

@@ -82,7 +82,7 @@ class TaskUnfit(CanvasRefused):
 class WorkflowRaised(CanvasRefused):
     """The author's function raised, with these arguments, where it should have returned a canvas."""
 
-    def __init__(self, workflow: str, fault: Exception) -> None:
+    def __init__(self, workflow: str, fault: BaseException) -> None:
         self.workflow = workflow
         super().__init__(f"The workflow {workflow!r} raised {type(fault).__name__}: {fault}")
 

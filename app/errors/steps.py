@@ -106,6 +106,15 @@ class PlaceRefused(Exception):
         super().__init__(f"cursor.keep was given {what} that {why}.")
 
 
+class PlaceRefusedToChild(Exception):
+    """A process that a step's code has started called `cursor.keep`; the place is its parent's to keep."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "cursor.keep was called in a child process of the step: keep the place in the process that runs the step."
+        )
+
+
 class PlaceOfAnother(Exception):
     """The place that a step has kept is no count of rows, which `cursor.over` goes on behind."""
 

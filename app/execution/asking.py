@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 from app.domain.states import Completion, Paused, Running, Scheduled, State
 from app.errors import ResultFault
 from app.execution.endings import failed, storable
+from app.execution.exits import is_of_the_code
 from app.execution.finishing import End
 from app.execution.loading import load_outcome, small
 from app.execution.operation_states import RUNNING, end_of, operation_state, subject_of
-from app.execution.step import is_of_the_code
 from app.execution.values import decode, encode
 from app.handlers.base import Fitting, kept_state
 

@@ -22,9 +22,10 @@ from app.execution.endings import (
     told,
     words_of,
 )
+from app.execution.exits import is_of_the_code
 from app.execution.loading import load
-from app.execution.step import is_of_the_code
 from app.handlers.base import Fitting, Subject, kept_state
+from app.processes import ending_children
 from app.store.endings import upstream_of
 
 if TYPE_CHECKING:
@@ -101,7 +102,9 @@ def _skipped(policy: StepPolicy, states: dict[str, State]) -> State | None:
 
 def _judged(policy: StepPolicy, states: dict[str, State]) -> State | None:
     try:
-        if policy.trigger(states):
+        with ending_children():
+            may_run = policy.trigger(states)
+        if may_run:
             return None
     except Signal as signal:
         return signal.state

@@ -14,14 +14,15 @@ from app.domain.graph import Inputs, gather, numbers_in
 from app.domain.states import CLAIMABLE, Completion, StepState
 from app.execution.announcing import Announcer
 from app.execution.endings import failed
+from app.execution.exits import is_of_the_code
 from app.execution.failing import fail, settle_and_tell
 from app.execution.loading import load
 from app.execution.pause import ask
 from app.execution.settling import Ended
 from app.execution.signatures import bound_call, call_of
-from app.execution.step import is_of_the_code
 from app.execution.surely import surely
 from app.execution.timing import not_before
+from app.processes import ending_children
 from app.store import steps as store
 from app.store.events import append_event
 from app.store.operations import Operation, lock_operation, save
@@ -150,7 +151,8 @@ def _claim_past_clause(engine: Engine, operation_id: int, number: int, moments: 
     step = found[0]
     try:
         retval = surely(partial(_handed, engine, operation_id, step))
-        pause = ask(json.loads(step.clause or "null"), retval, engine.app)
+        with ending_children():
+            pause = ask(json.loads(step.clause or "null"), retval, engine.app)
     except BaseException as fault:  # the author's code may raise anything, and raises it again when it is asked again
         if not is_of_the_code(fault):
             raise

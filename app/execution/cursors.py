@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from celery.exceptions import Ignore
-
 from app import clock
 from app.domain.states import CLAIMABLE
-from app.errors import ClaimLost, PlaceRefused, SecretInResult
+from app.errors import ClaimLost, PlaceRefused, PlaceRefusedToChild, SecretInResult
 from app.execution.endings import words_of
+from app.execution.soft_limits import soft_limit
 from app.execution.surely import surely
 from app.execution.values import decode, encode
 from app.secrets import found_in
@@ -33,36 +33,75 @@ _LARGEST: Final = 2**63 - 1
 keeper: ContextVar[Keeper | None] = ContextVar("keeper", default=None)
 
 
-class StoppedAtCursor(Ignore):
-    """Ends the code of a step at its cursor; Celery's tracer counts it neither as a success nor as a failure."""
+#: Characters of a place that is made text whenever it is kept; a larger one, for a tenth of the time at the most.
+_SMALL: Final = 4096
+_SHARE: Final = 9
+
+
+class StoppedAtCursor(BaseException):
+    """Ends the code of a step at its cursor; no `except Exception` holds it up, nor does Celery's tracer."""
 
 
 class Keeper:
-    """Keeps the place of one run of a step; `place` is the last that its code reached, at first an earlier run's."""
+    """Keeps the place of one run of a step; `place` is the last that its code reached, at first an earlier run's.
+
+    Once it has stopped the code it does so at every further `keep`, and keeps nothing more: whatever the code then
+    comes to, the run ends at the place where it was stopped.
+    """
 
     def __init__(self, engine: Engine, operation_id: int, batch: Batch, step: StepTask) -> None:
         self.place: Any = decode(step.cursor)
         self.is_over = False
+        self.is_stopped = False
         self._engine = engine
         self._operation_id = operation_id
         self._batch = batch
         self._task = step.task
+        self._pid = os.getpid()
+        self._unwritten: Kept | None = None
         self._kept_at = float("-inf")
         self._looked_at = clock.monotonic()
+        self._may_encode_at = float("-inf")
 
     def keep(self, place: Any, done: int | None, total: int | None, every: float = EVERY) -> None:
         """Reach a place; it is written if that is `every` seconds ago, or if the code is to stop here.
 
-        Raises StoppedAtCursor, PlaceRefused, SecretInResult.
+        Raises StoppedAtCursor, PlaceRefused, PlaceRefusedToChild, SecretInResult.
         """
+        if self.is_stopped:
+            raise StoppedAtCursor
+        if os.getpid() != self._pid:
+            raise PlaceRefusedToChild
+        with soft_limit.held():
+            self._keep(place, done, total, every)
+
+    def unwritten(self) -> Kept | None:
+        """Return the last place that was kept and is not written; it is written with the end of the run.
+
+        Of a large place, the last one that was made text in time.
+        """
+        return self._unwritten
+
+    def _keep(self, place: Any, done: int | None, total: int | None, every: float) -> None:
         self.place = place
         now = clock.monotonic()
         is_asked = self._is_asked_to_stop(now)
         if is_asked or now - self._kept_at >= max(every, EVERY):
             self._write(self._kept(place, done, total))
+            self._unwritten = None
             self._kept_at = clock.monotonic()
+        elif now >= self._may_encode_at:
+            started = clock.monotonic()
+            self._unwritten = self._kept(place, done, total)
+            if len(self._unwritten.place) > _SMALL:
+                ended = clock.monotonic()
+                self._may_encode_at = ended + _SHARE * (ended - started)
         if is_asked:
-            raise StoppedAtCursor
+            self._stop()
+
+    def _stop(self) -> None:
+        self.is_stopped = True
+        raise StoppedAtCursor
 
     def _is_asked_to_stop(self, now: float) -> bool:
         if self._engine.leaving.is_set:
@@ -82,7 +121,7 @@ class Keeper:
         try:
             surely(partial(self._batch.keep, kept))
         except ClaimLost:  # another worker has taken over: the batch, which knows it, records nothing of this one
-            raise StoppedAtCursor from None
+            self._stop()
 
     def _kept(self, place: Any, done: int | None, total: int | None) -> Kept:
         try:

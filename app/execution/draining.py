@@ -18,6 +18,7 @@ from app.domain.standing import NOT_YET
 from app.domain.states import FINAL, REQUESTING, Completion, StepState
 from app.execution.announcing import Announcer
 from app.execution.documents import Snapshot, code_here, snapshot_of
+from app.execution.exits import is_of_the_code
 from app.execution.finishing import cancelled
 from app.execution.loading import compact, load
 from app.execution.tallying import PAUSE_SECONDS
@@ -83,7 +84,9 @@ def _finish_pause(engine: Engine, snapshot: Snapshot) -> None:
         stored = engine.app.tasks[CALLBACK_TASK].s(operation.id)(decode(carried), rest)
         for callback in _own_callbacks(snapshot):
             signature(callback, app=engine.app)(_loaded(snapshot), rest)
-    except Exception as why:  # a full disk, or an author's callback: the pause is tried again by the next sweep
+    except BaseException as why:  # a full disk, or an author's callback: the pause is tried again by the next sweep
+        if not is_of_the_code(why):
+            raise
         _log.exception("operation %s cannot pause yet", operation.id)
         _note(engine, operation, why)
         return
@@ -131,7 +134,7 @@ def _write_paused(engine: Engine, snapshot: Snapshot, stored: dict[str, str], re
     engine.tallies.observe(PAUSE_SECONDS, now - (requested or now))
 
 
-def _note(engine: Engine, operation: Operation, why: Exception) -> None:
+def _note(engine: Engine, operation: Operation, why: BaseException) -> None:
     """Tell people what keeps the pause from taking effect; no path is in it, or each version would tell another."""
     strerror = why.strerror if isinstance(why, OSError) else None
     fault = f"workflow.json could not be written ({strerror})" if strerror else str(why)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from app.domain.graph import Graph
+    from app.store.cursors import Kept
     from app.store.steps import StepTask
 
 STARTING: Final = "Starting task run."
@@ -50,6 +51,8 @@ class Ending:
     #: The canvas that it puts in its own place, and the graph that this is.
     canvas: Any = None
     graph: Graph | None = None
+    #: The last place that its code has kept, where the table does not have it yet.
+    kept: Kept | None = None
     #: What a signal, a handler or a trigger said of the state.
     message: str | None = None
     #: The arguments, where it failed: an error callback may ask for them.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from celery.app.task import Context
 
 from app.domain.states import StepState
+from app.execution.exits import is_of_the_code
 from app.execution.values import decode
 
 if TYPE_CHECKING:
@@ -40,5 +41,7 @@ def call_errbacks(app: Celery, operation_id: int, ended: Ended) -> None:
     backend: Any = app.backend
     try:
         backend._call_task_errbacks(request, ended.ending.exception, traceback)
-    except Exception:
+    except BaseException as why:  # an author's function, which is called here and now
+        if not is_of_the_code(why):
+            raise
         _log.exception("an errback of step %s of operation %s could not be called", ended.step.slug, operation_id)

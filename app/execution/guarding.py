@@ -1,6 +1,8 @@
 """What a step's code raises, put into words that Celery's tracer knows: signals, and failures worth another run.
 
-It is done inside Celery's tracing, so that its signals and hooks tell of a retry as of one that the code asked for.
+It is done inside Celery's tracing, so that its signals and hooks tell of a retry as of one that the code asked for, and
+of a signalled failure as of any other. The other signals, and the stop at a cursor, pass the tracer as they are: they
+are no `Exception`, so nothing that catches exceptions holds them up.
 """
 
 from __future__ import annotations
@@ -10,12 +12,17 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
+from celery.app.trace import task_has_custom
 from celery.exceptions import Ignore, Reject, Retry
 
 from app.domain.signals import FAIL, RETRY, SUCCESS, Signal
 from app.execution.policies import StepPolicy
+from app.execution.soft_limits import soft_limit
+from app.processes import ending_children
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from app.domain.retries import Retries
     from app.domain.states import State
 
@@ -24,11 +31,11 @@ _said: ContextVar[State | None] = ContextVar("said", default=None)
 _PLAIN: Final = StepPolicy()
 
 
-class Signalled(Ignore):
-    """Carries a signal past Celery's tracer, which counts it neither as a success nor as a failure."""
+class SignalledFailure(Exception):
+    """Carries the signal FAIL through Celery's tracer and its retries, which take only exceptions for failures."""
 
-    def __init__(self, signal: Signal) -> None:
-        self.state = signal.state
+    def __init__(self, signal: FAIL) -> None:
+        self.signal = signal
         super().__init__(str(signal))
 
 
@@ -42,7 +49,17 @@ class Replaced(Ignore):
 
 def guard(task: Any) -> None:
     """Let this task's code raise signals, and run again as its author asked; once for each task."""
-    run, retries = task.run, getattr(task, "policy", _PLAIN).retries
+    if hasattr(task, "_orig_run"):  # what Celery's `autoretry_for` wraps: a failure that is signalled is one to it
+        task._orig_run = _failing_plainly(task, _limited(task._orig_run))
+        task.run = _guarded(task, task.run)
+    else:
+        task.run = _guarded(task, _limited(task.run))
+
+
+def _guarded(task: Any, run: Callable[..., Any]) -> Callable[..., Any]:
+    retries = getattr(task, "policy", _PLAIN).retries
+    # Such a task may catch exceptions around its `run`: then a signal must stay what it is.
+    is_wrapped = task_has_custom(task, "__call__")
 
     @wraps(run)
     def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -50,12 +67,40 @@ def guard(task: Any) -> None:
             return run(*args, **kwargs)
         except (Ignore, Reject, Retry):
             raise
-        except Exception as fault:
-            if getattr(task.request, "operation_id", None) is None:
+        except (Signal, Exception) as fault:
+            if not _is_step(task):
                 raise
-            return _answer(task, fault, retries)
+            return _answer(task, fault, retries, is_wrapped=is_wrapped)
 
-    task.run = guarded
+    return guarded
+
+
+def _limited(run: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the author's function: in it alone a soft time limit is raised, and no child that it forks leaves it."""
+
+    @wraps(run)
+    def limited(*args: Any, **kwargs: Any) -> Any:
+        with ending_children():
+            return soft_limit.run(run, args, kwargs)
+
+    return limited
+
+
+def _failing_plainly(task: Any, run: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(run)
+    def failing(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return run(*args, **kwargs)
+        except FAIL as fault:
+            if not _is_step(task):
+                raise
+            raise SignalledFailure(fault) from fault
+
+    return failing
+
+
+def _is_step(task: Any) -> bool:
+    return getattr(task.request, "operation_id", None) is not None
 
 
 def said() -> State | None:
@@ -66,16 +111,23 @@ def said() -> State | None:
     return state
 
 
-def _answer(task: Any, fault: Exception, retries: Retries | None) -> Any:
+def unwrapped(fault: BaseException) -> BaseException:
+    """Return what an author's code raised, where Celery was given a stand-in for it."""
+    return fault.signal if isinstance(fault, SignalledFailure) else fault
+
+
+def _answer(task: Any, fault: Signal | Exception, retries: Retries | None, *, is_wrapped: bool) -> Any:
     if isinstance(fault, SUCCESS):
         _said.set(fault.state)
         return fault.state.result
-    if isinstance(fault, RETRY):
+    if isinstance(fault, RETRY) and not is_wrapped:
         cause = fault if str(fault) else None
         raise task.retry(exc=cause, eta=fault.start_time, max_retries=sys.maxsize, throw=False) from fault
     if isinstance(fault, Signal) and not isinstance(fault, FAIL):
-        raise Signalled(fault) from None
-    done = task.request.retries
-    if retries is None or not retries.wants(fault, done):
         raise fault
-    raise task.retry(exc=fault, countdown=retries.wait(done), max_retries=retries.most, throw=False) from fault
+    done = task.request.retries
+    if retries is not None and retries.wants(fault, done):
+        raise task.retry(exc=fault, countdown=retries.wait(done), max_retries=retries.most, throw=False) from fault
+    if isinstance(fault, FAIL) and not is_wrapped:
+        raise SignalledFailure(fault) from fault
+    raise fault

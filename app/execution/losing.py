@@ -12,6 +12,7 @@ from app.errors import TimeLimitPassed, WorkerLost
 from app.execution.announcing import Announcer
 from app.execution.draining import drain
 from app.execution.endings import failed
+from app.execution.exits import is_of_the_code
 from app.execution.failing import settle_and_tell
 from app.execution.settling import Ended
 from app.execution.surely import surely
@@ -158,7 +159,9 @@ def _ending(engine: Engine, held: HeldClaim, error: Exception) -> Ending:
     try:
         if not retries.wants(error, done):
             return failed(error)
-    except Exception as fault:  # the author's function
+    except BaseException as fault:  # the author's function
+        if not is_of_the_code(fault):
+            raise
         return failed(fault)
     due_at = clock.now() + retries.wait(done)
     return replace(failed(error), state=StepState.RETRYING, due_at=due_at, again={"retries": done + 1})

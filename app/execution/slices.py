@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from celery.exceptions import SoftTimeLimitExceeded
-
 from app import clock
-from app.domain.states import Completion, StepState
+from app.domain.states import DONE, Completion, StepState
 from app.errors import ClaimLost
 from app.execution.attending import attend
 from app.execution.batch import Batch
@@ -18,7 +17,7 @@ from app.execution.beginning import may_begin
 from app.execution.claiming import call_with, claim_surely, fail_unclaimed
 from app.execution.cursors import Keeper, keeper
 from app.execution.draining import drain
-from app.execution.endings import failed
+from app.execution.endings import failed, stopped
 from app.execution.errbacks import call_errbacks
 from app.execution.failing import ended_in_fact, fail
 from app.execution.growing import compiled
@@ -29,6 +28,7 @@ from app.execution.pace import Pace
 from app.execution.republishing import publish_again
 from app.execution.settling import Choice, Ended, Settled, is_waiting_for_drain
 from app.execution.siblings import AT_ONCE
+from app.execution.soft_limits import soft_limit
 from app.execution.step import run_task
 from app.execution.step_log import step_log
 from app.execution.surely import surely
@@ -53,6 +53,11 @@ _log = logging.getLogger(__name__)
 
 def run_slice(engine: Engine, operation_id: int, number: int) -> int:
     """Run the slice that begins with this step, unless that is no longer to be run; returns how many steps it ran."""
+    with soft_limit.in_slice():
+        return _run_slice(engine, operation_id, number)
+
+
+def _run_slice(engine: Engine, operation_id: int, number: int) -> int:
     if engine.leaving.is_set:
         publish_again(engine, operation_id, number)
         return 0
@@ -109,6 +114,7 @@ class Slice:
         self._batch = Batch(engine, operation_id)
         self._is_alone = is_alone
         self._is_beside = False
+        self._keeper: Keeper | None = None
         #: How many steps it has run.
         self.steps = 0
         self._until = clock.monotonic() + engine.slice_seconds
@@ -140,7 +146,7 @@ class Slice:
     def _ending_of(self, step: StepTask) -> Ending:
         """Run the step; what its values make fail outside its code is its failure too."""
         try:
-            return kept_small(self._engine, self._operation_id, step.slug, self._execute(step))
+            return kept_small(self._engine, self._operation_id, step.slug, self._with_place(self._execute(step)))
         except ClaimLost:
             raise
         except Exception as fault:
@@ -153,6 +159,7 @@ class Slice:
         if known or self._batch.has_siblings:
             _late_writer.arm(self._batch)
         self.steps += 1
+        self._keeper = None
         args, kwargs = surely(partial(call_with, self._engine, self._operation_id, step, known))
         if self._is_plain(step):
             return self._run(step, args, kwargs)
@@ -165,11 +172,15 @@ class Slice:
 
     def _run(self, step: StepTask, args: list[Any], kwargs: dict[str, Any]) -> Ending:
         started = clock.monotonic()
-        mine = keeper.set(Keeper(self._engine, self._operation_id, self._batch, step))
+        self._keeper = Keeper(self._engine, self._operation_id, self._batch, step)
+        mine = keeper.set(self._keeper)
         try:
             ending = run_task(self._engine.app, step.task, args, kwargs, self._request(step))
         finally:
             keeper.reset(mine)
+        if self._keeper.is_stopped and ending.state is not StepState.QUEUED:
+            _log.warning("the code of step %s went on after its stop: what it came to is left out", step.slug)
+            ending = stopped()
         if ending.canvas is not None:
             ending = surely(partial(compiled, self._engine, self._operation_id, step, ending))
         took = clock.monotonic() - started
@@ -178,6 +189,11 @@ class Slice:
         _pace.measure(step.task, took)
         self._engine.tallies.observe(STEP_SECONDS, took, step.task)
         return ending
+
+    def _with_place(self, ending: Ending) -> Ending:
+        """Return the ending with the last place that the code kept: its next run goes on from there."""
+        kept = self._keeper.unwritten() if self._keeper else None
+        return replace(ending, kept=kept) if kept and ending.state not in DONE else ending
 
     def _next_unwritten(self, ended: Ended) -> tuple[StepTask | None, bool]:
         """The next step, if what has ended is short enough to wait for it; and whether its claim is in the table."""
@@ -218,11 +234,7 @@ class Slice:
         self._engine.publisher.publish(self._operation_id, islice(ready, 1))
 
     def _write(self) -> Settled:
-        choice = Choice(self._may_go_on, self._may_take)
-        try:
-            return self._batch.write(choice)
-        except SoftTimeLimitExceeded:  # a signal raises it wherever this process is: the step's code has ended in time
-            return self._batch.write(choice)
+        return self._batch.write(Choice(self._may_go_on, self._may_take))
 
     def _asked(self, settled: Settled) -> StepTask | None:
         """The step behind a clause of the author's own, once that was asked and said go on."""

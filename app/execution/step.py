@@ -13,11 +13,13 @@ from celery.app.trace import build_tracer
 from celery.utils.time import maybe_make_aware
 
 from app import clock
+from app.domain.signals import FAIL, Signal
 from app.domain.states import StepState
 from app.errors import SecretInResult, TaskMissing, UnstorableArgument
 from app.execution.cursors import StoppedAtCursor
 from app.execution.endings import Ending, ending_of, error_ending, failed, is_an_end, stopped, storable, words_of
-from app.execution.guarding import Replaced, Signalled, guard, said
+from app.execution.exits import is_of_the_code, is_told_to_leave
+from app.execution.guarding import Replaced, guard, said, unwrapped
 from app.execution.values import encode
 from app.secrets import found_in
 
@@ -70,24 +72,24 @@ def run_task(app: Celery, name: str, args: list[Any], kwargs: dict[str, Any], re
         tracer = _tracers[task] = _tracer(app, task)
     try:
         traced = tracer(request["id"], args, kwargs, request)
-    except BaseException as leaving:  # the tracer lets some pass: SystemExit, asyncio's CancelledError, a hook's Reject
+    except BaseException as leaving:  # the tracer lets all pass that is no Exception, and a hook's Reject
         if not is_of_the_code(leaving):
             raise
-        return replace(failed(leaving), called_with=(args, kwargs))
+        return _left(task, leaving, request, (args, kwargs))
     if traced.info is None:
         return _success(task, traced.retval)
+    return _unsuccessful(app, task, traced, (args, kwargs))
+
+
+def _unsuccessful(app: Celery, task: AnyTask, traced: Any, called_with: tuple[list[Any], dict[str, Any]]) -> Ending:
+    """How a step ends that Celery's tracer has seen fail, retried or ignored."""
+    if is_told_to_leave():  # what its code raised on its way out is no end of the step
+        raise SystemExit(f"a process was told to leave while it ran {task.name}")
     if traced.info.state == states.RETRY:
-        return _retrying(app, task, traced.info.retval, (args, kwargs))
-    if isinstance(traced.info.retval, Replaced | Signalled | StoppedAtCursor):
-        return _said(task, traced.info.retval, request)
-    return replace(_failed(task, traced.info, traced.retval), called_with=(args, kwargs))
-
-
-def is_of_the_code(leaving: BaseException) -> bool:
-    """Whether an author's own code raised this; a process of the pool that is told to leave has a negative code."""
-    if isinstance(leaving, SystemExit):
-        return type(leaving) is SystemExit and not (isinstance(leaving.code, int) and leaving.code < 0)
-    return not isinstance(leaving, KeyboardInterrupt)
+        return _retrying(app, task, traced.info.retval, called_with)
+    if isinstance(traced.info.retval, Replaced):
+        return Ending(StepState.SUCCESS, encode(None), canvas=traced.info.retval.canvas)
+    return replace(_failed(task, traced.info, traced.retval), called_with=called_with)
 
 
 _tracers: weakref.WeakKeyDictionary[AnyTask, Tracer] = weakref.WeakKeyDictionary()
@@ -111,12 +113,15 @@ def _success(task: AnyTask, value: Any) -> Ending:
     return Ending(StepState.SUCCESS, result=result, message=words.message if words else None)
 
 
-def _said(task: AnyTask, said: Replaced | Signalled | StoppedAtCursor, request: dict[str, Any]) -> Ending:
-    if isinstance(said, Replaced):
-        return Ending(StepState.SUCCESS, encode(None), canvas=said.canvas)
-    if isinstance(said, StoppedAtCursor):
+def _left(
+    task: AnyTask, leaving: BaseException, request: dict[str, Any], called_with: tuple[list[Any], dict[str, Any]]
+) -> Ending:
+    """How a step ends whose code was left by what passes Celery's tracer."""
+    if isinstance(leaving, StoppedAtCursor):
         return stopped()
-    state = said.state
+    if not isinstance(leaving, Signal) or isinstance(leaving, FAIL):
+        return replace(failed(leaving), called_with=called_with)
+    state = leaving.state
     if not is_an_end(state):
         return error_ending(_NoResult(task.name, state.name), "")
     try:
@@ -141,8 +146,9 @@ def _retrying(app: Celery, task: AnyTask, retry: Any, called_with: tuple[list[An
         )
     if secret:
         return error_ending(SecretInResult(task.name, "retry", secret), "")
-    error = encode({"type": type(retry.exc).__name__, "message": words_of(retry.exc)}) if retry.exc else None
-    words = words_of(retry.exc) if retry.exc else None
+    cause = unwrapped(retry.exc) if retry.exc else None
+    error = encode({"type": type(cause).__name__, "message": words_of(cause)}) if cause else None
+    words = words_of(cause) if cause else None
     return Ending(StepState.RETRYING, error=error, due_at=_seconds(app, retry.when), again=again, message=words)
 
 
@@ -154,7 +160,8 @@ def _seconds(app: Celery, when: float | datetime | None) -> float:
 
 def _failed(task: AnyTask, info: Any, einfo: Any) -> Ending:
     if info.state == states.FAILURE:
-        return error_ending(info.retval, str(getattr(einfo, "traceback", "")))
+        fault = unwrapped(info.retval)
+        return failed(fault) if fault is not info.retval else error_ending(fault, str(getattr(einfo, "traceback", "")))
     return error_ending(_NoResult(task.name, info.state), "")
 
 

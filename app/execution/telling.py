@@ -10,10 +10,11 @@ from app.domain.states import State
 from app.errors import ResultFault
 from app.execution.attending import subject_of_step
 from app.execution.claiming import call_with
+from app.execution.exits import is_of_the_code
 from app.execution.operation_states import subject_of
 from app.execution.signatures import call_of
-from app.execution.step import is_of_the_code
 from app.handlers.base import Subject, name_of
+from app.processes import ending_children
 from app.store.operations import find_operation
 from app.store.step_logs import number_of_slug
 from app.store.step_queries import find_step
@@ -37,7 +38,8 @@ def tell(engine: Engine, row: Outgoing) -> None:
     old, new = (State.deserialize(facts[which]) for which in ("old", "new"))
     for handler in policy.handlers:
         try:
-            handler(subject, old, new)
+            with ending_children():
+                handler(subject, old, new)
         except BaseException as fault:  # the author's code may raise anything, and it can change nothing any more
             if not is_of_the_code(fault):
                 raise

@@ -18,6 +18,7 @@ from app.execution.bell import Bell
 from app.execution.courier import Courier
 from app.execution.departure import Departure
 from app.execution.heart import Heart
+from app.execution.soft_limits import take_over
 from app.execution.sweeping import Sweeper
 from app.processes import tied_to
 from app.secrets import Secret
@@ -102,6 +103,11 @@ def die_with_the_worker(**_: Any) -> None:
         tied_to(engine.incarnation.pid)()
 
 
+def limit_softly(**_: Any) -> None:
+    """Let a soft time limit interrupt nothing but an author's code in this process of the pool."""
+    take_over()
+
+
 def quieten(logger: logging.Logger, **_: Any) -> None:
     """Log no line for each delivery and each step, unless all is wanted: they hold results, and the table has them."""
     if logger.level > logging.DEBUG:
@@ -146,6 +152,7 @@ def equip(celery: OperationsCelery) -> None:
     celery.steps["worker"].add(Attendance)
     signals.worker_init.connect(register)
     signals.worker_process_init.connect(die_with_the_worker)
+    signals.worker_process_init.connect(limit_softly)
     signals.after_setup_logger.connect(quieten)
     signals.worker_process_shutdown.connect(write_tallies)
     signals.worker_shutdown.connect(write_tallies)

@@ -9,6 +9,7 @@ from typing import Any
 from app.domain.signals import ENDRUN, Signal
 from app.domain.states import State
 from app.errors import HandlerAnswered, StepOptionInvalid
+from app.processes import ending_children
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def kept_state(
     new = proposed
     for handler in handlers:
         try:
-            answer = handler(subject, old, new)
+            with ending_children():
+                answer = handler(subject, old, new)
         except ENDRUN as ending:
             return _fitted(handler, ending.state, fitting)
         except Signal as signal:

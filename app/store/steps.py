@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Boolean, Float, bindparam, case, null, or_, update
+from sqlalchemy import Boolean, Float, bindparam, case, not_, null, or_, update
 
 from app.domain.states import IDLE, StepState
 from app.store.prepared import Prepared
@@ -95,9 +95,14 @@ class Holder:
     process_start: int | None = None
 
 
-def _unless_well(name: str) -> Case[Any]:
-    """A column of the cursor, which a step keeps until it has ended well."""
-    return case((bindparam("is_well", type_=Boolean), null()), else_=steps.c[name])
+_HAS_PLACE = bindparam("has_place", type_=Boolean)
+
+
+def _unless_well(name: str, given: str) -> Case[Any]:
+    """A column of the cursor: a step keeps it until it has ended well, and moves it where a place is given."""
+    column = steps.c[name]
+    is_well, place = bindparam("is_well", type_=Boolean), bindparam(given, type_=column.type)
+    return case((is_well, null()), (_HAS_PLACE, place), else_=column)
 
 
 _OPERATION = steps.c.operation_id == bindparam("key_operation")
@@ -148,9 +153,14 @@ _RECORD = Prepared(
         due_at=bindparam("due_at"),
         started_at=bindparam("started_at"),
         finished_at=bindparam("finished_at"),
-        cursor=_unless_well("cursor"),
-        done=_unless_well("done"),
-        total=_unless_well("total"),
+        cursor=_unless_well("cursor", "place"),
+        done=_unless_well("done", "place_done"),
+        total=_unless_well("total", "place_total"),
+        # As in `app.store.cursors`, a place that has moved forgets the losses.
+        losses=case(
+            (not_(_HAS_PLACE) | (steps.c.cursor == bindparam("place", type_=steps.c.cursor.type)), steps.c.losses),
+            else_=0,
+        ),
         worker_id=None,
         process=None,
         process_start=None,

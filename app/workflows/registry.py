@@ -24,6 +24,7 @@ from app.errors import (
     WorkflowTwice,
     WorkflowUnknown,
 )
+from app.execution.exits import is_of_the_code
 from app.execution.flow import Flow
 from app.execution.policies import WorkflowPolicy
 from app.notifications.base import Notification
@@ -96,7 +97,9 @@ class Workflow:
             return self.build(operation_id, arguments)
         except CanvasRefused:
             raise
-        except Exception as fault:  # whatever the author's function raises
+        except BaseException as fault:  # whatever the author's function raises
+            if not is_of_the_code(fault):
+                raise
             raise WorkflowRaised(self.name, fault) from fault
 
 

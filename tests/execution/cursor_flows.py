@@ -32,7 +32,7 @@ def go_over(rows: list[str], ledger: str, stop_at: str, how: str, operation_id: 
         write_line(ledger, row)
         if row == stop_at and begun is None:
             (cancel if how == "cancel" else pause)(this_engine(), Wish(operation_id, "a step"))
-            _linger()
+            linger()
     return f"from {begun}"
 
 
@@ -43,10 +43,10 @@ def withdraw(_: Any, operation_id: int) -> str:
         return f"went on from {cursor.place}"
     wish = Wish(operation_id, "a step")
     pause(this_engine(), wish)
-    _linger()
+    linger()
     try:
         cursor.keep("halfway")
-    except Exception:
+    except BaseException:
         resume(this_engine(), wish)
         raise
     return "was not stopped"
@@ -76,7 +76,7 @@ def misuse(how: str) -> None:
         list(cursor.over([1]))
 
 
-def _linger() -> None:
+def linger() -> None:
     """Have a keep look whether it is to stop: it does so ten times a second."""
     time.sleep(0.15)
 

@@ -52,6 +52,7 @@ FLOWS = tuple(
         "handling_flows",
         "deciding_flows",
         "retry_flows",
+        "control_flows",
         "cursor_flows",
         "sibling_flows",
         "moving_flows",
