@@ -55,7 +55,7 @@ def import_operation(
     if trust and not requester.is_admin:
         raise TrustNeedsAdmin("import a workflow.json that this service has not signed")
     document = believed(content, None if trust else commands.engine.keys)
-    head, steps = told_by(commands.engine, document, known_of(commands.workflows), lenient=lenient)
+    head, steps = told_by(commands.engine, document, known_of(commands.workflows), is_ours=not trust, lenient=lenient)
     new_id, is_new = bring_in(commands.engine, head, steps, requester)
     return commands.show(requester, new_id), is_new
 
@@ -69,7 +69,7 @@ def advance(
     DocumentUntrusted, and what `app.execution.advancing.advance` raises.
     """
     document = believed(content, keys or None)
-    return advancing.advance(document, budget, known_of(workflows), lenient=lenient, tell=tell)
+    return advancing.advance(document, budget, known_of(workflows), is_ours=bool(keys), lenient=lenient, tell=tell)
 
 
 @uncollected

@@ -51,7 +51,7 @@ def _step(number: int, told: Mapping[str, Any], numbers: Mapping[str, int]) -> S
         inputs=numbered(told.get("inputs"), numbers),
         upstream=tuple(sorted(numbers[slug] for slug in told["upstream"])),
         point=PausePoint(point["number"], point["clause"], point["callback"]) if point else None,
-        result={MARK: told["kept"]} if told.get("kept") else marked(state["result"]),
+        result={MARK: _reference(told["kept"])} if told.get("kept") else marked(state["result"]),
         error=told.get("error"),
         message=state["message"],
         cursor=Cursor(**told["cursor"]) if told.get("cursor") else None,
@@ -64,6 +64,11 @@ def _step(number: int, told: Mapping[str, Any], numbers: Mapping[str, int]) -> S
         finished_at=told.get("finished_at"),
         growth=Growth.numbered(told["growth"], numbers) if told.get("growth") else None,
     )
+
+
+def _reference(kept: Mapping[str, str]) -> dict[str, str]:
+    """Where a result is kept, in the order in which the table has it: a document may have been sorted."""
+    return {name: kept[name] for name in ("store", "path", "serializer")}
 
 
 def marked(value: Any) -> Any:

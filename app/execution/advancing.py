@@ -67,13 +67,19 @@ class Known:
 
 
 def advance(
-    document: Document, budget: Budget, known: Known, *, lenient: bool = False, tell: Tell | None = None
+    document: Document,
+    budget: Budget,
+    known: Known,
+    *,
+    is_ours: bool,
+    lenient: bool = False,
+    tell: Tell | None = None,
 ) -> Document:
     """Run the next steps of an operation until the budget is spent; returns the document of its next slice.
 
     The document was read by `read_any`; one that has ended is returned as it is. What a hand-made one tells of steps
-    that its workflow does not have is refused, or skipped with `lenient`. `tell` is told every now and then how far
-    that is.
+    that its workflow does not have is refused, or skipped with `lenient`. `is_ours` is that of `told_by`. `tell` is
+    told every now and then how far that is.
 
     Raises TasksUnregistered, ResultsUnreachable, DocumentMalformed, SlugsUnfit, WorkflowUnknown, ArgumentsInvalid,
     CanvasRefused.
@@ -82,7 +88,7 @@ def advance(
         return document
     with inline() as engine:
         engine.engine.policies.learn(known.policies)
-        head, steps = told_by(engine.engine, document, known, lenient=lenient)
+        head, steps = told_by(engine.engine, document, known, is_ours=is_ours, lenient=lenient)
         head = replace(head, slice=head.slice + 1)
         _lay(engine, head, with_clocks(engine.engine, head, steps, clock.now()))
         _run(engine, head.operation_id, budget, tell)
@@ -90,9 +96,12 @@ def advance(
 
 
 @uncollected
-def told_by(engine: Engine, document: Document, known: Known, *, lenient: bool = False) -> tuple[Head, list[StepFacts]]:
+def told_by(
+    engine: Engine, document: Document, known: Known, *, is_ours: bool, lenient: bool = False
+) -> tuple[Head, list[StepFacts]]:
     """What a document tells, checked against the code that is here; the graph of a hand-made one is compiled.
 
+    One that is ours, which a key of this service has signed, may refer to results in any store.
     Raises what `advance` does.
     """
     if is_hand_made(document):
@@ -103,7 +112,7 @@ def told_by(engine: Engine, document: Document, known: Known, *, lenient: bool =
     steps = fitted(engine, steps)
     if head.completion is Completion.PAUSED and all(step.state in FINAL for step in steps):
         raise DocumentMalformed("has no step left that could run")
-    demand_reachable(steps, needed_results(head.outcome, steps))
+    demand_reachable(engine, steps, needed_results(head.outcome, steps), is_ours=is_ours)
     return head, steps
 
 

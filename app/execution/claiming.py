@@ -22,6 +22,7 @@ from app.execution.settling import Ended
 from app.execution.signatures import bound_call, call_of
 from app.execution.surely import surely
 from app.execution.timing import not_before
+from app.execution.values import decode
 from app.processes import ending_children
 from app.store import steps as store
 from app.store.events import append_event
@@ -113,13 +114,20 @@ def call_with(
     engine: Engine, operation_id: int, step: StepTask, known: Mapping[int, str | None]
 ) -> tuple[list[Any], dict[str, Any]]:
     """What to call a step's task with; upstream results are looked up in `known` first, then in the table."""
-    if step.inputs is None or step.call.get("complete"):
-        return call_of(step.call)
+    call = whole_call(step)
+    if step.inputs is None or call.get("complete"):
+        return call_of(call)
     inputs: Inputs = json.loads(step.inputs)
     value = upstream_value(engine, operation_id, inputs, known)
     if not isinstance(inputs, dict):
-        return call_of(step.call, value)
-    return bound_call(step.call, value, has_first=inputs["first"] is not None)
+        return call_of(call, value)
+    return bound_call(call, value, has_first=inputs["first"] is not None)
+
+
+def whole_call(step: StepTask) -> dict[str, Any]:
+    """The step's call, with the values that its arguments stand for."""
+    call: dict[str, Any] = decode(step.signature)
+    return call
 
 
 def upstream_value(engine: Engine, operation_id: int, inputs: Inputs, known: Mapping[int, str | None]) -> Any:
@@ -152,7 +160,7 @@ def _claim_past_clause(engine: Engine, operation_id: int, number: int, moments: 
     try:
         retval = surely(partial(_handed, engine, operation_id, step))
         with ending_children():
-            pause = ask(json.loads(step.clause or "null"), retval, engine.app)
+            pause = ask(decode(step.clause), retval, engine.app)
     except BaseException as fault:  # the author's code may raise anything, and raises it again when it is asked again
         if not is_of_the_code(fault):
             raise

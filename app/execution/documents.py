@@ -15,6 +15,7 @@ from app.domain.graph import PausePoint, full_signature
 from app.domain.states import ENDED, FINAL, Completion, StepState
 from app.errors import DocumentMalformed, DocumentUnusable, TasksUnregistered
 from app.execution.fingerprints import code_of
+from app.results.references import stored_value
 from app.store.events import last_asked
 from app.store.files import write_atomically
 from app.store.growing import growths_of
@@ -64,7 +65,7 @@ class Snapshot:
             started_at=operation.started_at,
             paused_at=self.paused_at,
             error=_loads(operation.error),
-            result=_loads(operation.result),
+            result=stored_value(operation.result),
             code=self.code,
             spent=self.spent,
         )
@@ -185,7 +186,7 @@ def _facts(row: StepRow, aims: Aims, upstream: Iterable[int]) -> StepFacts:
         inputs=_loads(row.inputs),
         upstream=tuple(sorted(upstream)),
         point=point,
-        result=_loads(row.result),
+        result=stored_value(row.result),
         error=_loads(row.error),
         message=row.message,
         cursor=None if row.cursor is None else Cursor(_loads(row.cursor), row.done, row.total),

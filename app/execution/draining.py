@@ -20,9 +20,9 @@ from app.execution.announcing import Announcer
 from app.execution.documents import Snapshot, code_here, snapshot_of
 from app.execution.exits import is_of_the_code
 from app.execution.finishing import cancelled
-from app.execution.loading import compact, load
+from app.execution.loading import load
 from app.execution.tallying import PAUSE_SECONDS
-from app.execution.values import decode
+from app.execution.values import compact, decode, restored
 from app.store import steps as store
 from app.store.claims import is_any_unconfirmed
 from app.store.events import append_event, last_asked
@@ -83,7 +83,7 @@ def _finish_pause(engine: Engine, snapshot: Snapshot) -> None:
     try:
         stored = engine.app.tasks[CALLBACK_TASK].s(operation.id)(decode(carried), rest)
         for callback in _own_callbacks(snapshot):
-            signature(callback, app=engine.app)(_loaded(snapshot), rest)
+            signature(restored(callback), app=engine.app)(_loaded(snapshot), rest)
     except BaseException as why:  # a full disk, or an author's callback: the pause is tried again by the next sweep
         if not is_of_the_code(why):
             raise

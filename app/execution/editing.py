@@ -25,8 +25,9 @@ from app.errors import (
     VersionPassed,
 )
 from app.execution.documents import write_document
-from app.execution.loading import compact, load, small
+from app.execution.loading import load_stored, small
 from app.execution.steering import demand_here, locked, snapshot_for
+from app.execution.values import compact
 from app.results.references import escaped
 from app.secrets import found_in, redacted, redacted_parts
 from app.store.edits import Edit, change_calls, change_results, insert_edit, last_edit, mark_undone, runs_of
@@ -199,7 +200,7 @@ def _at_rest(engine: Engine, wish: Wish) -> Snapshot:
 def _values(snapshot: Snapshot) -> Mapping[int, Any]:
     """The results that the next steps are handed, wherever they lie."""
     needed = {number for inputs in handed_inputs(snapshot.steps) for number in numbers_in(inputs)}
-    return {step.number: load(compact(step.result)) for step in snapshot.steps if step.number in needed}
+    return {step.number: load_stored(compact(step.result)) for step in snapshot.steps if step.number in needed}
 
 
 def _written(engine: Engine, snapshot: Snapshot, change: Change) -> Operation:

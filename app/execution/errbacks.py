@@ -23,7 +23,7 @@ def call_errbacks(app: Celery, operation_id: int, ended: Ended) -> None:
     """Call the errbacks of a failed step; an errback that cannot be called is logged, the operation has its error."""
     if ended.ending.state is not StepState.FAILED:
         return
-    errbacks = ended.step.call.get("options", {}).get("link_error")
+    errbacks = decode(ended.step.signature).get("options", {}).get("link_error")
     if not errbacks:
         return
     step, (args, kwargs) = ended.step, ended.ending.called_with

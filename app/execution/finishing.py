@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app.domain.graph import Inputs, gather, numbers_in
 from app.domain.states import BAD, CLAIMABLE, DONE, FINAL, REQUESTING, Completion, StepState
-from app.execution.loading import compact
-from app.execution.values import decode, encode
+from app.execution.values import compact, decode, encode
+from app.results.references import stored_value
 from app.store import steps as store
 from app.store.endings import reference_states
 from app.store.events import append_event
@@ -132,7 +131,7 @@ def _outcome(tx: Connection, operation: Operation, ended: Sequence[Ended]) -> st
     missing = set(numbers_in(outcome)) - known.keys()
     results = known | results_of(tx, operation.id, missing)
     # As they stand in the table: what a reference stands for is not loaded within a transaction.
-    return compact(gather(outcome, {number: json.loads(result or "null") for number, result in results.items()}))
+    return compact(gather(outcome, {number: stored_value(result) for number, result in results.items()}))
 
 
 def cancelled_if_idle(tx: Connection, operation: Operation, now: float) -> Operation:

@@ -9,22 +9,25 @@ from app.domain.document_reading import at_rest
 from app.domain.graph import full_signature
 from app.domain.states import DONE, FINAL, GOOD, StepState
 from app.errors import ResultFault, ResultsUnreachable
-from app.execution.loading import compact
-from app.execution.values import encode
+from app.execution.values import compact
+from app.results.base import inside
 from app.results.references import reference_in
 from app.results.stores import store_at
 from app.store.growing import lay_growths
 from app.store.laying import insert_edges, lay_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
     from app.domain.document import Head, StepFacts
     from app.execution.engine import Engine
+    from app.results.base import Result
 
 _S = StepState
+#: Characters of the name of a store that a message shows.
+_SHOWN: Final = 200
 _BLANK = full_signature({})
 #: Columns of a step that a document tells as they are.
 _AS_TOLD: Final = (
@@ -50,22 +53,45 @@ def with_clocks(engine: Engine, head: Head, steps: Iterable[StepFacts], now: flo
     return [moved(step) if step.state is _S.RETRYING else step for step in steps]
 
 
-def demand_reachable(steps: Iterable[StepFacts], needed: set[int]) -> None:
-    """Demand that the results which lie in stores and are needed can be read here. Raises ResultsUnreachable."""
-    faults = [fault for step in steps if step.number in needed and (fault := _fault(step))]
+def demand_reachable(engine: Engine, steps: Iterable[StepFacts], needed: set[int], *, is_ours: bool) -> None:
+    """Demand that the results which lie in stores and are needed can be read here.
+
+    A document that no key of this service has signed may name any file and any URL: of the results that it refers to,
+    only those are looked at that lie in a store where results are kept here.
+
+    Args:
+        engine: The engine, whose settings and workflows name the stores.
+        steps: The steps that the document tells of.
+        needed: The numbers of those whose results are needed.
+        is_ours: Whether a key of this service has signed the document.
+
+    Raises:
+        ResultsUnreachable: A result lies in another store, or is needed and cannot be read.
+    """
+    known = None if is_ours else stores_of(engine)
+    faults = [fault for step in steps if (fault := _fault(step, known, is_needed=step.number in needed))]
     if faults:
         raise ResultsUnreachable(faults)
 
 
-def _fault(step: StepFacts) -> str | None:
-    """Why the result of a step cannot be read here; None when it can, or is in the document."""
+def stores_of(engine: Engine) -> dict[str, Result]:
+    """Return the stores in which results are kept here, by their locations."""
+    return {store.location: store for store in (engine.results, *engine.policies.stores())}
+
+
+def _fault(step: StepFacts, known: Mapping[str, Result] | None, *, is_needed: bool) -> str | None:
+    """Why the result of a step cannot be read here; None when it can, is in the document, or is not needed."""
     reference = reference_in(compact(step.result))
     if reference is None:
         return None
+    if known is not None and reference.store not in known:
+        return f"{step.slug} ({reference.store[:_SHOWN]!r} is no store of results here, and the document is not signed)"
     try:
         store = store_at(reference.store)
-        place = store.place(reference.path)
-        return None if store.exists(reference.path) else f"{step.slug} (nothing lies at {place})"
+        inside(reference.path)
+        if not is_needed or store.exists(reference.path):
+            return None
+        return f"{step.slug} (nothing lies at {store.place(reference.path)})"
     except ResultFault as why:
         return f"{step.slug} ({why})"
     except Exception as why:  # a store may raise anything
@@ -76,9 +102,9 @@ def columns_of(head: Head, steps: Sequence[StepFacts]) -> dict[str, Any]:
     """What a document of these steps tells of its operation, as columns of the row, wherever that comes to stand."""
     return {
         "workflow": head.workflow,
-        "arguments": encode(head.arguments),
-        "outcome": encode(head.outcome),
-        "error": encode(head.error) if head.error else None,
+        "arguments": compact(head.arguments),
+        "outcome": compact(head.outcome),
+        "error": compact(head.error) if head.error else None,
         "created_at": head.created_at,
         "started_at": head.started_at,
         "slice": head.slice,
@@ -112,7 +138,7 @@ def _row(operation_id: int, step: StepFacts, states: dict[int, StepState]) -> di
         "operation_id": operation_id,
         "waiting": 0 if step.state in FINAL else sum(state not in FINAL for state in above),
         "spoiled": sum(state in FINAL - GOOD for state in above),
-        "signature": encode({key: value for key, value in step.signature.items() if _says(key, value)}),
+        "signature": compact({key: value for key, value in step.signature.items() if _says(key, value)}),
         "inputs": _json(step.inputs),
         "result": _json(step.result),
         "error": _json(step.error),

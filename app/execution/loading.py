@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from app.errors import ResultFault, ResultUnreadable, ResultUnwritable
 from app.execution.endings import Ending, failed
-from app.execution.values import decode
+from app.execution.values import compact, decode
 from app.results.references import Reference, folder_of, reference_in, unescaped
 from app.results.serializers import SERIALIZERS
 from app.results.stores import store_at
@@ -52,6 +52,12 @@ def load(text: str | None) -> Any:
     return decode(_content(text))
 
 
+def load_stored(text: str | None) -> Any:
+    """The value of a result as `load` reads it, as the dicts and lists of its JSON. Raises a kind of ResultFault."""
+    content = _content(text)
+    return None if content is None else json.loads(content)
+
+
 def _content(text: str | None) -> str | None:
     """The JSON of a result, wherever it lies."""
     reference = text and reference_in(text)
@@ -71,11 +77,6 @@ def load_outcome(text: str | None, outcome: Inputs) -> Any:
         return load(text)
     parts = json.loads(_content(text) or "null") or []
     return [load_outcome(compact(part), one) for part, one in zip(parts, outcome, strict=True)]
-
-
-def compact(value: Any) -> str:
-    """The JSON text of what was read from the table, as it stood there."""
-    return json.dumps(value, separators=(",", ":"))
 
 
 def told(kind: type[ResultUnreadable | ResultUnwritable], place: str, why: Exception) -> Exception:

@@ -18,9 +18,9 @@ from app.errors import (
 )
 from app.execution.documents import Snapshot, write_document
 from app.execution.laying import columns_of, lay, with_clocks
-from app.execution.loading import compact, small
+from app.execution.loading import small
 from app.execution.steering import snapshot_for
-from app.execution.values import encode
+from app.execution.values import compact
 from app.results.references import escaped, reference_in
 from app.results.serializers import SERIALIZERS
 from app.results.stores import store_at
@@ -194,7 +194,7 @@ def _kept_small(engine: Engine, operation_id: int, step: StepFacts) -> StepFacts
 
 
 def _operation(engine: Engine, new_id: int, head: Head, steps: list[StepFacts], requester: User) -> Operation:
-    result = encode(head.result) if head.completion is _C.COMPLETED else None
+    result = compact(head.result) if head.completion is _C.COMPLETED else None
     return Operation(
         id=new_id,
         requester_id=requester.id,

@@ -85,6 +85,12 @@ class Policies:
             yield from policy.notify
         yield from self.everywhere
 
+    def stores(self) -> Iterator[Result]:
+        """Yield every store of results that a task or a workflow names."""
+        named = [self.of_task(name).result for name in self.app.tasks]
+        named += [policy.result for policy in self._of_workflows.values()]
+        yield from (store for store in named if store is not None)
+
     def of_task(self, name: str) -> StepPolicy:
         """The policy of a task, by its registered name."""
         known = self._of_tasks.get(name)

@@ -14,7 +14,7 @@ from app.execution.growing import grow
 from app.execution.siblings import take_queued, take_ready
 from app.execution.spreading import Spread, spread
 from app.execution.timing import next_publish, not_before
-from app.execution.values import encode
+from app.execution.values import compact, stored
 from app.store import steps as store
 from app.store.operations import Operation, lock_operation, save
 
@@ -214,7 +214,8 @@ def _row(operation_id: int, one: Ended) -> dict[str, Any]:
 
 def _signature_again(step: StepTask, again: Any) -> str:
     """The signature with the arguments that a retry asks for: they are complete, nothing is put before them."""
-    return encode({**step.call, "args": again["args"], "kwargs": again["kwargs"], "complete": True, "immutable": True})
+    asked = {"args": stored(again["args"]), "kwargs": stored(again["kwargs"])}
+    return compact({**step.call, **asked, "complete": True, "immutable": True})
 
 
 def _release(

@@ -7,7 +7,7 @@ book-keeping is never stored. Signatures within it (`options.link_error`, argume
 
 from __future__ import annotations
 
-import json
+import copy
 from datetime import datetime
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from kombu import Exchange, Queue
 
 from app.domain.graph import full_signature
 from app.errors import OptionRefused, UnstorableArgument
+from app.execution.values import encode, stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,7 +39,6 @@ DROPPED = frozenset({
 
 _SCALARS = frozenset({str, int, bool, type(None)})
 _PLAIN = (str, int, float, type(None))
-_encode = json.JSONEncoder(allow_nan=False).encode
 
 
 def call_of(signature: Mapping[str, Any], *upstream: Any) -> tuple[list[Any], dict[str, Any]]:
@@ -54,8 +54,7 @@ def bound_call(
     signature: Mapping[str, Any], value: Mapping[str, Any], *, has_first: bool
 ) -> tuple[list[Any], dict[str, Any]]:
     """The arguments to call a step's task with, the values of others put into them: `value` is gathered bindings."""
-    stored = {"args": signature.get("args", []), "kwargs": signature.get("kwargs", {})}
-    call: Any = json.loads(json.dumps(stored)) if stored else stored
+    call: Any = copy.deepcopy({"args": signature.get("args", []), "kwargs": signature.get("kwargs", {})})
     for way, part in value["at"]:
         place = call
         for key in way[:-1]:
@@ -68,16 +67,16 @@ def stored_signature(
     task: str, args: Sequence[Any], kwargs: Mapping[str, Any], *, options: Mapping[str, Any], immutable: bool, step: str
 ) -> dict[str, Any]:
     """The call of a step as it is stored; raises `UnstorableArgument` where JSON cannot hold it."""
-    stored: dict[str, Any] = {"task": task}
+    kept: dict[str, Any] = {"task": task}
     if args:
-        stored["args"] = storable(list(args), step, "args")
+        kept["args"] = storable(list(args), step, "args")
     if kwargs:
-        stored["kwargs"] = storable(dict(kwargs), step, "kwargs")
+        kept["kwargs"] = storable(dict(kwargs), step, "kwargs")
     if options:
-        stored["options"] = storable(dict(options), step, "options")
+        kept["options"] = storable(dict(options), step, "options")
     if immutable:
-        stored["immutable"] = True
-    return stored
+        kept["immutable"] = True
+    return kept
 
 
 def stored_options(
@@ -109,13 +108,13 @@ def distinct(signatures: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]
 
 
 def storable(part: list[Any] | dict[str, Any], step: str, name: str) -> Any:
-    """The part as it comes back out of JSON (tuples are lists, keys are text); raises `UnstorableArgument`."""
+    """The part as results are kept too (tuples are lists, keys are text); raises `UnstorableArgument`."""
     values = part if isinstance(part, list) else part.values()
     if all(type(value) in _SCALARS for value in values):
         return part
     try:
-        return json.loads(_encode(part))
-    except (TypeError, ValueError, RecursionError):
+        return stored(part)
+    except Exception:  # a value may bring code of its own that makes JSON of it
         raise UnstorableArgument(step, *_first_fault(part, name)) from None
 
 
@@ -144,8 +143,16 @@ def _faults(value: Any, path: str) -> Iterator[tuple[str, str]]:
             yield from _faults(item, f"{path}[{index}]")
     elif isinstance(value, float) and not isfinite(value):
         yield path, f"is {value}"
-    elif not isinstance(value, _PLAIN):
+    elif not isinstance(value, _PLAIN) and not _is_kept(value):
         yield path, f"is {_kind(value)}"
+
+
+def _is_kept(value: Any) -> bool:
+    try:
+        encode(value)
+    except Exception:  # a value may bring code of its own that makes JSON of it
+        return False
+    return True
 
 
 def _kind(value: Any) -> str:

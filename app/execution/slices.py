@@ -14,7 +14,7 @@ from app.errors import ClaimLost
 from app.execution.attending import attend
 from app.execution.batch import Batch
 from app.execution.beginning import may_begin
-from app.execution.claiming import call_with, claim_surely, fail_unclaimed
+from app.execution.claiming import call_with, claim_surely, fail_unclaimed, whole_call
 from app.execution.cursors import Keeper, keeper
 from app.execution.draining import drain
 from app.execution.endings import failed, stopped
@@ -268,7 +268,7 @@ class Slice:
         return not is_spent and not self._engine.leaving.is_set
 
     def _request(self, step: StepTask) -> dict[str, Any]:
-        options = step.call.get("options", {})
+        options = whole_call(step).get("options", {})
         message: Any = self._engine.app.current_worker_task and self._engine.app.current_worker_task.request
         delivery = message.delivery_info if message else {}
         return {

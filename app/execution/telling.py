@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from app.domain.states import State
 from app.errors import ResultFault
 from app.execution.attending import subject_of_step
-from app.execution.claiming import call_with
+from app.execution.claiming import call_with, whole_call
 from app.execution.exits import is_of_the_code
 from app.execution.operation_states import subject_of
 from app.execution.signatures import call_of
@@ -65,4 +65,4 @@ def _call(engine: Engine, operation_id: int, step: StepTask) -> tuple[list[Any],
     try:
         return call_with(engine, operation_id, step, {})
     except ResultFault:
-        return call_of(step.call)
+        return call_of(whole_call(step))

@@ -1,24 +1,61 @@
-"""Values as the table keeps them: JSON, with the types that Celery's messages know."""
+"""Values as the table keeps them: JSON in which a value that JSON has no word for is an object of its type and a text.
+
+The form is that of Celery's messages, `{"__type__": "date", "__value__": "2026-01-31"}`, so that plain Celery reads it
+too. A dict of an author's own that has just these two keys is kept as its pairs, under the type `dict`, and comes back
+as it was. What has the two keys and stands for nothing is a dict: the table of an earlier version may hold such.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from json import JSONDecoder, JSONEncoder
+from json import loads as parsed
+from typing import Any, Final
 
 from kombu.utils import json
+from pydantic import BaseModel
+
+#: The keys of a value that JSON has no word for.
+_TYPE, _VALUE = "__type__", "__value__"
+_ENVELOPE: Final = frozenset((_TYPE, _VALUE))
+#: The type of a dict that could be taken for such a value.
+_DICT: Final = "dict"
+_MARK: Final = f'"{_TYPE}"'
 
 
 def encode(value: Any) -> str:
-    """`value` as JSON, with the types that Celery's messages know; raises TypeError or ValueError for any other."""
-    text: str = json.dumps(value, separators=(",", ":"))
-    if "NaN" in text or "Infinity" in text:
-        _refuse_not_a_number(value)
-    return text
+    """Return the JSON of a value; raise TypeError or ValueError for one that JSON cannot hold.
+
+    It holds what Celery's messages hold, and pydantic models, which come back as dicts. A number that is none, such as
+    NaN, is refused: there is no word for it in JSON, and no database or browser would read it.
+    """
+    try:
+        text = _encoder.encode(value)
+        return _encoder.encode(_escaped(value)) if _MARK in text else text
+    except ValueError as fault:
+        if str(fault).startswith("Out of range float"):
+            _refuse_not_a_number(value)
+        raise
 
 
 def decode(text: str | None) -> Any:
-    """The value that `encode` wrote."""
-    return None if text is None else json.loads(text)
+    """Return the value that `encode` wrote."""
+    return None if text is None else _decoder.decode(text) if _MARK in text else parsed(text)
+
+
+def stored(value: Any) -> Any:
+    """Return a value as `encode` writes it, as the dicts and lists that this JSON stands for."""
+    return parsed(encode(value))
+
+
+def restored(value: Any) -> Any:
+    """Return the value that dicts and lists made by `stored` stand for: a copy of its own."""
+    return decode(compact(value))
+
+
+def compact(value: Any) -> str:
+    """Return the JSON of what was read from the table, or made by `stored`, as it stands there."""
+    return _compact.encode(value)
 
 
 def fault_in(value: Any, within: tuple[int, ...] = ()) -> str:
@@ -37,6 +74,39 @@ def fault_in(value: Any, within: tuple[int, ...] = ()) -> str:
         except Exception:  # a value may bring code of its own that makes JSON of it
             return f"[{_quoted(key)}]{fault_in(part, (*within, id(value)))}"
     return ""
+
+
+class _Encoder(json.JSONEncoder):
+    """Writes what Celery's messages hold, and pydantic models."""
+
+    def default(self, value: Any) -> Any:
+        """Return what stands for a value that JSON has no word for."""
+        if isinstance(value, BaseModel):
+            return _escaped(value.model_dump())
+        return super().default(value)
+
+
+def _escaped(value: Any) -> Any:
+    """The value with each dict in it that could be taken for one of ours in another form."""
+    if isinstance(value, dict):
+        if value.keys() == _ENVELOPE:
+            return {_TYPE: _DICT, _VALUE: [[key, _escaped(part)] for key, part in value.items()]}
+        return {key: _escaped(part) for key, part in value.items()}
+    return [_escaped(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _read(found: dict[str, Any]) -> Any:
+    if found.keys() != _ENVELOPE:
+        return found
+    try:
+        return dict(found[_VALUE]) if found[_TYPE] == _DICT else json.object_hook(found)
+    except Exception:  # it stands for nothing: it was somebody's data before there was a form for that
+        return found
+
+
+_encoder: Final = _Encoder(separators=(",", ":"), allow_nan=False)
+_compact: Final = JSONEncoder(separators=(",", ":"), allow_nan=False)
+_decoder: Final = JSONDecoder(object_hook=_read)
 
 
 def _quoted(key: Any) -> str:

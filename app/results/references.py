@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
 
 from app.domain.document import MARK
+from app.domain.document_reading import marked
 
 #: Characters of JSON that a result in the table has at the most; what is larger goes to a store.
 LARGE: Final = 64 * 1024
@@ -19,7 +20,7 @@ OWN: Final = ".operations"
 
 _KEY: Final = MARK
 _MARKED: Final = f'{{"{_KEY}":'
-_REFERENCE: Final = f'{_MARKED}{{"store":'
+_FIELDS: Final = {"store", "path", "serializer"}
 _VALUE, _END = f'{_MARKED}{{"value":', "}}"
 
 
@@ -39,7 +40,16 @@ class Reference:
 
 def reference_in(text: str) -> Reference | None:
     """The reference that stands in the place of a result; None where the result itself stands there."""
-    return Reference(**json.loads(text)[_KEY]) if text.startswith(_REFERENCE) else None
+    if not text.startswith(_MARKED) or text.startswith(_VALUE):
+        return None
+    kept = json.loads(text)[_KEY]
+    return Reference(**kept) if isinstance(kept, dict) and kept.keys() == _FIELDS else None
+
+
+def stored_value(text: str | None) -> Any:
+    """The JSON of a result as dicts and lists; only what its text marks is a reference or a marked value there."""
+    value = None if text is None else json.loads(text)
+    return marked(value) if text and not text.startswith(_MARKED) else value
 
 
 def escaped(text: str) -> str:

@@ -33,10 +33,8 @@ class JsonSerializer:
         return text.encode()
 
     def load(self, content: bytes) -> str:
-        """The JSON, once it has been read whole."""
-        text = content.decode()
-        json.loads(text, parse_constant=_refuse)
-        return text
+        """The JSON, written as the table has it: whatever wrote the file may have put blanks between its parts."""
+        return json.dumps(json.loads(content.decode(), parse_constant=_refuse), separators=(",", ":"))
 
 
 class TextSerializer:

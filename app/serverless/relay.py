@@ -51,9 +51,12 @@ class Relay:
         Raises DocumentMalformed and DocumentUntrusted for what will never be run, OSError when store or publisher
         cannot be reached, and what `advance` raises for what cannot be run here and now.
         """
-        document = believed(self._whole(content), None if trust else self._keys or None)
+        keys = None if trust else self._keys or None
+        document, is_ours = believed(self._whole(content), keys), keys is not None
         place = _place(document)
-        made = None if self._store.exists(place) else self._kept(place, document, budget, lenient=lenient)
+        made = (
+            None if self._store.exists(place) else self._kept(place, document, budget, is_ours=is_ours, lenient=lenient)
+        )
         kept = made or self._store.read(place)
         after: Document = json.loads(kept)
         self._hand_on(place, kept, after)
@@ -61,9 +64,11 @@ class Relay:
             _log.info("%s was run before: nothing of it is run again", place)
         return after if made else None
 
-    def _kept(self, place: str, document: Document, budget: Budget, *, lenient: bool) -> bytes | None:
+    def _kept(self, place: str, document: Document, budget: Budget, *, is_ours: bool, lenient: bool) -> bytes | None:
         """Run a slice and keep what it came to; None when somebody else has kept that first."""
-        after = self._keys.sealed(advance(document, budget, known_of(self._workflows), lenient=lenient))
+        after = self._keys.sealed(
+            advance(document, budget, known_of(self._workflows), is_ours=is_ours, lenient=lenient)
+        )
         return after if self._store.create(place, after) else None
 
     def _hand_on(self, place: str, kept: bytes, after: Document) -> None:

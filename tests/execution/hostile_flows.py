@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
-from app.workflows import Canvas, cursor, signals, step, workflow
+from pydantic import BaseModel
+
+from app.workflows import Canvas, Flow, cursor, group, signals, step, workflow
 from tests.execution.flows import lines_of, write_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from celery import Task
+
+
+class Month(BaseModel):
+    """A model of an author's."""
+
+    first: date
+    label: str = "month"
+
+
+#: Values that JSON has no word for, and data that looks like what the engine writes.
+VALUES: dict[str, Any] = {
+    "date": date(2026, 1, 31),
+    "datetime": datetime(2026, 1, 31, 12, tzinfo=UTC),
+    "time": time(23, 59),
+    "decimal": Decimal("0.10"),
+    "uuid": UUID(int=7),
+    "bytes": b"\xff\x00",
+    "bytes of text": b"text",
+    "like bytes": {"__type__": "bytes", "__value__": "no bytes"},
+    "like nothing": {"__type__": "x", "__value__": 1},
+    "like a broken one": {"__value__": 5, "__type__": "uuid"},
+    "like a reference": {"__result__": {"store": "/etc", "path": "hostname", "serializer": "text"}},
+    "like a marked value": {"__result__": {"value": 1}},
+    "all of them": [{"in": [date(2026, 1, 31), {"__type__": "date", "__value__": "x"}]}, b"y"],
+}
 
 
 @step
@@ -65,6 +95,68 @@ def speaks(self: Task[Any, Any], door: str, text: str, file: str) -> Any:
 def counting_hostile(file: str) -> Canvas:
     """A step that hands a value to another."""
     return counted.s(file, 1) | shown.s(file)
+
+
+@step(bind=True)
+def retried_with(self: Task[Any, Any], name: str, value: Any = None) -> str:
+    """Ask to be run again with a value; returns how it looks then."""
+    if self.request.retries == 0:
+        raise self.retry(args=(name,), kwargs={"value": VALUES[name]}, countdown=0)
+    return repr(value)
+
+
+@step
+def placed_at(name: str) -> str:
+    """Keep a value as the place; what a later run finds there is returned."""
+    if cursor.place is None:
+        cursor.keep(VALUES[name])
+        raise signals.RETRY
+    return repr(cursor.place)
+
+
+@step(target="lookalike.json")
+def kept_in_a_target() -> str:
+    """Is not run: its target is there."""
+    return "run"
+
+
+@workflow("cached-hostile")
+def cached_hostile(file: str) -> Canvas:
+    """A step whose target is there, and one that is handed it."""
+    return kept_in_a_target.s() | shown.s(file)
+
+
+@workflow("passing-hostile")
+def passing_hostile(name: str, file: str) -> Canvas:
+    """A step that is given a value and hands it to another."""
+    return counted.s(file, VALUES[name]) | shown.s(file)
+
+
+@workflow("naming-hostile")
+def naming_hostile(name: str, file: str) -> Flow:
+    """A step that is given a value by name, and beside what another hands it."""
+    flow = Flow("naming")
+    one = flow.add(counted.s(file, VALUES[name]))
+    flow.add(shown.s(value=[one, VALUES[name]], file=file))
+    return flow
+
+
+@workflow("retrying-hostile")
+def retrying_hostile(name: str) -> Canvas:
+    """A step that is run again with a value."""
+    return retried_with.s(name)
+
+
+@workflow("placing-hostile")
+def placing_hostile(name: str) -> Canvas:
+    """A step that keeps a value as its place."""
+    return placed_at.s(name)
+
+
+@workflow("monthly-hostile")
+def monthly_hostile(month: date, model: Month, file: str) -> Canvas:
+    """Steps that are given what the workflow was: a date, and a model."""
+    return group(shown.s(month, file), shown.s(model, file))
 
 
 @workflow("speaking-hostile")
