@@ -163,8 +163,33 @@ def test_the_image_runs_the_web_server_by_default() -> None:
     assert json.loads(line) == command_of("web")
 
 
-def test_settings_that_containers_pass_on_are_settings() -> None:
-    assert {name.lower() for name in SERVICES["web"]["environment"]} <= set(Settings.model_fields)
+#: The settings that containers do not take from outside, each with the reason.
+LEFT_OUT = {
+    "host": "the web server listens on every address of its container; Compose publishes it on HOST",
+    "port": "the web server listens on 8000 in its container; Compose publishes it on PORT",
+    "data_dir": "the volume `data` is mounted there",
+    "input_dir": "the folder INPUT_DIR of the host is mounted there",
+    "workflow_store": "it lies in DATA_DIR, which web and workers share",
+    "secrets_dir": "Compose mounts secrets at /run/secrets, which is the default",
+    "publish_to": "for cloud functions alone",
+    "function_seconds": "for cloud functions alone",
+    "function_steps": "for cloud functions alone",
+}
+
+
+@pytest.mark.parametrize("service", ["web", "worker", "migrate"])
+def test_containers_pass_on_every_setting_but_those_that_are_left_out_for_a_reason(service: str) -> None:
+    passed_on = {name.lower() for name in SERVICES[service]["environment"]}
+
+    assert passed_on | LEFT_OUT.keys() == set(Settings.model_fields)
+    assert not passed_on & LEFT_OUT.keys()
+
+
+def test_each_setting_that_is_passed_on_is_the_one_of_the_same_name() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    environment = yaml.safe_load(text)["x-service"]["environment"]
+
+    assert {name: value for name, value in environment.items() if not value.startswith(f"${{{name}:-")} == {}
 
 
 def test_migrate_lays_the_database_and_the_first_token(machine: Machine) -> None:
