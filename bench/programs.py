@@ -89,7 +89,7 @@ class Program:
             self._process.wait(_PATIENCE)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        self._process.wait(_PATIENCE)
 
 
 def until(condition: Callable[[], Any], what: str, *, pause: float = 0.01, seconds: float = 180.0) -> Any:

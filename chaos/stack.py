@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Seconds after which a program that has ended by itself is started again.
 _MOURNING = 0.5
+#: Seconds that a killed process has to be gone.
+_GONE = 30.0
 WORKERS = ("worker-1", "worker-2")
 
 
@@ -44,7 +46,7 @@ class _Victim(Program):
         """End it and all that came of it, at once."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()
+        self._process.wait(_GONE)
 
 
 class Member:

@@ -13,6 +13,7 @@ import pytest
 from app.store.database import Database
 from app.store.migrations import upgrade_database
 from app.supervisor.embedded_broker import free_port, prepare_broker
+from tests.deadlines import WAIT, pytest_runtest_call, pytest_runtest_setup, pytest_runtest_teardown
 from tests.postgresql import PostgreSQL, running_postgresql
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     #: Makes a migrated database, empty of rows; on SQLite in the given folder. Returns its URL.
     NewDatabase = Callable[[Path], str]
 
-__all__ = ["broker_url", "free_port"]
+__all__ = ["broker_url", "free_port", "pytest_runtest_call", "pytest_runtest_setup", "pytest_runtest_teardown"]
 
 _MIGRATED = "migrated"
 #: A machine on which nothing moves for some seconds is to cost no test its transaction; the service would lose it.
@@ -35,8 +36,10 @@ def broker_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a real broker on loopback that lives as long as the session; database 0 is its default."""
     broker = prepare_broker(tmp_path_factory.mktemp("broker"))
     with subprocess.Popen(broker.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        until = time.monotonic() + WAIT
         while not broker.answers():
             assert server.poll() is None, "the broker ended at start"
+            assert time.monotonic() < until, "the broker does not answer"
             time.sleep(0.01)
         yield broker.url
         server.terminate()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.__main__ import MEASURES
+from tests.programs import end, interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,7 @@ DEADLINE = 120.0
 
 def bench(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """A bench that keeps all its files in `folder`."""
-    command = [sys.executable, "-m", "bench", "--quick", *arguments]
+    command = interruptible([sys.executable, "-m", "bench", "--quick", *arguments])
     environ = {**os.environ, "TMPDIR": str(folder)}
     return subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -71,12 +72,16 @@ def test_every_kind_of_program_is_started_measured_and_ended(tmp_path: Path) -> 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there do programs end with whoever started them")
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_bench_leaves_no_process_behind(tmp_path: Path, sign: signal.Signals) -> None:
-    with bench(tmp_path, "latency") as run:
+    run = bench(tmp_path, "latency")
+    try:
         until(lambda: len(at_work_in(tmp_path)) > 3, "the workers run")
         run.send_signal(sign)
+        run.communicate(timeout=DEADLINE)
 
-        assert run.wait(DEADLINE) != 0
+        assert run.returncode != 0
         until_none_is_at_work_in(tmp_path)
+    finally:
+        end(run, patience=0)
 
 
 def test_a_figure_that_there_is_not_is_refused(tmp_path: Path) -> None:

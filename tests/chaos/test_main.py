@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.programs import end, interruptible
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,7 +26,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are t
 
 def chaos(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """A run that keeps all its files in `folder`."""
-    command = [sys.executable, "-m", "chaos", *arguments]
+    command = interruptible([sys.executable, "-m", "chaos", *arguments])
     environ = {**os.environ, "TMPDIR": str(folder)}
     return subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -69,9 +71,13 @@ def test_nothing_is_lost_stuck_wrong_or_recorded_twice_whatever_breaks(tmp_path:
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_run_leaves_no_process_behind(tmp_path: Path, sign: signal.Signals) -> None:
-    with chaos(tmp_path, "--only", "deliver again", "--operations", "20") as run:
+    run = chaos(tmp_path, "--only", "deliver again", "--operations", "20")
+    try:
         until(lambda: len(at_work_in(tmp_path)) > 6, "the programs run")
         run.send_signal(sign)
+        ended(run)
 
-        assert run.wait(DEADLINE) != 0
+        assert run.returncode != 0
         until(lambda: at_work_in(tmp_path) == [], "all processes have ended")
+    finally:
+        end(run, patience=0)

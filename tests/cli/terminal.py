@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.programs import running
 from tests.web.serving import DEADLINE, ROOT, Served
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Terminal:
         """Run a command as a program of its own, its output going to files."""
         command = [sys.executable, "-m", "flask", *words]
         given = self.served._environ() | {"FLASK_SKIP_DOTENV": "1"} | environ
-        return subprocess.run(command, env=given, cwd=ROOT, capture_output=True, text=True)
+        return subprocess.run(command, env=given, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE)
 
     @contextmanager
     def seated(self, *words: str) -> Iterator[Seat]:
@@ -72,11 +73,12 @@ class Terminal:
         master, slave = pty.openpty()
         environ = self.served._environ() | {"TERM": "xterm", "COLUMNS": "80", "LINES": "24", "FLASK_SKIP_DOTENV": "1"}
         command = [sys.executable, "-m", "flask", *words]
-        with subprocess.Popen(command, env=environ, cwd=ROOT, stdin=slave, stdout=slave, stderr=slave) as program:
-            os.close(slave)
-            yield Seat(master, program)
-            program.kill()
-        os.close(master)
+        try:
+            with running(command, env=environ, cwd=ROOT, stdin=slave, stdout=slave, stderr=slave) as program:
+                os.close(slave)
+                yield Seat(master, program)
+        finally:
+            os.close(master)
 
 
 @dataclass
@@ -92,16 +94,23 @@ class Seat:
         until = time.monotonic() + DEADLINE
         while words not in undrawn(self.drawn):
             assert time.monotonic() < until, self.drawn
-            if select.select([self.terminal], [], [], 0.1)[0]:
-                self.drawn += self._read()
+            self._read_some()
 
     def interrupt(self) -> None:
         """Press Ctrl-C."""
         self.program.send_signal(signal.SIGINT)
 
     def status(self) -> int:
-        """The status that the program ends with."""
-        return self.program.wait(DEADLINE)
+        """The status that the program ends with; its terminal is read meanwhile, or a full one would hold it up."""
+        until = time.monotonic() + DEADLINE
+        while self.program.poll() is None:
+            assert time.monotonic() < until, self.drawn
+            self._read_some()
+        return self.program.returncode
+
+    def _read_some(self) -> None:
+        if select.select([self.terminal], [], [], 0.1)[0]:
+            self.drawn += self._read()
 
     def _read(self) -> str:
         try:

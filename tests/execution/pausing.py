@@ -18,6 +18,7 @@ from celery.app import app_or_default
 
 from app.execution.tappable import tappable
 from tests.execution import pause_app
+from tests.programs import end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,8 +114,7 @@ def working(broker_url: str, pool: str = "solo", **settings: Any) -> Iterator[Ce
         results.result_consumer.subscribed_to.clear()
         results.result_consumer.stop()
         celery.close()
-        worker.terminate()
-        worker.wait()
+        end(worker)
 
 
 @contextmanager

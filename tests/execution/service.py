@@ -27,6 +27,7 @@ from app.store.migrations import upgrade
 from app.store.users import User, add_user, user_named
 from app.store.workers import list_workers
 from app.workflows.registry import load_workflows
+from tests.programs import end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -220,8 +221,7 @@ class Service:
         try:
             yield worker
         finally:
-            worker.terminate()
-            worker.wait()
+            end(worker)
 
     def close(self) -> None:
         self.engine.tallies.flush()

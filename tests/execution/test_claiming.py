@@ -13,6 +13,7 @@ from app.domain.states import Completion, StepState
 from app.execution import claiming
 from app.execution.claiming import claim, claim_surely
 from app.store.steps import claim_step
+from tests.deadlines import WAIT
 from tests.execution.flows import lines_of
 from tests.execution.test_settling_surely import LOST
 
@@ -70,7 +71,7 @@ def test_a_step_that_waits_for_another_is_not_claimed(service: Service) -> None:
 
 def test_of_two_workers_that_claim_a_step_at_once_one_wins(service: Service) -> None:
     operation = service.start("adding", numbers=[1, 2])
-    together = Barrier(2)
+    together = Barrier(2, timeout=WAIT)
 
     def try_to_claim() -> int | None:
         together.wait()

@@ -18,6 +18,7 @@ from app.execution import publishing
 from app.execution.sweeping import sweep
 from app.supervisor.embedded_broker import EmbeddedBroker, prepare_broker
 from tests.execution.service import Service, make_service, wait_for
+from tests.programs import end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,8 +40,7 @@ class Broker:
         self.server = start(self.program)
 
     def stop(self) -> None:
-        self.server.terminate()
-        self.server.wait()
+        end(self.server)
 
     def hang(self) -> None:
         os.kill(self.server.pid, signal.SIGSTOP)

@@ -13,6 +13,7 @@ from app.clock import frozen_at
 from app.domain.states import Completion, StepState
 from app.errors import CanvasRefused, IdempotencyKeyReused
 from app.execution.sweeping import sweep
+from tests.deadlines import WAIT
 from tests.execution.flows import UNFIT
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def test_the_same_key_for_something_else_is_refused(service: Service) -> None:
 
 
 def test_of_two_starts_at_once_under_one_key_one_starts_an_operation(service: Service) -> None:
-    together = Barrier(2)
+    together = Barrier(2, timeout=WAIT)
 
     def start(_: int) -> tuple[int, bool]:
         together.wait()

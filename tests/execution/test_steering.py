@@ -12,6 +12,7 @@ import pytest
 from app.domain.states import Completion, StepState
 from app.errors import DocumentUnusable, MoveRefused, OperationNotFound, VersionPassed
 from app.execution.claiming import claim
+from tests.deadlines import WAIT
 from tests.execution.flows import lines_of
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def test_a_pause_withdrawn_after_a_step_was_held_releases_it(by_hand: ByHand) ->
 
 def at_once(service: Service, *commands: str, operation: int) -> list[Any]:
     """What each command answers when all are made at once, each by a thread with a connection of its own."""
-    together = Barrier(len(commands))
+    together = Barrier(len(commands), timeout=WAIT)
 
     def make(command: str) -> Any:
         together.wait()

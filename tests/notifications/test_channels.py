@@ -19,6 +19,7 @@ from app.notifications import webhook
 from app.notifications.base import EXAMPLE, Message
 from app.notifications.post import Post
 from app.secrets import Secret
+from tests.deadlines import WAIT
 from tests.notifications.endpoint import listening
 
 if TYPE_CHECKING:
@@ -242,10 +243,12 @@ def test_one_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("said", [b"\x00\x01\x02", b"HTTP/1.1 999999\r\n\r\n", b"HTTP/1.1 204 " + b"x" * 70_000])
 def test_what_is_no_http_is_a_failure(said: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(WAIT)
 
         def answer() -> None:
             connection, _ = server.accept()
             with connection:
+                connection.settimeout(WAIT)
                 connection.recv(65536)
                 connection.sendall(said)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.processes import start_of
+from tests.deadlines import WAIT
 from tests.execution.service import QUEUE, wait_for
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Mortal:
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
-        self.process.wait()
+        self.process.wait(WAIT)
 
     def stop(self) -> None:
         """Stop the worker and all processes of its pool."""
@@ -45,7 +46,7 @@ class Mortal:
         """Kill whatever of it is left."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        self.process.wait()
+        self.process.wait(WAIT)
 
 
 def start_worker(service: Service, *, processes: int = 2, pool: str = "prefork", **settings: object) -> Mortal:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app.domain.states import Completion, StepState
+from tests.deadlines import WAIT
 from tests.execution.service import wait_for
 from tests.recovery.flows import lines_of
 
@@ -36,7 +37,7 @@ def test_what_has_not_started_is_back_in_the_queue_while_the_step_in_hand_still_
     assert worker.process.poll() is None
     assert len(lines_of(ledger)) == 1
     Path(gate).touch()
-    assert worker.process.wait() == 0
+    assert worker.process.wait(WAIT) == 0
     employ()
     assert service.ended(operation).result == "6"
     assert [step.losses for step in service.steps(operation).values()] == [0] * 5
@@ -53,7 +54,7 @@ def test_a_worker_that_leaves_between_two_steps_of_a_slice_hands_the_next_one_on
     worker.leave()
     wait_for(lambda: any(one.stopped_at is None for one in service.workers()))
     Path(gate).touch()
-    assert worker.process.wait() == 0
+    assert worker.process.wait(WAIT) == 0
 
     assert service.states(operation)["plus-2"] is StepState.QUEUED
     assert service.completion(operation) is Completion.IN_PROGRESS
@@ -70,7 +71,7 @@ def test_what_runs_when_the_grace_is_over_is_killed_and_runs_again_elsewhere_wit
     wait_for(lambda: len(lines_of(ledger)) == 1)
 
     worker.leave()
-    assert worker.process.wait() == 0
+    assert worker.process.wait(WAIT) == 0
     employ()
     wait_for(lambda: len(lines_of(ledger)) == 2)
     Path(gate).touch()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.domain.states import Completion, StepState
 from app.execution.recovery import Recovery
+from tests.deadlines import WAIT
 from tests.execution.service import wait_for
 from tests.recovery.flows import lines_of
 from tests.recovery.mortal import is_gone
@@ -114,7 +115,7 @@ def test_a_worker_that_leaves_hands_a_long_step_back_at_its_place(service: Servi
     long = Long(service)
 
     worker.leave()
-    assert worker.process.wait() == 0
+    assert worker.process.wait(WAIT) == 0
 
     assert long.state is StepState.QUEUED
     assert len(long.rows()) < ROWS

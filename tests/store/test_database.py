@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.store.database import Database
 from tests.databases import on_sqlite_alone
+from tests.deadlines import WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +119,7 @@ def write_slowly(database: Database, inside: Event, may_leave: Event) -> None:
     with database.write() as tx:
         locked_value_in(tx)
         inside.set()
-        may_leave.wait()
+        may_leave.wait(WAIT)
         tx.execute(text("UPDATE counter SET value = value + 10"))
     database.close()
 
@@ -128,7 +129,7 @@ def test_a_write_waits_for_the_one_before_it(counter: Database) -> None:
 
     with ThreadPoolExecutor(2) as writers:
         first = writers.submit(write_slowly, counter, inside, may_leave)
-        inside.wait()
+        assert inside.wait(WAIT)
         second = writers.submit(count_up, counter, 1)
         assert not second.done()
         may_leave.set()
@@ -170,12 +171,12 @@ def test_what_a_child_process_commits_is_kept_when_its_parent_and_others_close_t
     def write_before_and_after() -> None:
         count_up(counter, 1, close=False)
         child_wrote.set()
-        parent_closed.wait()
+        parent_closed.wait(WAIT)
         count_up(counter, 1)
 
     child = fork.Process(target=write_before_and_after)
     child.start()
-    child_wrote.wait()
+    assert child_wrote.wait(WAIT)
     counter.close()
     with sqlite3.connect(str(counter.url.database)) as other:
         assert other.execute("SELECT value FROM counter").fetchall() == [(1,)]
@@ -191,7 +192,7 @@ def test_a_fork_waits_for_the_transaction_of_another_thread(counter: Database) -
 
     with ThreadPoolExecutor(1) as other:
         written = other.submit(write_slowly, counter, inside, forking)
-        inside.wait()
+        assert inside.wait(WAIT)
         child = multiprocessing.get_context("fork").Process(target=count_up, args=(counter, 1))
         forking.set()
         child.start()
@@ -232,7 +233,7 @@ def test_the_first_thing_done_with_a_new_file_may_be_a_write(tmp_path: Path) -> 
 
 
 def test_of_many_threads_only_so_many_keep_their_connections(database: Database) -> None:
-    done, all_read = Event(), Barrier(6)
+    done, all_read = Event(), Barrier(6, timeout=WAIT)
 
     def read() -> None:
         with database.glance() as tx:
@@ -240,7 +241,7 @@ def test_of_many_threads_only_so_many_keep_their_connections(database: Database)
         all_read.wait()
         database.close_beyond(2)
         all_read.wait()
-        done.wait()
+        done.wait(WAIT)
         database.close()
 
     people = [Thread(target=read) for _ in range(5)]

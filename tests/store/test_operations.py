@@ -24,6 +24,7 @@ from app.store.operations import (
     requesting,
     save,
 )
+from tests.deadlines import WAIT
 from tests.store.rows import NOW, add_operation
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def test_a_save_upon_an_older_version_writes_nothing(database: Database) -> None
 def test_of_two_who_save_at_once_one_wins(database: Database) -> None:
     with database.write() as tx:
         before = operation_at(tx, Completion.IN_PROGRESS)
-    together = Barrier(2)
+    together = Barrier(2, timeout=WAIT)
 
     def move(target: Completion) -> bool:
         together.wait()

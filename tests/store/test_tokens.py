@@ -10,6 +10,7 @@ import pytest
 from app.access import give_another, own_tokens, take_away
 from app.errors import TokensChanged
 from app.store.users import User, add_token, add_user
+from tests.deadlines import WAIT
 
 if TYPE_CHECKING:
     from app.store.database import Database
@@ -30,7 +31,7 @@ def test_of_many_who_ask_with_the_same_number_one_is_given_a_token(database: Dat
     _, newest = own_tokens(database, ada)
     given: list[str] = []
     refused: list[Exception] = []
-    at_once = threading.Barrier(4)
+    at_once = threading.Barrier(4, timeout=WAIT)
 
     def ask() -> None:
         at_once.wait()

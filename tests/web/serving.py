@@ -23,6 +23,7 @@ from app.domain.tokens import digest_of, prefix_of
 from app.execution.claiming import claim
 from app.store.users import Role, add_token, add_user
 from tests.execution.service import variables
+from tests.programs import end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,8 +83,7 @@ class Served:
         try:
             yield program.pid
         finally:
-            program.terminate()
-            program.wait()
+            end(program)
 
     def told(self) -> str:
         """What the programs have told."""

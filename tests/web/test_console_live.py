@@ -15,6 +15,7 @@ from app.domain.tokens import prefix_of
 from app.store.users import revoke_token, user_named
 from app.web.console.parts import Part, Parts
 from app.web.streaming import StreamRoom
+from tests.deadlines import WAIT
 from tests.web.browsing import Visitor
 from tests.web.serving import token_of
 
@@ -180,7 +181,7 @@ def test_of_many_who_watch_the_same_one_renders_it() -> None:
     parts, rendered, gate = Parts(), [], threading.Event()
 
     def render() -> Part:
-        gate.wait()
+        gate.wait(WAIT)
         rendered.append(1)
         return Part.of("html", (), is_moving=False)
 

@@ -9,6 +9,7 @@ from flask import Flask
 
 from app import clock
 from app.web.waiting import Entrance, WaitingRoom
+from tests.deadlines import WAIT
 from tests.web.serving import wait_for
 
 
@@ -37,7 +38,7 @@ def test_who_finds_no_place_does_not_wait() -> None:
 
     first = threading.Thread(target=room.wait_until, args=(look, 60))
     first.start()
-    looked.wait()
+    assert looked.wait(WAIT)
 
     room.wait_until(over.is_set, 60)
 
@@ -66,7 +67,7 @@ def test_no_more_requests_are_let_in_at_a_time_than_there_are_places() -> None:
     @app.get("/")
     def stay() -> str:
         inside.append(1)
-        over.wait()
+        over.wait(WAIT)
         return ""
 
     people = [threading.Thread(target=app.test_client().get, args=("/",)) for _ in range(5)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import signal
-import subprocess
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
@@ -17,9 +16,11 @@ from app.supervisor.embedded_broker import free_port
 from app.supervisor.programs import web_command
 from app.web.streaming import PLACES
 from tests.execution.pausing import in_database
+from tests.programs import running
 from tests.web.serving import DEADLINE, ROOT, Served, serving, token_of, wait_for
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
@@ -41,12 +42,12 @@ def served(new_database: NewDatabase, broker_url: str, tmp_path: Path) -> Iterat
 def server(served: Served) -> Iterator[subprocess.Popen[bytes]]:
     """The web server as `make run` starts it, in the folder of the project."""
     command = [*web_command(served.settings), "--graceful-timeout", str(_GRACE)]
-    with (served.settings.data_dir / "web.log").open("wb") as log:
-        program = subprocess.Popen(command, cwd=ROOT, env=served._environ(), stdout=log, stderr=log)
+    with (
+        (served.settings.data_dir / "web.log").open("wb") as log,
+        running(command, cwd=ROOT, env=served._environ(), stdout=log, stderr=log) as program,
+    ):
         wait_for(lambda: answers(served), served.told)
         yield program
-        program.kill()
-        program.wait()
 
 
 def answers(served: Served) -> bool:

@@ -191,7 +191,9 @@ def test_a_connection_is_kept_for_the_next_request(server: Server) -> None:
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             answer = b""
             while not answer.endswith(b"}"):
-                answer += connection.recv(65536)
+                received = connection.recv(65536)
+                assert received, "the connection was closed"
+                answer += received
             assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
 
 
