@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import sys
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -15,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.domain.durations import spoken
+from app.domain.moments import utc
 from app.domain.states import Completion, StepState
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> None:
 
 def moment(seconds: float | None) -> str:
     """A moment, in seconds since the epoch, as a clock on the wall here shows it."""
-    return "" if seconds is None else f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S}"
+    return "" if seconds is None else f"{utc(seconds).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def duration(seconds: float | None) -> str:

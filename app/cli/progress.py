@@ -42,7 +42,8 @@ def far(operation: Operation) -> str:
     """The same in words and in percent, rounded down: 100 only when all have ended."""
     if not count(operation):
         return ""
-    return f"{done(operation)} of {operation.steps_total} steps, {100 * done(operation) // operation.steps_total} %"
+    percent = 100 * done(operation) // max(operation.steps_total, 1)
+    return f"{done(operation)} of {operation.steps_total} steps, {percent} %"
 
 
 def done(operation: Operation) -> int:

@@ -68,6 +68,8 @@ class Head:
     result: Any = None
     code: dict[str, Any] | None = None
     spent: bool = False
+    #: Before this moment no step of it is started.
+    start_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,7 @@ def compose(head: Head, steps: Sequence[StepFacts]) -> dict[str, Any]:
         "error": head.error,
         **({"code": head.code} if head.code else {}),
         **({"spent": True} if head.spent else {}),
+        **({} if head.start_at is None else {"start_at": head.start_at}),
     }
 
 

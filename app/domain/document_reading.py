@@ -37,6 +37,7 @@ def facts_of(document: Document) -> tuple[Head, list[StepFacts]]:
         result=document["result"],
         code=document.get("code"),
         spent=document.get("spent", False),
+        start_at=document.get("start_at"),
     )
     return head, steps
 

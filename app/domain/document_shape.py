@@ -179,7 +179,7 @@ class _Second(TypedDict):
     arguments: dict[str, Any]
     result: Any
     chain: list[_Signature]
-    steps: list[_StepAtRest]
+    steps: Annotated[list[_StepAtRest], Field(min_length=1)]
     outcome: Any
     origin: _Origin
     slice: Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -191,6 +191,7 @@ class _Second(TypedDict):
     signed: NotRequired[_Signed | None]
     code: NotRequired[_Code | None]
     spent: NotRequired[bool]
+    start_at: NotRequired[Annotated[float | None, Field(ge=0, le=_LATEST)]]
 
 
 _FORMATS: Final[dict[int, TypeAdapter[Any]]] = {1: TypeAdapter(_First), 2: TypeAdapter(_Second)}

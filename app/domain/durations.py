@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from app.domain.moments import utc
 
 
 def spoken(seconds: float) -> str:
@@ -21,4 +21,4 @@ def spoken(seconds: float) -> str:
 
 def in_utc(seconds: float) -> str:
     """A moment, in seconds since the epoch, as people write it."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{utc(seconds):%Y-%m-%d %H:%M:%S} UTC"

@@ -17,6 +17,7 @@ from app.domain.document_check import checked, parsed
 from app.domain.document_reading import marked
 from app.domain.document_shape import demand_text
 from app.domain.graph import full_signature
+from app.domain.moments import seconds_of
 from app.domain.states import FINAL, Retrying, State, StepState
 from app.errors import DocumentMalformed, SlugsUnfit, StateMalformed
 
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 
 _S = StepState
 _ENDED: Final = {str(state) for state in FINAL}
+#: The key under which a hand-made document says what it is known by, and characters of that at the most.
+_ID: Final = "id"
+_LONGEST_ID: Final = 200
+#: The numbers that are made of names: from here on, and small enough for what reads numbers of JSON as floats.
+_FIRST_NUMBER: Final = 2**50
+_DIGITS: Final = 12
 
 
 def is_hand_made(document: Any) -> bool:
@@ -58,6 +65,9 @@ def demand_hand_made(document: Document) -> None:
         raise DocumentMalformed("is malformed at arguments: an object is needed")
     if not isinstance(steps := document.get("steps", []), list):
         raise DocumentMalformed("is malformed at steps: a list is needed")
+    known_by = document.get(_ID, "-")
+    if not isinstance(known_by, str) or not 0 < len(known_by) <= _LONGEST_ID:
+        raise DocumentMalformed(f"is malformed at id: a text of 1 to {_LONGEST_ID} characters is needed")
     for place, step in enumerate(steps):
         task = step.get("task") if isinstance(step, dict) else None
         if not isinstance(task, dict) or not isinstance(task.get("slug"), str):
@@ -130,19 +140,31 @@ def _with_state(facts: StepFacts, place: int, step: Mapping[str, Any], document:
         error = {"type": state.name, "message": message, "traceback": ""} if state.is_failed() else None
         return replace(facts, state=_S(state.name), message=state.message, result=result, error=error)
     if isinstance(state, Retrying):
-        due_at = state.start_time.timestamp() if state.start_time else 0.0
+        due_at = seconds_of(state.start_time) if state.start_time else 0.0
         return replace(facts, state=_S.RETRYING, message=state.message, retries=state.run_count or 1, due_at=due_at)
     return facts
 
 
 def name_by_hand(document: Document) -> str:
-    """What a hand-made document is known by: the same for all that say the same, however it is written."""
-    given = json.dumps(document, sort_keys=True).encode(errors="backslashreplace")
+    """Return what a hand-made document is known by: a digest of its `id`, or without one of all that it says."""
+    told = [_ID, document[_ID]] if _ID in document else document
+    given = json.dumps(told, sort_keys=True).encode(errors="backslashreplace")
     return hashlib.sha256(given).hexdigest()[:32]
 
 
+def number_by_hand(document: Document) -> int:
+    """Return the operation's id that a hand-made document has: the one that it says, or one made of its name.
+
+    What is made of a name is larger than any id that a database counts up to, so that targets with `{operation_id}`
+    differ where the operations do.
+    """
+    told = document.get("operation_id")
+    if type(told) is int and told > 0:
+        return told
+    return _FIRST_NUMBER + int(name_by_hand(document)[:_DIGITS], 16)
+
+
 def _head(document: Document, graph: Graph) -> Head:
-    operation_id = document.get("operation_id")
-    number = operation_id if type(operation_id) is int and operation_id > 0 else 1
+    number = number_by_hand(document)
     origin = Origin(name_by_hand(document), number)
     return Head(number, document["workflow"], document.get("arguments", {}), graph.result, origin)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from app import clock
+from app.domain.moments import utc
 from app.domain.states import (
     Attributes,
     Failed,
@@ -117,9 +118,8 @@ class ENDRUN(Signal):
 
 
 def _moment(start: datetime | timedelta | None) -> datetime:
-    now = datetime.fromtimestamp(clock.now(), UTC)
     if start is None:
-        return now
+        return utc(clock.now())
     if isinstance(start, timedelta):
-        return now + start
+        return utc(clock.now() + start.total_seconds())
     return start if start.tzinfo else start.replace(tzinfo=UTC)

@@ -15,14 +15,14 @@ from app import clock
 from app.domain.document import needed_results
 from app.domain.document_check import check_tasks
 from app.domain.document_reading import facts_of
-from app.domain.hand_made import is_hand_made, laid_over
+from app.domain.hand_made import is_hand_made, laid_over, number_by_hand
 from app.domain.states import FINAL, Completion, StepState
 from app.domain.uncollected import uncollected
 from app.errors import DocumentMalformed, OperationNotFound
 from app.execution.documents import code_here, snapshot_of
 from app.execution.inline import inline
 from app.execution.laying import columns_of, demand_reachable, fitted, lay, with_clocks
-from app.execution.timing import not_before
+from app.execution.timing import later, not_before
 from app.store.operations import insert_operation
 from app.store.step_queries import queued_steps
 
@@ -118,8 +118,7 @@ def told_by(
 
 def _laid_over(engine: Engine, document: Document, known: Known, *, lenient: bool) -> tuple[Head, list[StepFacts]]:
     name = document["workflow"]
-    number = document.get("operation_id")
-    graph = known.compile(engine, name, document.get("arguments", {}), number if type(number) is int else 1)
+    graph = known.compile(engine, name, document.get("arguments", {}), number_by_hand(document))
     references = graph.references(engine.policies.of_workflow(name).reference)
     head, steps = laid_over(document, graph, references, lenient=lenient)
     return replace(head, created_at=clock.now()), steps
@@ -135,15 +134,17 @@ def _lay(inline: Inline, head: Head, steps: list[StepFacts]) -> None:
         insert_operation(tx, own | columns_of(head, steps))
         lay(tx, head.operation_id, [_released(head, step, now + engine.republish_after, now) for step in steps])
         ready = queued_steps(tx, head.operation_id)
-    inline.row.publish(head.operation_id, [step for step in ready if not_before(step.call, now) is None])
+    if later(head.start_at) is None:
+        inline.row.publish(head.operation_id, [step for step in ready if not_before(step.call, now) is None])
 
 
-def _released(head: Head, step: StepFacts, later: float, now: float) -> StepFacts:
+def _released(head: Head, step: StepFacts, again_at: float, now: float) -> StepFacts:
     """The step as a resume leaves it; the point before it is asked no more, unless nobody has paused the operation."""
     if step.state is not _S.PAUSED:
         return step
     is_passed = step.passed or not head.spent
-    return replace(step, state=_S.QUEUED, passed=is_passed, due_at=not_before(step.signature, now) or later)
+    due_at = later(head.start_at) or not_before(step.signature, now) or again_at
+    return replace(step, state=_S.QUEUED, passed=is_passed, due_at=due_at)
 
 
 def _run(inline: Inline, operation_id: int, budget: Budget, tell: Tell | None) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from app.domain.moments import utc
 from app.domain.states import StepState
 from app.errors import ClaimLost, ResultUnreadable, ResultUnwritable, SecretInResult, TargetMalformed, TargetOutside
 from app.execution.endings import Ending, failed
@@ -109,7 +109,7 @@ def checkpoint_of(engine: Engine, operation_id: int, step: StepTask, call: Argum
         return None
     operation = surely(partial(_operation, engine, operation_id))
     facts = {
-        "date": datetime.fromtimestamp(operation.created_at, UTC),
+        "date": utc(operation.created_at),
         "workflow": operation.workflow,
         "operation_id": operation_id,
         "step": step.slug,

@@ -68,6 +68,7 @@ class Snapshot:
             result=stored_value(operation.result),
             code=self.code,
             spent=self.spent,
+            start_at=operation.start_at,
         )
 
     def document(self) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from traceback import format_exception
 from typing import TYPE_CHECKING, Any, Final
 
 from app import clock
+from app.domain.moments import seconds_of, utc
 from app.domain.signals import Signal
 from app.domain.states import (
     KINDS,
@@ -27,6 +27,7 @@ from app.secrets import found_in, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from app.domain.graph import Graph
     from app.store.cursors import Kept
@@ -108,7 +109,7 @@ def ending_of(state: State, task: str, retries: int) -> Ending:
     kind, message = StepState(state.name), state.message and redacted(state.message)
     result = storable(task, state.result) if state.result is not None or state.is_successful() else None
     if isinstance(state, Retrying):
-        due = state.start_time.timestamp() if state.start_time else clock.now()
+        due = seconds_of(state.start_time) if state.start_time else clock.now()
         return Ending(kind, due_at=due, again={"retries": retries + 1}, message=message)
     error = None
     if state.is_failed() or state.is_cancelled():
@@ -117,7 +118,7 @@ def ending_of(state: State, task: str, retries: int) -> Ending:
 
 
 def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+    return utc(seconds)
 
 
 def error_ending(error: BaseException, traceback: str) -> Ending:

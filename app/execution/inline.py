@@ -52,6 +52,8 @@ _CALLED: Final = (pause, tasks)
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108
 #: Steps in one slice, and seconds: without a broker there is nobody to hand over to.
 _UNBOUNDED: Final = 1_000_000
+#: Seconds that it sleeps at a time: the system refuses some hundred years.
+_LONGEST: Final = 86400.0
 _NAME: Final = "inline"
 
 
@@ -172,7 +174,7 @@ class Inline:
             due = next_due(tx)
         if due is None:
             raise Stalled(operation_id)
-        time.sleep(min(max(0.0, due - clock.now()), seconds))
+        time.sleep(min(max(0.0, due - clock.now()), seconds, _LONGEST))
         publish_due(self.engine)
         return 0
 

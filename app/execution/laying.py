@@ -107,6 +107,7 @@ def columns_of(head: Head, steps: Sequence[StepFacts]) -> dict[str, Any]:
         "error": compact(head.error) if head.error else None,
         "created_at": head.created_at,
         "started_at": head.started_at,
+        "start_at": head.start_at,
         "slice": head.slice,
         "origin": str(head.origin),
         "steps_total": len(steps),

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from app import clock
+from app.domain.moments import bounded
 from app.domain.states import CLAIMABLE, StepState
 from app.errors import TimeLimitPassed, WorkerLost
 from app.execution.announcing import Announcer
@@ -163,7 +164,7 @@ def _ending(engine: Engine, held: HeldClaim, error: Exception) -> Ending:
         if not is_of_the_code(fault):
             raise
         return failed(fault)
-    due_at = clock.now() + retries.wait(done)
+    due_at = bounded(clock.now() + retries.wait(done))
     return replace(failed(error), state=StepState.RETRYING, due_at=due_at, again={"retries": done + 1})
 
 

@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NotRequired, Protocol, TypedDict, Unpack
 
+from app.domain.moments import utc
 from app.notifications.base import Message
 from app.notifications.post import Post
 from app.secrets import redacted
@@ -140,7 +141,7 @@ def _facts(operation: Operation, change: Change) -> Facts:
         "state": new.name,
         "message": redacted(new.message or "")[:_LONGEST],
         "attempt": change.get("attempt", 0),
-        "at": _moment(datetime.fromtimestamp(change["now"], UTC)),
+        "at": _moment(utc(change["now"])),
         "start_time": _moment(again) if isinstance(again, datetime) else "",
     }
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypedDict
 
 from app import clock
+from app.domain.moments import utc
 from app.domain.states import ENDED, REQUESTING, Completion, StepState
 from app.errors import MoveRefused, OperationMoved, OperationNotFound, VersionPassed
 from app.execution.documents import snapshot_of, verify_document, write_document
@@ -163,7 +163,7 @@ def why_taken_back(operation: Operation, why: str | None, *more: str) -> str | N
 
 
 def _moved(operation: Operation) -> str:
-    when = datetime.fromtimestamp(operation.moved_at or 0.0, UTC).isoformat(timespec="seconds")
+    when = utc(operation.moved_at or 0.0).isoformat(timespec="seconds")
     return f"it was moved to {operation.moved_to or 'elsewhere'} at {when}"
 
 

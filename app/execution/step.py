@@ -13,6 +13,7 @@ from celery.app.trace import build_tracer
 from celery.utils.time import maybe_make_aware
 
 from app import clock
+from app.domain.moments import bounded, seconds_of
 from app.domain.signals import FAIL, Signal
 from app.domain.states import StepState
 from app.errors import SecretInResult, TaskMissing, UnstorableArgument
@@ -154,8 +155,8 @@ def _retrying(app: Celery, task: AnyTask, retry: Any, called_with: tuple[list[An
 
 def _seconds(app: Celery, when: float | datetime | None) -> float:
     if isinstance(when, datetime):
-        return maybe_make_aware(when, tz=app.timezone).timestamp()
-    return clock.now() + (when or 0)
+        return seconds_of(maybe_make_aware(when, tz=app.timezone))
+    return bounded(clock.now() + (when or 0))
 
 
 def _failed(task: AnyTask, info: Any, einfo: Any) -> Ending:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from app import clock
+from app.domain.moments import bounded, seconds_of, utc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,9 +18,9 @@ def not_before(call: Mapping[str, Any], now: float) -> float | None:
     if not options:
         return None
     if options.get("countdown"):
-        return now + float(options["countdown"])
+        return bounded(now + float(options["countdown"]))
     eta = options.get("eta")
-    start = datetime.fromisoformat(eta).timestamp() if eta else now
+    start = seconds_of(datetime.fromisoformat(eta)) if eta else now
     return start if start > now else None
 
 
@@ -41,4 +42,4 @@ def later(moment: float | None) -> float | None:
 
 def written(moment: float) -> str:
     """A moment in words for the history: UTC, to the second."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return utc(moment).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -16,12 +16,12 @@ import socket
 import ssl
 import threading
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from app import clock
+from app.domain.moments import utc
 from app.errors import AddressMalformed, NotDelivered, WebhookHostRefused, WebhookKeyMalformed
 from app.notifications.base import Channel
 
@@ -113,7 +113,7 @@ def _key_bytes(name: str, text: str) -> bytes:
 
 
 def _body(message: Message) -> bytes:
-    moment = datetime.fromtimestamp(message.at, UTC).isoformat()
+    moment = utc(message.at).isoformat()
     told = {"type": message.topic, "timestamp": moment, "data": {**message.facts, "text": message.text}}
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from pydantic_core import from_json, to_json
@@ -15,6 +14,7 @@ from pydantic_core import from_json, to_json
 from app.commands import View
 from app.domain.explaining import Cause, Explanation
 from app.domain.findings import Finding, in_the_way
+from app.domain.moments import utc
 from app.domain.states import Completion
 from app.results.references import unescaped
 from app.secrets import redacted_parts
@@ -185,7 +185,7 @@ def _links(one: Operation, here: str) -> dict[str, str]:
 
 def _progress(one: Operation) -> dict[str, float]:
     done = one.steps_done
-    return {"done": done, "total": one.steps_total, "percent": done * 1000 // one.steps_total / 10}
+    return {"done": done, "total": one.steps_total, "percent": done * 1000 // max(one.steps_total, 1) / 10}
 
 
 def _running(one: Running) -> dict[str, Any]:
@@ -197,7 +197,7 @@ def _time(seconds: float | None) -> str | None:
     """A moment as RFC 3339 has it, in UTC, to the millisecond."""
     if seconds is None:
         return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    return utc(seconds).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def _object(said: dict[str, Any], **written: str | None) -> str:

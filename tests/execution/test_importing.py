@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import count
 from pathlib import Path
@@ -16,6 +17,7 @@ from app.domain.document_check import read_document
 from app.domain.sealing import Keys
 from app.domain.states import Completion, StepState
 from app.errors import (
+    DocumentMalformed,
     DocumentUntrusted,
     OperationMoved,
     ResultsUnreachable,
@@ -169,6 +171,40 @@ def test_a_document_made_by_hand_is_imported(here: Service) -> None:
     assert here.states(moved) == {"same": StepState.SUCCESS, "add-1": StepState.PAUSED, "add-2": StepState.PENDING}
     assert run_out(here, moved) == 15
     assert imported(here, encode(document), trust=True) == moved
+
+
+def test_a_document_made_by_hand_is_imported_once_for_each_id(here: Service) -> None:
+    document = {"workflow": "adding", "arguments": {"numbers": [1, 2]}}
+
+    moved = [imported(here, encode(document | {"id": name}), trust=True) for name in ("one", "two", "one")]
+
+    assert moved[0] == moved[2] != moved[1]
+
+
+def test_a_document_without_steps_is_refused(here: Service) -> None:
+    operation = paused(here, "adding", numbers=[1, 2])
+    document = json.loads(here.commands.document(here.ada, operation))
+    emptied = {"steps": [], "chain": [], "completion": "COMPLETED", "outcome": None, "operation_id": 77}
+    elsewhere = {"origin": {"installation": "elsewhere", "operation_id": 77}}
+
+    with pytest.raises(DocumentMalformed, match="malformed at steps"):
+        imported(here, encode(document | emptied | elsewhere), trust=True)
+
+
+def test_an_operation_that_is_to_start_later_is_moved_with_that_moment(here: Service, there: Service) -> None:
+    later = time.time() + 3600
+    with here.at_work():
+        view, _ = here.commands.start(here.ada, "adding", {"numbers": [1, 2]}, start_at=later)
+        operation = view.operation.id
+        here.pause(operation)
+
+    moved = imported(there, exported(here, operation))
+    with there.at_work():
+        there.resume(moved)
+
+    stood = there.show(moved)
+    assert (stood.completion, stood.start_at, stood.due_at) == (Completion.SCHEDULED, later, later)
+    assert there.messages() == 0
 
 
 def test_only_its_owner_or_an_admin_puts_a_newer_document_in_the_place_of_an_operation(here: Service) -> None:

@@ -25,7 +25,7 @@ def test_a_message_runs_one_slice_and_the_rest_is_published(slices: Slices) -> N
     (message,) = slices.publisher.messages
     assert document_of(message)["slice"] == 1
     assert after is not None
-    assert message.id == f"{after['origin']['installation']}-1-1"
+    assert message.id == f"{after['origin']['installation']}-{after['operation_id']}-1"
     slices.keys.demand_signed(document_of(message))
 
 
@@ -140,6 +140,32 @@ def test_a_hand_made_document_that_is_written_in_another_way_is_the_same(slices:
     assert slices.run(json.dumps(json.loads(content), indent=1).encode()) is None
 
     assert slices.marks() == ["step-1"]
+
+
+def test_the_same_text_under_two_ids_is_two_operations(slices: Slices) -> None:
+    document = json.loads(slices.by_hand("marked-chain", ledger=slices.ledger))
+
+    for name in ("monday", "tuesday", "tuesday"):
+        slices.run(slices.keys.sealed(document | {"id": name}))
+
+    assert slices.marks() == ["step-1", "step-1"]
+    operations = {document_of(message)["operation_id"] for message in slices.publisher.messages}
+    assert len(operations) == 2
+
+
+def test_operations_that_no_id_tells_apart_have_numbers_of_their_own(slices: Slices) -> None:
+    for length in (5, 6):
+        slices.run(slices.by_hand("long-text", length=length))
+
+    assert len({document_of(message)["operation_id"] for message in slices.publisher.messages}) == 2
+
+
+@pytest.mark.parametrize("name", [5, None, "", "x" * 201])
+def test_an_id_that_is_no_short_text_is_refused(slices: Slices, name: object) -> None:
+    document = json.loads(slices.by_hand("marked-chain", ledger=slices.ledger))
+
+    with pytest.raises(DocumentMalformed, match="malformed at id"):
+        slices.run(slices.keys.sealed(document | {"id": name}))
 
 
 @pytest.mark.parametrize("origin", [None, 5, {}, {"installation": "../../elsewhere", "operation_id": 1}])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from app import clock
 from app.domain import picture
 from app.domain.durations import in_utc, spoken
+from app.domain.moments import utc
 from app.domain.states import Completion
 from app.domain.timeline import left, worked
 from app.results.references import unescaped
@@ -100,7 +100,7 @@ def brief(seconds: float | None) -> str:
     """A moment, without its date where that is today's."""
     if seconds is None:
         return ""
-    then, today = datetime.fromtimestamp(seconds, UTC), datetime.fromtimestamp(clock.now(), UTC).date()
+    then, today = utc(seconds), utc(clock.now()).date()
     if then.date() == today:
         return f"{then:%H:%M:%S}"
     return f"{then:%d %b %H:%M}" if then.year == today.year else f"{then:%Y-%m-%d}"
@@ -108,12 +108,12 @@ def brief(seconds: float | None) -> str:
 
 def clock_time(seconds: float) -> str:
     """The hour and minute of a moment."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%H:%M}"
+    return f"{utc(seconds):%H:%M}"
 
 
 def iso(seconds: float) -> str:
     """A moment, as programs read it."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    return utc(seconds).isoformat(timespec="seconds")
 
 
 def lasted(begin: float | None, end: float | None) -> str:
