@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Bytes up to which a document is read to see whether it was signed before somebody spaced it anew: in memory it takes
 #: many times as much, and nobody is believed yet.
-_RESPACED: Final = 8 * 1024 * 1024
+_RESPACED: Final = 1024 * 1024
 _NOT_AS_WRITTEN: Final = (
     "is not signed by this service as it stands, and too large to be read all the same",
     "Import it as it was written, or have an admin who knows where it comes from do it with `trust` (`--trust`).",
@@ -76,14 +76,18 @@ def advance(
 def believed(content: bytes, keys: Keys | None) -> Document:
     """The document that these bytes hold, which one of the keys must have signed: nothing else of it is read before.
 
+    Only what may have been signed here is parsed, and of that no more than takes little memory.
     Raises DocumentMalformed, DocumentUntrusted.
     """
-    if keys is not None and len(content) <= LARGEST and keys.has_sealed(content):
+    if keys is None or len(content) > LARGEST:
+        return checked_any(parsed(content))
+    if keys.has_sealed(content):
         return checked_any(parsed(content, is_ours=True))
-    if keys is not None and _RESPACED < len(content) <= LARGEST:
+    keys.demand_named(content)
+    if len(content) > _RESPACED:
         raise DocumentUntrusted(*_NOT_AS_WRITTEN)
     document = parsed(content)
-    if keys is not None and isinstance(document, dict):
+    if isinstance(document, dict):
         keys.demand_signed(document)
     return checked_any(document)
 

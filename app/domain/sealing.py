@@ -46,27 +46,47 @@ class Keys:
         seal = _SEAL.fullmatch(content[-_LENGTH:])
         return bool(seal) and self._know(content[:-_LENGTH] + b"}", seal[1].decode() if seal else "")
 
+    def demand_named(self, content: bytes) -> None:
+        """Demand that there is a key, and that these bytes say that one has signed them: nothing of them is parsed.
+
+        Raises DocumentUntrusted.
+        """
+        self._demand_keys()
+        if f'"{_SIGNED}"'.encode() not in content:
+            raise _not_signed()
+        if not any(f'"{name}"'.encode() in content for name, _key in self._keys):
+            raise _altered()
+
     def demand_signed(self, document: dict[str, Any]) -> None:
         """Demand that one of the keys has signed the document as it stands. Raises DocumentUntrusted."""
+        self._demand_keys()
         signature = document.get(_SIGNED)
+        if not isinstance(signature, dict):
+            raise _not_signed()
+        if not self._know(encode(_unsigned(document)), str(signature.get("hmac"))):
+            raise _altered()
+
+    def _demand_keys(self) -> None:
         if not self._keys:
             raise DocumentUntrusted(
                 "cannot be verified, for no DOCUMENT_KEY is set here",
                 f"Set it to the key of the service that signed it. {_UNTRUSTED}",
-            )
-        if not isinstance(signature, dict):
-            raise DocumentUntrusted(
-                "is not signed", f"Export it from a service whose DOCUMENT_KEY is this one's. {_UNTRUSTED}"
-            )
-        if not self._know(encode(_unsigned(document)), str(signature.get("hmac"))):
-            raise DocumentUntrusted(
-                "was altered, or signed with another DOCUMENT_KEY", f"Export it once more. {_UNTRUSTED}"
             )
 
     def _know(self, content: bytes, signature: str) -> bool:
         given = signature.encode(errors="replace")
         # All keys are tried, whichever fits: how long it takes tells nothing.
         return any([hmac.compare_digest(_hmac(key, content).encode(), given) for _name, key in self._keys])
+
+
+def _not_signed() -> DocumentUntrusted:
+    return DocumentUntrusted(
+        "is not signed", f"Export it from a service whose DOCUMENT_KEY is this one's. {_UNTRUSTED}"
+    )
+
+
+def _altered() -> DocumentUntrusted:
+    return DocumentUntrusted("was altered, or signed with another DOCUMENT_KEY", f"Export it once more. {_UNTRUSTED}")
 
 
 def _unsigned(document: dict[str, Any]) -> dict[str, Any]:

@@ -119,9 +119,10 @@ def test_what_is_large_and_not_as_it_was_signed_is_not_even_read(here: Service, 
     content = exported(here, paused(here, "adding", numbers=[1, 2]))
     blanks = b" " * 9 * 1024 * 1024
 
-    for hostile in (content[:-1] + blanks + b"}", b"[" + b"[]," * 4_000_000 + b"[]]"):
-        with pytest.raises(DocumentUntrusted, match="too large to be read all the same"):
-            imported(there, hostile)
+    with pytest.raises(DocumentUntrusted, match="too large to be read all the same"):
+        imported(there, content[:-1] + blanks + b"}")
+    with pytest.raises(DocumentUntrusted, match="is not signed"):
+        imported(there, b"[" + b"[]," * 4_000_000 + b"[]]")
 
     assert run_out(there, imported(there, content[:-1] + b" " * 1000 + b"}")) == 3
 
@@ -184,7 +185,7 @@ def test_a_document_made_by_hand_is_imported_once_for_each_id(here: Service) -> 
 def test_a_document_without_steps_is_refused(here: Service) -> None:
     operation = paused(here, "adding", numbers=[1, 2])
     document = json.loads(here.commands.document(here.ada, operation))
-    emptied = {"steps": [], "chain": [], "completion": "COMPLETED", "outcome": None, "operation_id": 77}
+    emptied: dict[str, Any] = {"steps": [], "chain": [], "completion": "COMPLETED", "outcome": None, "operation_id": 77}
     elsewhere = {"origin": {"installation": "elsewhere", "operation_id": 77}}
 
     with pytest.raises(DocumentMalformed, match="malformed at steps"):
@@ -257,3 +258,24 @@ def test_what_is_resumed_while_a_newer_slice_comes_in_goes_on_once(
 
     assert isinstance(resumed[0].exception(), OperationMoved)
     assert (here.completion(operation), here.completion(new)) == (Completion.PAUSED, Completion.PAUSED)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"[" * 1000, "is not signed"),
+        (b'{"signed":{"key":"00000000","hmac":"' + b"[" * 1000, "signed with another DOCUMENT_KEY"),
+    ],
+)
+def test_what_no_key_of_this_service_has_signed_is_refused_before_it_is_parsed(
+    here: Service, content: bytes, why: str
+) -> None:
+    with pytest.raises(DocumentUntrusted, match=why):
+        imported(here, content)
+
+
+def test_of_what_may_have_been_signed_only_so_much_is_parsed_as_takes_little_memory(here: Service) -> None:
+    named = exported(here, paused(here, "adding", numbers=[1, 2]))[-200:]
+
+    with pytest.raises(DocumentUntrusted, match="too large to be read all the same"):
+        imported(here, b" " * 2**20 + b"[" + named + b" ")
