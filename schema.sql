@@ -137,6 +137,7 @@ CREATE TABLE operations (
     moved_to TEXT,                       -- where it was moved to, in the words of who moved it
     start_at FLOAT,                      -- no step of it is started before; empty for at once
     due_at FLOAT,                        -- when the service itself starts it (SCHEDULED) or resumes it (asked to pause, or PAUSED)
+    flow_options TEXT,                   -- JSON: which options the flow has that its workflow returned; null without any
     CONSTRAINT operations_completion_check CHECK (completion IN ('SCHEDULED', 'IN PROGRESS', 'REQUESTING PAUSE', 'PAUSED', 'REQUESTING CANCEL', 'CANCELLED', 'COMPLETED', 'FAILED')),
     CONSTRAINT operations_requester_id_fkey FOREIGN KEY(requester_id) REFERENCES user (id)
 );

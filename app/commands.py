@@ -35,6 +35,7 @@ from app.store.operations import (
 )
 from app.store.step_logs import log_parts, number_of_slug
 from app.store.step_queries import Running, StepRow, edges_of, list_steps, running_steps
+from app.workflows.registry import flow_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -256,7 +257,7 @@ class Commands:
                 operation_id = next_id(tx)
         canvas = recipe.canvas(operation_id or 0, request.arguments)
         graph = starting.graph_of(self.engine, canvas, operation_id, recipe.pause_every)
-        return starting.insert(self.engine, request, graph, operation_id)
+        return starting.insert(self.engine, request, graph, operation_id, flow_policy(canvas))
 
 
 def _demand_admin(requester: User, *, take_back: bool) -> None:

@@ -12,6 +12,7 @@ from app.execution import advancing, starting
 from app.execution.advancing import Known, told_by
 from app.execution.moving import INLINE, bring_in, export
 from app.execution.steering import Wish
+from app.workflows.registry import flow_policy
 
 if TYPE_CHECKING:
     from app.commands import Commands, View
@@ -55,8 +56,9 @@ def import_operation(
     if trust and not requester.is_admin:
         raise TrustNeedsAdmin("import a workflow.json that this service has not signed")
     document = believed(content, None if trust else commands.engine.keys)
-    head, steps = told_by(commands.engine, document, known_of(commands.workflows), is_ours=not trust, lenient=lenient)
-    new_id, is_new = bring_in(commands.engine, head, steps, requester)
+    known = known_of(commands.workflows)
+    head, steps = told_by(commands.engine, document, known, is_ours=not trust, lenient=lenient)
+    new_id, is_new = bring_in(commands.engine, head, steps, requester, known.flow_options(head))
     return commands.show(requester, new_id), is_new
 
 
@@ -95,9 +97,13 @@ def believed(content: bytes, keys: Keys | None) -> Document:
 def known_of(workflows: Workflows) -> Known:
     """What an engine needs to know of these workflows."""
 
-    def compile_(engine: Engine, name: str, arguments: dict[str, Any], operation_id: int) -> Graph:
+    def compile_(
+        engine: Engine, name: str, arguments: dict[str, Any], operation_id: int
+    ) -> tuple[Graph, tuple[str, ...]]:
         recipe = workflows.get(name)
         canvas = recipe.canvas(operation_id, recipe.validate(arguments))
-        return starting.graph_of(engine, canvas, operation_id, recipe.pause_every)
+        own = flow_policy(canvas)
+        policy = recipe.policy.joined(name, own) if own else recipe.policy
+        return starting.graph_of(engine, canvas, operation_id, recipe.pause_every), policy.reference
 
     return Known({one.name: one.policy for one in workflows}, compile_)

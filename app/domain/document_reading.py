@@ -9,9 +9,10 @@ from app.domain.document import MARK, Cursor, Head, Origin, StepFacts
 from app.domain.graph import PausePoint, numbered
 from app.domain.growth import Growth
 from app.domain.states import BAD, FINAL, Completion, StepState
+from app.domain.triggers import SKIPPED_WITH, not_run_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from app.domain.document_check import Document
 
@@ -79,20 +80,21 @@ def marked(value: Any) -> Any:
 
 def at_rest(steps: Sequence[StepFacts]) -> list[StepFacts]:
     """The steps, in topological order, each of those that have not ended standing as its upstreams let it."""
-    states: dict[int, StepState] = {}
+    standing: dict[int, StepFacts] = {}
     for step in steps:
-        states[step.number] = _standing(step, [states[number] for number in step.upstream])
-    return [replace(step, state=states[step.number]) for step in steps]
+        standing[step.number] = _standing(step, [standing[number] for number in step.upstream])
+    return list(standing.values())
 
 
-def _standing(step: StepFacts, upstream: Iterable[StepState]) -> StepState:
-    above = set(upstream)
+def _standing(step: StepFacts, upstream: Sequence[StepFacts]) -> StepFacts:
+    above = {one.state for one in upstream}
     if step.state in FINAL:
-        return step.state
+        return step
     if step.plain and above & BAD:
-        return _S.TRIGGER_FAILED
+        bad = {one.slug: one.state for one in upstream if one.state in BAD}
+        return replace(step, state=_S.TRIGGER_FAILED, message=not_run_after(bad, "all_successful"))
     if above - FINAL:
-        return _S.PENDING
+        return replace(step, state=_S.PENDING)
     if step.plain and _S.SKIPPED in above:
-        return _S.SKIPPED
-    return _S.RETRYING if step.state is _S.RETRYING else _S.PAUSED
+        return replace(step, state=_S.SKIPPED, message=SKIPPED_WITH)
+    return replace(step, state=_S.RETRYING if step.state is _S.RETRYING else _S.PAUSED)

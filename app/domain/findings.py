@@ -71,6 +71,12 @@ def code_unknown(why: str) -> Finding:
     return Finding("code_unknown", f"Whether the code has changed cannot be told: {why}.", blocks=False)
 
 
+def code_outdated(file: str) -> Finding:
+    """A file of code is not what this process has loaded: what the other findings say of it is of the old code."""
+    sentence = f"{file} has changed since this process loaded it: restart the service and its workers, and look again."
+    return Finding("code_outdated", sentence, blocks=False, about=file)
+
+
 def secret_missing(name: str, why: str, *, is_of_code: bool) -> Finding:
     """A secret cannot be found that a step asks for or, which only warns, that a notification goes to."""
     return Finding("secret_missing", why, blocks=is_of_code, accept=ENVIRONMENT if is_of_code else None, about=name)

@@ -66,6 +66,11 @@ class Node:
         return self.slug, self.task, self.task.rpartition(".")[2]
 
     @property
+    def is_given_first(self) -> bool:
+        """Whether results of other steps become its first argument."""
+        return self.inputs.get("first") is not None if isinstance(self.inputs, dict) else self.inputs is not None
+
+    @property
     def upstream(self) -> list[int]:
         """The numbers of the steps that must end before this one may start, ascending, each once."""
         return sorted({*numbers_in(self.inputs), *self.after})

@@ -99,9 +99,23 @@ class RETRY(Signal):
 
 
 class PAUSE(Signal):
-    """Its operation is to pause here; when that is resumed, the code is run again from its beginning."""
+    """Its operation is to pause here; when that is resumed, the code is run again from its beginning.
+
+    With `start_time`, a moment (without a zone: in UTC) or a timedelta from now, the service resumes it then.
+    """
 
     kind = Paused
+
+    def __init__(
+        self, message: str | None = None, *, start_time: datetime | timedelta | None = None, **options: Any
+    ) -> None:
+        super().__init__(message, **options)
+        self._start_time = None if start_time is None else _moment(start_time)
+
+    @property
+    def state(self) -> State:
+        """The state that it stands for."""
+        return Paused(self._message, self._outcome(), self._start_time)
 
 
 class ENDRUN(Signal):

@@ -138,10 +138,16 @@ class State:
     def __repr__(self) -> str:
         return f'{self.name}("{self.message}")' if self.message else f"{self.name}()"
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, State) and self.serialize() == other.serialize()
+    def says_the_same(self, other: State) -> bool:
+        """Return whether both would be written down alike, the message included."""
+        return self.serialize() == other.serialize()
 
-    __hash__ = None  # type: ignore[assignment] # its result may be any value
+    def __eq__(self, other: object) -> bool:
+        # As in Prefect 1: the kind and what it carries count, the message does not.
+        return type(self) is type(other) and vars(self) | {"message": None} == vars(other) | {"message": None}
+
+    def __hash__(self) -> int:
+        return id(self)  # as in Prefect 1: the result may be any value, so only the same object is the same key
 
 
 class Pending(State):
@@ -179,7 +185,7 @@ class Retrying(Scheduled):
 
 
 class Paused(Scheduled):
-    """It is held until its operation is resumed."""
+    """It is held until its operation is resumed: by a person, or at `start_time` by the service."""
 
 
 class Running(State):

@@ -12,6 +12,11 @@ from typing import Final
 from app.domain.states import State
 from app.errors import StepOptionInvalid
 
+#: The message of a step that is skipped because one before it was.
+SKIPPED_WITH: Final = "A step upstream was skipped (skip_on_upstream_skip=False runs this one all the same)."
+#: Upstream steps that the message of a failed trigger names at most.
+_SHOWN: Final = 5
+
 #: The states of the steps directly upstream, by slug.
 Upstream = Mapping[str, State]
 Trigger = Callable[[Upstream], bool]
@@ -74,6 +79,17 @@ def trigger_of(given: str | Trigger) -> Trigger:
         known = ", ".join((*BY_NAME, "some_successful(at_least=)"))
         raise StepOptionInvalid("trigger", f"is {given!r}: give one of {known}, or a function of the upstream states")
     return BY_NAME[given]
+
+
+def not_run_after(bad: Mapping[str, str], trigger: str) -> str:
+    """Return the message of a step that its trigger did not let run.
+
+    Args:
+        bad: The states of the steps before it that stood in its way, by slug.
+        trigger: The name of the trigger.
+    """
+    found = ", ".join(f"{slug} is {state}" for slug, state in list(bad.items())[:_SHOWN])
+    return f'Trigger was "{trigger}" but {found or "all of the upstream tasks succeeded"}.'
 
 
 def name_of(trigger: Trigger) -> str:

@@ -22,9 +22,15 @@ class CanvasEmpty(CanvasRefused):
 class NotACanvas(CanvasRefused):
     """Something that is no Celery signature stands where one is expected: as the whole canvas, or as a part of it."""
 
-    def __init__(self, found: object) -> None:
+    def __init__(self, found: object, workflow: str | None = None) -> None:
         self.found = found
-        super().__init__(f"A Celery signature is expected where {found!r:.80} stands.")
+        if workflow is None:
+            super().__init__(f"A Celery signature is expected where {found!r:.80} stands.")
+        elif found is None:
+            super().__init__(f"The function of the workflow {workflow!r} returned nothing: let it `return` its canvas.")
+        else:
+            returned = f"The function of the workflow {workflow!r} returned {found!r:.80}"
+            super().__init__(f"{returned}: let it return a canvas, such as `a.s() | b.s()`, or a Flow.")
 
 
 class UnknownTasks(CanvasRefused):
@@ -52,6 +58,15 @@ class OptionRefused(CanvasRefused):
         self.step = step
         self.option = option
         super().__init__(f"step {step}: an operation cannot honour the option {option}.")
+
+
+class CallMisfits(CanvasRefused):
+    """A step calls its task with arguments that the task's function does not take."""
+
+    def __init__(self, step: str, task: str, why: str) -> None:
+        self.step = step
+        self.task = task
+        super().__init__(f"step {step}: {task} cannot be called with these arguments: {why}.")
 
 
 class CanvasTooDeep(CanvasRefused):
@@ -103,6 +118,16 @@ class FlowMalformed(CanvasRefused):
         self.flow = flow
         self.why = why
         super().__init__(f"The flow {flow!r} cannot be run: {why}.")
+
+
+class FlowOptionTwice(CanvasRefused):
+    """A workflow and the flow that it returns both have an option."""
+
+    def __init__(self, workflow: str, option: str) -> None:
+        self.workflow = workflow
+        self.option = option
+        both = f"@workflow({workflow!r}) and the flow that it returns both have {option}"
+        super().__init__(f"{both}: leave it out of one of them.")
 
 
 class FlowCyclic(CanvasRefused):

@@ -22,7 +22,10 @@ from app.errors import DocumentMalformed, OperationNotFound
 from app.execution.documents import code_here, snapshot_of
 from app.execution.inline import inline
 from app.execution.laying import columns_of, demand_reachable, fitted, lay, with_clocks
+from app.execution.policies import WorkflowPolicy
+from app.execution.settling_surely import settle_surely
 from app.execution.timing import later, not_before
+from app.execution.values import stored
 from app.store.operations import insert_operation
 from app.store.step_queries import queued_steps
 
@@ -32,12 +35,13 @@ if TYPE_CHECKING:
     from app.domain.document import Head, StepFacts
     from app.domain.document_check import Document
     from app.domain.graph import Graph
+    from app.domain.states import State
     from app.execution.engine import Engine
-    from app.execution.inline import Inline
-    from app.execution.policies import WorkflowPolicy
+    from app.execution.inline import Inline, Outcome
 
     #: Compiles the graph of a workflow, by its name, arguments and operation's id.
-    Compile = Callable[[Engine, str, dict[str, Any], int], Graph]
+    #: Returns with it the names of the reference steps.
+    Compile = Callable[[Engine, str, dict[str, Any], int], tuple[Graph, tuple[str, ...]]]
     #: Is told how many steps have ended, of how many.
     Tell = Callable[[int, int], None]
 
@@ -65,6 +69,21 @@ class Known:
     policies: Mapping[str, WorkflowPolicy]
     compile: Compile
 
+    def policy_of(self, head: Head) -> WorkflowPolicy:
+        """Return what the author of a document's operation asks for, as far as the code that is here now tells."""
+        policy = self.policies.get(head.workflow, WorkflowPolicy())
+        if policy.of_operation is None:
+            return policy
+        try:
+            return policy.of_operation(head.operation_id, head.arguments)
+        except Exception:  # the author's function, which may have changed since
+            return policy
+
+    def flow_options(self, head: Head) -> str | None:
+        """Return what the row of a document's operation has to say of the options of its flow."""
+        policy = self.policy_of(head)
+        return None if policy is self.policies.get(head.workflow) else policy.told()
+
 
 def advance(
     document: Document,
@@ -89,10 +108,46 @@ def advance(
     with inline() as engine:
         engine.engine.policies.learn(known.policies)
         head, steps = told_by(engine.engine, document, known, is_ours=is_ours, lenient=lenient)
+        engine.engine.policies.learn({head.workflow: known.policy_of(head)})
         head = replace(head, slice=head.slice + 1)
         _lay(engine, head, with_clocks(engine.engine, head, steps, clock.now()))
         _run(engine, head.operation_id, budget, tell)
         return _document(engine, head.operation_id)
+
+
+def run_graph(
+    inline: Inline,
+    name: str,
+    graph: Graph,
+    arguments: dict[str, Any],
+    policy: WorkflowPolicy,
+    states: Mapping[str, State],
+) -> Outcome:
+    """Run a graph in this process until it rests, some of its steps being in a state already.
+
+    Args:
+        inline: The engine in memory.
+        name: The name of the workflow, or flow.
+        graph: Its steps.
+        arguments: What its handlers are shown.
+        policy: What its author asks for.
+        states: The states that steps are in already, by slug; empty for a run from the beginning.
+    """
+    if not states:
+        return inline.run(name, graph, arguments, policy)
+    engine = inline.engine
+    engine.policies.learn({name: policy})
+    known = [
+        {"task": {"slug": slug}, "state": state.serialize() | {"result": stored(state.result)}}
+        for slug, state in states.items()
+    ]
+    document = {"workflow": name, "arguments": arguments, "steps": known}
+    head, steps = laid_over(document, graph, graph.references(policy.reference))
+    head, steps = replace(head, created_at=clock.now()), fitted(engine, steps)
+    _lay(inline, head, steps)
+    if all(step.state in FINAL for step in steps):
+        settle_surely(engine, head.operation_id, [])
+    return inline.finish(head.operation_id)
 
 
 @uncollected
@@ -118,8 +173,8 @@ def told_by(
 
 def _laid_over(engine: Engine, document: Document, known: Known, *, lenient: bool) -> tuple[Head, list[StepFacts]]:
     name = document["workflow"]
-    graph = known.compile(engine, name, document.get("arguments", {}), number_by_hand(document))
-    references = graph.references(engine.policies.of_workflow(name).reference)
+    graph, reference = known.compile(engine, name, document.get("arguments", {}), number_by_hand(document))
+    references = graph.references(reference)
     head, steps = laid_over(document, graph, references, lenient=lenient)
     return replace(head, created_at=clock.now()), steps
 

@@ -60,7 +60,7 @@ class Announcer:
     def operation(self, before: Operation, after: Operation) -> bool:
         """What people asked to be told of where an operation stands now."""
         policies = self.engine.policies
-        listed, everywhere = policies.of_workflow(after.workflow).notify, policies.everywhere
+        (source, listed), everywhere = policies.notify_of(after), policies.everywhere
         new = operation_state(after) if listed or everywhere else None
         if new is None or before.completion is after.completion:
             return False
@@ -69,7 +69,7 @@ class Announcer:
             after,
             step="",
             change=f"{before.version + 1}:{new.name}",
-            sources=[(f"workflow:{after.workflow}", listed), ("all", everywhere)],
+            sources=[(source, listed), ("all", everywhere)],
             old=_before(before).name,
             new=new,
             now=self.now,
@@ -79,7 +79,7 @@ class Announcer:
         """What people and handlers are to be told of an operation that was paused or cancelled."""
         is_any = self.operation(before, after)
         new = operation_state(after)
-        if new is None or not self.engine.policies.of_workflow(after.workflow).handlers:
+        if new is None or not self.engine.policies.asks_handlers(after):
             return is_any
         self.engine.notices.told(
             self.tx,

@@ -13,6 +13,7 @@ from app.execution.loading import load_outcome, small
 from app.execution.operation_states import RUNNING, end_of, operation_state, subject_of
 from app.execution.values import decode, encode
 from app.handlers.base import Fitting, kept_state
+from app.secrets import redacted
 
 if TYPE_CHECKING:
     from app.execution.engine import Engine
@@ -29,7 +30,7 @@ _BEGIN: Final[Fitting] = (
 def kept_end(engine: Engine, asked: EndAsked) -> End:
     """How the operation ends, its state handlers having been asked and a large result put into a store."""
     operation = asked.operation
-    if not engine.policies.of_workflow(operation.workflow).handlers:
+    if not engine.policies.asks_handlers(operation):
         return _as_it_is(engine, operation)
     try:
         proposed, same = _proposed(operation), _proposed(operation)
@@ -38,7 +39,7 @@ def kept_end(engine: Engine, asked: EndAsked) -> End:
     if proposed is None:
         return _as_it_is(engine, operation)
     kept = _kept(engine, operation, Running(RUNNING), proposed, _END)
-    if kept is proposed and kept == same:  # a handler may change what it is shown
+    if kept is proposed and same is not None and proposed.says_the_same(same):  # a handler may change what it is shown
         return _as_it_is(engine, operation)
     return kept if isinstance(kept, End) else _end(engine, operation, kept)
 
@@ -69,8 +70,8 @@ def beginning(engine: Engine, operation: Operation) -> End | State:
 
 
 def _kept(engine: Engine, operation: Operation, old: State, proposed: State, fitting: Fitting) -> State | End:
-    handlers = engine.policies.of_workflow(operation.workflow).handlers
     try:
+        handlers = engine.policies.of_operation(operation).handlers
         return kept_state(handlers, subject_of(operation), old, proposed, fitting)
     except BaseException as fault:  # the author's code may raise anything; its operation fails with that
         if not is_of_the_code(fault):
@@ -88,4 +89,5 @@ def _end(engine: Engine, operation: Operation, state: State, *, is_cut: bool = F
     error = None
     if completion is Completion.FAILED:
         error = encode({"type": state.name, "message": state.message or "", "traceback": ""})
-    return End(completion, error, result, is_cut)
+    said = None if completion is Completion.FAILED else state.message
+    return End(completion, error, result, is_cut, redacted(said) if said else None)

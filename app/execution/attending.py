@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from app.domain.signals import Signal
 from app.domain.states import BAD, Skipped, State, StepState, TriggerFailed
-from app.domain.triggers import all_failed, all_successful, name_of
+from app.domain.triggers import SKIPPED_WITH, all_failed, all_successful, name_of, not_run_after
 from app.errors import ClaimLost
 from app.execution.checkpoints import look
 from app.execution.endings import (
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
     Arguments = tuple[list[Any], dict[str, Any]]
 
-#: Upstream steps that the message of a failed trigger names at the most.
-_SHOWN: Final = 5
-_SKIPPED: Final = "A step upstream was skipped (skip_on_upstream_skip=False runs this one all the same)."
 _END: Final[Fitting] = (is_an_end, "Retrying, Paused or a finished state")
 _BEGIN: Final[Fitting] = (may_begin, "Running, Retrying, Paused or a finished state")
 
@@ -76,7 +73,8 @@ def _kept(policy: StepPolicy, subject: Subject, running: State, ending: Ending, 
         return ending
     proposed = state_of(ending, step)
     kept = kept_state(policy.handlers, subject, running, proposed, _END)
-    is_as_it_was = kept is proposed and kept == state_of(ending, step)  # a handler may change what it is shown
+    # A handler may change the state that it is shown.
+    is_as_it_was = kept is proposed and kept.says_the_same(state_of(ending, step))
     return ending if is_as_it_was else ending_of(kept, step.task, step.retries)
 
 
@@ -97,7 +95,7 @@ def _skipped(policy: StepPolicy, states: dict[str, State]) -> State | None:
     """
     is_one = policy.skip_on_upstream_skip and any(state.is_skipped() for state in states.values())
     is_one_bad = any(StepState(state.name) in BAD for state in states.values())
-    return Skipped(_SKIPPED) if is_one and not (is_one_bad and policy.trigger is all_successful) else None
+    return Skipped(SKIPPED_WITH) if is_one and not (is_one_bad and policy.trigger is all_successful) else None
 
 
 def _judged(policy: StepPolicy, states: dict[str, State]) -> State | None:
@@ -111,9 +109,8 @@ def _judged(policy: StepPolicy, states: dict[str, State]) -> State | None:
     except Exception as fault:  # the author's function
         return TriggerFailed(f"Its trigger {name_of(policy.trigger)} raised {type(fault).__name__}: {words_of(fault)}")
     is_wanted = State.is_failed if policy.trigger is all_failed else State.is_successful
-    bad = [f"{slug} is {state.name}" for slug, state in states.items() if not is_wanted(state)]
-    found = ", ".join(bad[:_SHOWN]) or "all of the upstream tasks succeeded"
-    return TriggerFailed(f'Trigger was "{name_of(policy.trigger)}" but {found}.')
+    bad = {slug: state.name for slug, state in states.items() if not is_wanted(state)}
+    return TriggerFailed(not_run_after(bad, name_of(policy.trigger)))
 
 
 def subject_of_step(engine: Engine, operation_id: int, step: StepTask, call: Arguments) -> Subject:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from app import clock
-from app.domain.states import CLAIMABLE, State, StepState
+from app.domain.states import CLAIMABLE, Paused, State, StepState
 from app.errors import ClaimLost
 from app.execution.asking import beginning
 from app.execution.claiming import begin
@@ -50,7 +50,7 @@ def _unbegun(engine: Engine, operation_id: int) -> Operation | None:
         operation = find_operation(tx, operation_id)
     if operation is None or operation.started_at is not None:
         return None
-    return operation if engine.policies.of_workflow(operation.workflow).handlers else None
+    return operation if engine.policies.asks_handlers(operation) else None
 
 
 def _begin(engine: Engine, operation_id: int, step: StepTask) -> None:
@@ -71,6 +71,7 @@ def _end_here(engine: Engine, operation_id: int, answer: State | End, step: Step
     if isinstance(answer, End):
         ending, end = Ending(StepState.CANCELLED), answer
     else:
-        ending, end = Ending(StepState.PAUSED, message=answer.message), None
+        until = answer.start_time.timestamp() if isinstance(answer, Paused) and answer.start_time else None
+        ending, end = Ending(StepState.PAUSED, message=answer.message, due_at=until), None
     settle_surely(engine, operation_id, [Ended(step, ending, True, started_at, clock.now())], end=end)
     drain(engine, operation_id)

@@ -118,7 +118,7 @@ def checkpoint_of(engine: Engine, operation_id: int, step: StepTask, call: Argum
     path = policy.target.path(arguments_of(engine, step.task, call) | facts)
     if secret := found_in(path):
         raise SecretInResult(step.task, "target", secret)
-    store = policy.result or engine.policies.of_workflow(operation.workflow).result or engine.results
+    store = policy.result or engine.policies.of_operation(operation).result or engine.results
     return Checkpoint(store, path, policy.serializer, engine.large)
 
 

@@ -53,7 +53,7 @@ def claim(engine: Engine, operation_id: int, number: int, moments: list[float] |
         operation = lock_operation(tx, operation_id)
         if operation is None or operation.completion not in CLAIMABLE:
             return None
-        is_begun = operation.started_at is not None or not engine.policies.of_workflow(operation.workflow).handlers
+        is_begun = operation.started_at is not None or not engine.policies.asks_handlers(operation)
         if not is_begun and is_anything_running(tx, operation_id):
             return None  # whoever runs asks the state handlers whether the operation may begin, and publishes this then
         now = clock.now()

@@ -20,7 +20,7 @@ from app.notifications.post import DEADLINE
 from app.store.errors import is_outage
 from app.store.events import append_event
 from app.store.notifications import give_up, mark_sent, next_notification, put_off, take_due
-from app.store.operations import lock_operation
+from app.store.operations import find_operation, lock_operation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -237,7 +237,9 @@ class _Carrier:
             return _Outcome(row, f"it could not be made ({type(fault).__name__})")
 
     def _deliver(self, row: Outgoing) -> _Outcome:
-        notification = self._engine.notices.find(row.source, row.number)
+        with self._engine.database.glance() as tx:
+            operation = find_operation(tx, row.operation_id) if row.source.startswith("flow:") else None
+        notification = self._engine.notices.find(row.source, row.number, operation)
         if notification is None:
             return _Outcome(row, f"the code has no notification {row.number} of {row.source} any more", is_final=True)
         post = self._engine.notices.post

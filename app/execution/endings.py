@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from app.store.cursors import Kept
     from app.store.steps import StepTask
 
+#: Types of errors that stand for a state that somebody asked for, in words of their own.
+_SPEAKING: Final = {*KINDS, *(signal.__name__ for signal in Signal.__subclasses__())}
 STARTING: Final = "Starting task run."
 SUCCEEDED: Final = "Task run succeeded."
 STOPPED: Final = "It stopped at its cursor, to go on from there."
@@ -86,9 +88,20 @@ def state_of(ending: Ending, step: StepTask) -> State:
 
 def told(state: StepState, message: str | None, error: str | None, result: Any) -> State:
     """The state of a step as the table has it; `error` is JSON, and tells in its words where there is no message."""
-    facts: dict[str, Any] = decode(error) or {}
     kind = KINDS.get(state, Pending)
-    return kind(message or facts.get("message"), Attributes(result) if type(result) is dict else result)
+    words = message or (words_of_facts(decode(error)) if error else None)
+    return kind(words, Attributes(result) if type(result) is dict else result)
+
+
+def words_of_facts(facts: Mapping[str, Any]) -> str:
+    """Return an error's facts as one line: `ConnectionError: no route`, or the type alone where it has no text.
+
+    Of a signal or a state the type says nothing that its text does not, so the text stands alone.
+    """
+    kind, text = str(facts.get("type") or ""), str(facts.get("message") or "")
+    if not text or kind in _SPEAKING:
+        return text or kind
+    return f"{kind}: {text}" if kind else text
 
 
 def is_an_end(state: State) -> bool:
@@ -111,6 +124,9 @@ def ending_of(state: State, task: str, retries: int) -> Ending:
     if isinstance(state, Retrying):
         due = seconds_of(state.start_time) if state.start_time else clock.now()
         return Ending(kind, due_at=due, again={"retries": retries + 1}, message=message)
+    if isinstance(state, Paused):
+        until = state.start_time.timestamp() if state.start_time else None
+        return Ending(kind, result=result, due_at=until, message=message)
     error = None
     if state.is_failed() or state.is_cancelled():
         error = encode({"type": state.name, "message": message or "", "traceback": ""})

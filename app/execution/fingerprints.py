@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,24 @@ def reading_of_workflow(engine: Engine, name: str) -> Reading | None:
     """
     function = engine.policies.of_workflow(name).function
     return _kept(function, None) if isinstance(function, FunctionType) else None
+
+
+def outdated_files(engine: Engine, workflow: str, tasks: Iterable[str]) -> list[str]:
+    """Return the files of a workflow and of tasks that were written after this process had loaded its code."""
+    loaded_at = engine.policies.loaded_at
+    if loaded_at is None:
+        return []
+    registered = [engine.app.tasks[name] for name in tasks if name in engine.app.tasks]
+    functions = [engine.policies.of_workflow(workflow).function, *map(_function_of, registered)]
+    files = {function.__code__.co_filename for function in functions if isinstance(function, FunctionType)}
+    return sorted(file for file in files if _written_at(file) > loaded_at)
+
+
+def _written_at(file: str) -> float:
+    try:
+        return Path(file).stat().st_mtime
+    except OSError:  # it is gone, or code that was never a file
+        return 0.0
 
 
 def _kept(function: FunctionType, kinds: tuple[type, ...] | None) -> Reading | None:

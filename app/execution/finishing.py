@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app.domain.graph import Inputs, gather, numbers_in
-from app.domain.states import BAD, CLAIMABLE, DONE, FINAL, REQUESTING, Completion, StepState
+from app.domain.states import BAD, CLAIMABLE, DONE, ENDED, FINAL, REQUESTING, Completion, StepState
+from app.execution.endings import words_of_facts
 from app.execution.values import compact, decode, encode
 from app.results.references import stored_value
 from app.store import steps as store
@@ -39,6 +40,8 @@ class End:
     error: str | None = None
     result: str | None = None
     is_cut: bool = False
+    #: What a state handler said of it.
+    reason: str | None = None
 
 
 class EndAsked(Exception):
@@ -54,8 +57,14 @@ def asked_to_pause(operation: Operation, ended: Sequence[Ended]) -> Operation:
     asking = next((one for one in ended if one.ending.state is _S.PAUSED), None)
     if asking is None or operation.completion not in CLAIMABLE:
         return operation
-    begun = operation.started_at or asking.started_at
-    return replace(operation, completion=_C.REQUESTING_PAUSE, reason=asking.ending.message, started_at=begun)
+    begun, ending = operation.started_at or asking.started_at, asking.ending
+    return replace(
+        operation,
+        completion=_C.REQUESTING_PAUSE,
+        reason=ending.message,
+        started_at=begun,
+        due_at=ending.due_at,  # when the service resumes it
+    )
 
 
 def placed(operation: Operation, ended: Sequence[Ended], due_at: float) -> Sequence[Ended]:
@@ -101,16 +110,18 @@ def finished(
     """
     if end:
         return _ended(operation, end, now)
-    after = replace(operation, completion=_completion(tx, operation), finished_at=now)
+    after = replace(operation, completion=_completion(tx, operation), finished_at=now, reason=None)
     if after.completion is _C.COMPLETED:
         after = replace(after, error=None, result=_outcome(tx, operation, ended))
-    if engine.policies.of_workflow(operation.workflow).handlers or len(after.result or "") > engine.large:
+    if engine.policies.asks_handlers(operation) or len(after.result or "") > engine.large:
         raise EndAsked(after)
     return after
 
 
 def _ended(operation: Operation, end: End, now: float) -> Operation:
-    return replace(operation, completion=end.completion, finished_at=now, error=end.error, result=end.result)
+    return replace(
+        operation, completion=end.completion, finished_at=now, error=end.error, result=end.result, reason=end.reason
+    )
 
 
 def _completion(tx: Connection, operation: Operation) -> Completion:
@@ -157,11 +168,11 @@ def tell(tx: Connection, before: Operation, after: Operation, ended: Iterable[En
     """Append to the history what is worth telling of these ends, and where the operation stands since."""
     for one in ended:
         if one.ending.state in _TOLD and one.started_at is not None:
-            error = decode(one.ending.error) or {}
             append_event(
                 tx, before.id, at=now, who="worker", step=one.step.slug, old=StepState.RUNNING, new=one.ending.state,
-                why=one.ending.message or error.get("message"),
+                why=one.ending.message or (words_of_facts(decode(one.ending.error)) if one.ending.error else None),
             )  # fmt: skip
     if before.completion is not after.completion:
-        who, why = ("step", after.reason) if after.completion is _C.REQUESTING_PAUSE else ("worker", None)
+        is_asked = after.completion is _C.REQUESTING_PAUSE
+        who, why = "step" if is_asked else "worker", after.reason if is_asked or after.completion in ENDED else None
         append_event(tx, before.id, at=now, who=who, old=before.completion, new=after.completion, why=why)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
 
 from celery.canvas import Signature
 
 from app.errors import FlowCyclic, FlowMalformed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
+
+
+#: What to do with a node instead of using it as the value that it will have.
+_GIVE_IT: Final = "give the node itself to a step, as `use.s(node)`, and take the part that you need in that step"
+#: Characters of the name of a node at most.
+_LONGEST: Final = 200
 
 
 class Node:
@@ -28,6 +35,12 @@ class Node:
         return self  # Celery copies the arguments of signatures, and what they stand for stays the same
 
     __copy__ = __deepcopy__
+
+    def __format__(self, spec: str) -> str:
+        raise FlowMalformed(self.flow.name, f"{self!r} in a text has no value before it has run: {_GIVE_IT}")
+
+    def __getitem__(self, key: object) -> Any:
+        raise FlowMalformed(self.flow.name, f"{self!r}[{key!r}] is asked for before it has run: {_GIVE_IT}")
 
     @property
     def label(self) -> str:
@@ -49,26 +62,39 @@ class Flow:
     def __init__(self, name: str = "flow") -> None:
         self.name = name
         self.nodes: list[Node] = []
+        self._names: set[str] = set()
 
-    def add(self, canvas: Signature[Any], *, upstream: Iterable[Node] = (), name: str | None = None) -> Node:
+    def add(self, canvas: Signature[Any], *, upstream: Node | Iterable[Node] = (), name: str | None = None) -> Node:
         """Add a node: a task call such as `load.s(source)`, or a canvas.
 
         A node among its arguments, also within lists and dicts, is replaced by its value, and waited for; those in
-        `upstream` are only waited for. `name` is its step's slug. Raises FlowMalformed.
+        `upstream` (one, or several) are only waited for. `name` is its step's slug. Raises FlowMalformed.
         """
+        before = self._several("upstream", upstream)
         if not isinstance(canvas, Signature):
             raise FlowMalformed(self.name, f"{canvas!r} is no task call: add `task.s(…)`, or a canvas")
-        if name is not None and any(node.name == name for node in self.nodes):
-            raise FlowMalformed(self.name, f"two of its nodes are called {name!r}: give each a name of its own")
+        self._check_name(name)
         node = Node(self, canvas, name)
         self.nodes.append(node)
-        for before in upstream:
-            self.edge(before, node)
+        if name is not None:
+            self._names.add(name)
+        for one in before:
+            self.edge(one, node)
         return node
 
-    def map(self, task: Any, over: Iterable[Any], *, upstream: Iterable[Node] = ()) -> list[Node]:
-        """Add a call of the task for each of these nodes or values; returns the new nodes in their order."""
-        before = list(upstream)
+    def map(self, task: Any, over: Iterable[Any], *, upstream: Node | Iterable[Node] = ()) -> list[Node]:
+        """Add a call of the task for each of these nodes or values; returns the new nodes in their order.
+
+        Raises FlowMalformed, also for a single node, of which nobody knows yet over how many values it is.
+        """
+        given: object = over
+        if isinstance(given, Node) or not isinstance(given, Iterable):
+            raise FlowMalformed(
+                self.name,
+                f"map goes over several nodes or values, and was given {over!r}: where a step finds out over how many, "
+                "let it return self.replace(group(task.s(one) for one in found))",
+            )
+        before = self._several("upstream", upstream)
         return [self.add(task.s(one), upstream=before) for one in over]
 
     def edge(self, upstream: Node, downstream: Node) -> None:
@@ -77,6 +103,26 @@ class Flow:
             if getattr(node, "flow", None) is not self:
                 raise FlowMalformed(self.name, f"{node!r} is no node of it: give what `add` of this flow returned")
         downstream.upstream[upstream] = None
+
+    def _several(self, option: str, given: Node | Iterable[Node]) -> list[Node]:
+        if isinstance(given, Node):
+            return [given]
+        nodes: object = given
+        if not isinstance(nodes, Iterable) or isinstance(nodes, str | dict):
+            raise FlowMalformed(self.name, f"{option}={given!r} is neither a node nor a list of nodes")
+        return list(nodes)
+
+    def _check_name(self, name: object) -> None:
+        if name is None:
+            return
+        if not isinstance(name, str) or not _is_name(name):
+            raise FlowMalformed(
+                self.name,
+                f"a node cannot be called {name!r:.80}: give 1 to {_LONGEST} printable characters without '/' and "
+                "'\\', and none of ' .' at the ends",
+            )
+        if name in self._names:
+            raise FlowMalformed(self.name, f"two of its nodes are called {name!r}: give each a name of its own")
 
     def order(self) -> list[Node]:
         """The nodes in topological order, those added first first. Raises FlowCyclic, FlowMalformed."""
@@ -107,6 +153,12 @@ class Flow:
             elif ahead in path:
                 around = list(path)[list(path).index(ahead) :]
                 raise FlowCyclic([one.label for one in (*around, ahead)])
+
+
+def _is_name(name: str) -> bool:
+    """Return whether a step can be called so: its name is part of addresses and of paths."""
+    is_whole = 0 < len(name) <= _LONGEST and name.isprintable() and name == name.strip(" .")
+    return is_whole and not {"/", "\\"} & set(name)
 
 
 def nodes_in(value: Any) -> Iterator[Node]:

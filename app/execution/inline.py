@@ -136,7 +136,10 @@ class Inline:
         self.engine.policies.learn({name: policy})
         user = self.user()
         request = Request(user.id, user.name, name, arguments)
-        operation_id = starting.insert(self.engine, request, graph)
+        return self.finish(starting.insert(self.engine, request, graph))
+
+    def finish(self, operation_id: int) -> Outcome:
+        """Run an operation that is in the table until it rests. Raises Stalled."""
         while not self.rests(operation_id):
             self.go_on(operation_id)
         with self._database.read() as tx:

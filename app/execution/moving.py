@@ -156,10 +156,21 @@ def _would_go_on(one: Operation) -> bool:
     return one.completion in _GOES_ON and one.moved_at is None
 
 
-def bring_in(engine: Engine, head: Head, steps: list[StepFacts], requester: User) -> tuple[int, bool]:
+def bring_in(
+    engine: Engine, head: Head, steps: list[StepFacts], requester: User, flow_options: str | None = None
+) -> tuple[int, bool]:
     """Make an operation of what a document tells; returns its id, and False with it when that was done before.
 
-    It is paused, or has ended, as the document says. Raises DocumentOlder, OperationAtWork, TrustNeedsAdmin,
+    It is paused, or has ended, as the document says.
+
+    Args:
+        engine: The engine.
+        head: What the document tells of the operation.
+        steps: What it tells of the steps.
+        requester: Whose the operation becomes.
+        flow_options: What its row has to say of the options of its flow.
+
+    Raises DocumentOlder, OperationAtWork, TrustNeedsAdmin,
     ResultUnwritable.
     """
 
@@ -167,15 +178,17 @@ def bring_in(engine: Engine, head: Head, steps: list[StepFacts], requester: User
         same = _known_here(engine, head, requester)
         return None if same is None else same.id
 
-    return once(find, lambda: _brought_in(engine, head, steps, requester))
+    return once(find, lambda: _brought_in(engine, head, steps, requester, flow_options))
 
 
-def _brought_in(engine: Engine, head: Head, steps: list[StepFacts], requester: User) -> tuple[int, bool]:
+def _brought_in(
+    engine: Engine, head: Head, steps: list[StepFacts], requester: User, flow_options: str | None
+) -> tuple[int, bool]:
     now = clock.now()
     with engine.database.write() as tx:
         new_id = next_id(tx)
     steps = [_kept_small(engine, new_id, step) for step in with_clocks(engine, head, steps, now)]
-    operation = _operation(engine, new_id, head, steps, requester)
+    operation = replace(_operation(engine, new_id, head, steps, requester), flow_options=flow_options)
     if operation.completion is _C.PAUSED:
         snapshot = Snapshot(operation, tuple(steps), head.origin, now, head.code)
         operation = replace(operation, **write_document(engine, snapshot))  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NotRequired, Protocol, TypedDict, Unpack
 
@@ -14,7 +15,7 @@ from app.secrets import redacted
 from app.store.notifications import Written, insert_notifications
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from sqlalchemy import Connection
 
@@ -24,11 +25,20 @@ if TYPE_CHECKING:
     from app.store.notifications import Kind, Outgoing
     from app.store.operations import Operation
 
-    #: Where notifications stand in the code (`step:<task>`, `workflow:<name>`, `all`), and those that stand there.
-    Source = tuple[str, Sequence[Notification]]
 
 #: Characters of a state's message that a notification shows.
 _LONGEST: Final = 2000
+
+
+class Fits(Protocol):
+    """Knows of which changes a notification is to be sent."""
+
+    def fits(self, state: State) -> bool:
+        """Whether it tells of what has come to stand so."""
+
+
+#: Where notifications stand in the code (`step:…`, `workflow:…`, `flow:…` or `all`), and those that stand there.
+Source = tuple[str, Sequence[Fits]]
 
 
 class Notified(Protocol):
@@ -47,6 +57,9 @@ class Policies(Protocol):
 
     def of_workflow(self, name: str) -> Notified:
         """What a workflow asks for."""
+
+    def of_operation(self, operation: Operation) -> Notified:
+        """What a workflow asks for, with the flow that it returned for this operation."""
 
     @property
     def everywhere(self) -> Sequence[Notification]:
@@ -108,11 +121,19 @@ class Notices:
         facts = redacted(json.dumps({"old": telling["old"], "new": telling["new"]}))
         insert_notifications(tx, [_row(operation, telling, "telling", telling["source"], 0, facts)])
 
-    def find(self, source: str, number: int) -> Notification | None:
-        """The notification that stands at that place of the code, if one does still."""
+    def find(self, source: str, number: int, operation: Operation | None) -> Notification | None:
+        """Return the notification that stands at that place of the code, if one does still.
+
+        Args:
+            source: Where, as the row of the outbox has it: `step:<task>`, `workflow:<name>`, `flow:<name>` or `all`.
+            number: Which of those that stand there.
+            operation: What it tells of: its flow, built again, is where a notification of `flow:<name>` stands.
+        """
         kind, _, name = source.partition(":")
         if kind == "all":
             listed = self.policies.everywhere
+        elif kind == "flow":
+            listed = self.policies.of_operation(operation).notify if operation else ()
         else:
             listed = (self.policies.of_task(name) if kind == "step" else self.policies.of_workflow(name)).notify
         return listed[number] if number < len(listed) else None

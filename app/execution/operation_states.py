@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from app.domain.states import (
@@ -16,6 +17,7 @@ from app.domain.states import (
     State,
     Success,
 )
+from app.execution.endings import words_of_facts
 from app.handlers.base import Subject
 from app.results.references import unescaped
 
@@ -41,17 +43,28 @@ def operation_state(operation: Operation) -> State | None:
     """The state of an operation as it stands; None where people's code is told of none: something is requested."""
     completion = operation.completion
     if completion is Completion.COMPLETED:
-        return Success(_SUCCEEDED, None if operation.result is None else json.loads(unescaped(operation.result)))
+        result = None if operation.result is None else json.loads(unescaped(operation.result))
+        return Success(operation.reason or _SUCCEEDED, result)
     if completion is Completion.FAILED:
-        return Failed(_FAILED, Attributes(json.loads(operation.error or "{}")))
+        error = json.loads(operation.error or "{}")
+        return Failed(_failure(error), Attributes(error))
     if completion is Completion.PAUSED:
-        return Paused(operation.reason)
+        until = operation.resume_at
+        return Paused(operation.reason, start_time=None if until is None else datetime.fromtimestamp(until, UTC))
     plain: dict[Completion, State] = {
         Completion.SCHEDULED: Scheduled(),
         Completion.IN_PROGRESS: Running(RUNNING),
-        Completion.CANCELLED: Cancelled(_CANCELLED),
+        Completion.CANCELLED: Cancelled(operation.reason or _CANCELLED),
     }
     return plain.get(completion)
+
+
+def _failure(error: Mapping[str, Any]) -> str:
+    """Why an operation failed, in one line: the step that failed first, or what its own handlers said."""
+    words = words_of_facts(error)
+    if "step" in error:
+        return f"{_FAILED} {error['step']}: {words}"
+    return words or _FAILED
 
 
 def end_of(state: State) -> Completion:

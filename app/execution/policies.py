@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from app import clock
 from app.domain.triggers import Trigger, all_successful
+from app.errors import FlowOptionTwice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,10 +16,12 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from app.domain.retries import Retries
+    from app.domain.states import State
     from app.handlers.base import StateHandler
     from app.notifications.base import Notification
     from app.results.base import Result
     from app.results.targets import Target
+    from app.store.operations import Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +58,41 @@ class WorkflowPolicy:
     result: Result | None = None
     #: What was decorated.
     function: Callable[..., Any] | None = None
+    #: Build the policy of one operation, by its id and arguments, with what the flow asks for that it returned.
+    of_operation: Callable[[int, Mapping[str, Any]], WorkflowPolicy] | None = None
+
+    def joined(self, name: str, flow: WorkflowPolicy) -> WorkflowPolicy:
+        """Return this policy of the workflow `name` with the options of the flow that it returned.
+
+        Raises FlowOptionTwice for an option that both have.
+        """
+        for option in _OF_FLOWS:
+            if getattr(self, option) and getattr(flow, option):
+                raise FlowOptionTwice(name, "state_handlers" if option == "handlers" else option)
+        return replace(self, **{option: getattr(flow, option) or getattr(self, option) for option in _OF_FLOWS})
+
+    def told(self) -> str | None:
+        """Return as JSON what an operation's row has to say of these options, of a flow; None where there are none."""
+        if not (self.handlers or self.notify or self.result):
+            return None
+        return json.dumps({"handlers": bool(self.handlers), "notify": [list(one.words) for one in self.notify]})
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A notification of a flow as far as the row of its operation tells: of which changes it is to be sent."""
+
+    words: tuple[str, ...]
+
+    def fits(self, state: State) -> bool:
+        """Return whether it is to be sent of what has come to stand so."""
+        return any(getattr(state, f"is_{word}")() for word in self.words)
+
+
+#: The options that a workflow and the flow that it returns may both have.
+_OF_FLOWS: Final = ("handlers", "reference", "notify", "result")
+#: Operations whose policies are kept at a time.
+_MOST: Final = 256
 _NO_STEPS: Final = StepPolicy()
 _NO_WORKFLOWS: Final = WorkflowPolicy()
 
@@ -70,10 +108,14 @@ class Policies:
     has_handlers: bool = False
     #: The notifications of every operation, whatever its workflow.
     everywhere: tuple[Notification, ...] = ()
+    #: When this process had loaded its workflows, in seconds since the epoch.
+    loaded_at: float | None = None
+    _of_operations: dict[int, WorkflowPolicy] = field(default_factory=dict)
 
     def learn(self, workflows: Mapping[str, WorkflowPolicy], everywhere: Sequence[Notification] = ()) -> None:
         """Take the policies of the workflows that this process has loaded, and what is asked for all of them."""
         self.everywhere = tuple(everywhere)
+        self.loaded_at = self.loaded_at or clock.now()
         self._of_workflows.update(workflows)
         self.has_handlers = any(policy.handlers for policy in self._of_workflows.values())
 
@@ -101,3 +143,33 @@ class Policies:
     def of_workflow(self, name: str) -> WorkflowPolicy:
         """The policy of a workflow, by its name."""
         return self._of_workflows.get(name, _NO_WORKFLOWS)
+
+    def of_operation(self, operation: Operation) -> WorkflowPolicy:
+        """Return the policy of an operation's workflow, with what the flow asks for that the workflow returned.
+
+        Builds that flow again: the author's code runs, so call it outside of every transaction. Raises whatever it
+        raises.
+        """
+        policy = self.of_workflow(operation.workflow)
+        if operation.flow_options is None or policy.of_operation is None:
+            return policy
+        known = self._of_operations.get(operation.id)
+        if known is None:
+            known = policy.of_operation(operation.id, json.loads(operation.arguments))
+            if len(self._of_operations) >= _MOST:
+                self._of_operations.clear()
+            self._of_operations[operation.id] = known
+        return known
+
+    def asks_handlers(self, operation: Operation) -> bool:
+        """Return whether the operation has state handlers; runs none of the author's code."""
+        of_flow = operation.flow_options is not None and json.loads(operation.flow_options)["handlers"]
+        self.has_handlers |= of_flow
+        return of_flow or bool(self.of_workflow(operation.workflow).handlers)
+
+    def notify_of(self, operation: Operation) -> tuple[str, Sequence[Notification | Wanted]]:
+        """Return where an operation's notifications stand, and of which changes; runs none of the author's code."""
+        of_flow = [] if operation.flow_options is None else json.loads(operation.flow_options)["notify"]
+        if of_flow:
+            return f"flow:{operation.workflow}", [Wanted(tuple(words)) for words in of_flow]
+        return f"workflow:{operation.workflow}", self.of_workflow(operation.workflow).notify

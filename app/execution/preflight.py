@@ -5,7 +5,6 @@ Nothing is changed, and nothing asked of a store over a network.
 
 from __future__ import annotations
 
-import inspect
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,8 +16,9 @@ from app.domain.fingerprint import TAG
 from app.domain.states import ENDED, Completion
 from app.errors import DocumentUnusable, OperationNotFound, PreflightFailed, ResultFault, SecretMissing
 from app.execution.documents import demand_as_written
-from app.execution.fingerprints import code_of, reading_of
+from app.execution.fingerprints import code_of, outdated_files, reading_of
 from app.execution.holders import looked_at_worker
+from app.execution.starting import misfit
 from app.results.local import LocalResult
 from app.results.references import reference_in
 from app.results.remote import RemoteResult
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from app.domain.findings import Finding
     from app.domain.standing import Listening
     from app.execution.engine import Engine
+    from app.execution.policies import WorkflowPolicy
     from app.results.base import Result
     from app.store.operations import Operation
     from app.store.remaining import Remaining
@@ -80,12 +81,23 @@ def _of_rest(engine: Engine, operation: Operation) -> Iterator[Finding]:
         code = code_when_paused(tx, operation.id) if is_paused else None
     yield from _gone(engine, calls, behind)
     yield from _misfits(engine, calls)
+    for file in outdated_files(engine, operation.workflow, {call.task for call in calls}):
+        yield findings.code_outdated(file)
     if is_paused:
         yield from _changed(engine, operation.workflow, calls, code)
-    yield from _secrets(engine, operation.workflow, {call.task for call in calls})
-    yield from _stores(engine, operation.workflow, {call.task for call in calls})
+    policy = _policy_of(engine, operation)
+    yield from _secrets(engine, policy, {call.task for call in calls})
+    yield from _stores(engine, policy, {call.task for call in calls})
     yield from _results(needed)
     yield from _unheard(engine, calls, workers)
+
+
+def _policy_of(engine: Engine, operation: Operation) -> WorkflowPolicy:
+    """Return what the operation's author asks for, as far as the code that is here now tells."""
+    try:
+        return engine.policies.of_operation(operation)
+    except Exception:  # the author's function: that it has changed is found beside this
+        return engine.policies.of_workflow(operation.workflow)
 
 
 def _gone(engine: Engine, calls: Iterable[Remaining], behind: Iterable[Mapping[str, object]]) -> Iterator[Finding]:
@@ -112,24 +124,9 @@ def _misfits(engine: Engine, calls: Iterable[Remaining]) -> Iterator[Finding]:
     for call in calls:
         seen.setdefault((call.task, call.positional, frozenset(call.keywords)), []).append(call)
     for (task, positional, keywords), alike in seen.items():
-        why = _misfit(engine, task, positional, keywords)
+        why = misfit(engine.app.tasks.get(task), positional, keywords)
         if why:
             yield findings.call_misfits(task, alike[0].slug, sum(one.steps for one in alike), why)
-
-
-def _misfit(engine: Engine, task: str, positional: int, keywords: Iterable[str]) -> str | None:
-    """Why a task cannot be called with so many arguments and these keywords; None when it can, or nobody knows."""
-    registered = engine.app.tasks.get(task)
-    try:
-        signature = inspect.signature(registered.run) if registered else None
-    except (TypeError, ValueError):  # some callables of C's tell nothing
-        return None
-    try:
-        if signature:
-            signature.bind(*[None] * positional, **dict.fromkeys(keywords))
-    except TypeError as why:
-        return str(why)
-    return None
 
 
 def _changed(
@@ -157,12 +154,12 @@ def _steps_by_task(calls: Iterable[Remaining]) -> dict[str, tuple[str, int]]:
     return steps
 
 
-def _secrets(engine: Engine, workflow: str, tasks: Collection[str]) -> Iterator[Finding]:
+def _secrets(engine: Engine, policy: WorkflowPolicy, tasks: Collection[str]) -> Iterator[Finding]:
     readings = [reading for task in tasks if (reading := reading_of(engine.app, task))]
     of_code = {name for reading in readings for name in reading.secrets}
     policies = [engine.policies.of_task(task) for task in tasks]
-    told = [*engine.policies.of_workflow(workflow).notify, *engine.policies.everywhere]
-    told += [one for policy in policies for one in policy.notify]
+    told = [*policy.notify, *engine.policies.everywhere]
+    told += [one for of_task in policies for one in of_task.notify]
     of_people = {one.to.name for one in told if isinstance(one.to, Secret)}
     for name in sorted(of_code | of_people):
         try:
@@ -171,9 +168,9 @@ def _secrets(engine: Engine, workflow: str, tasks: Collection[str]) -> Iterator[
             yield findings.secret_missing(name, str(why), is_of_code=name in of_code)
 
 
-def _stores(engine: Engine, workflow: str, tasks: Iterable[str]) -> Iterator[Finding]:
+def _stores(engine: Engine, policy: WorkflowPolicy, tasks: Iterable[str]) -> Iterator[Finding]:
     policies = [engine.policies.of_task(task) for task in tasks]
-    otherwise = engine.policies.of_workflow(workflow).result or engine.results
+    otherwise = policy.result or engine.results
     stores = {one.result or otherwise for one in policies if one.target and engine.checkpointing}
     for store in sorted(stores, key=lambda one: one.location):
         if why := _unusable(store):

@@ -206,7 +206,7 @@ def _row(operation_id: int, one: Ended) -> dict[str, Any]:
         "place": ending.kept and ending.kept.place,
         "place_done": ending.kept and ending.kept.done,
         "place_total": ending.kept and ending.kept.total,
-        "due_at": ending.due_at,
+        "due_at": None if ending.state is StepState.PAUSED else ending.due_at,
         "started_at": one.started_at,
         "finished_at": one.finished_at if ending.state in FINAL else None,
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from app.domain.states import BAD, GOOD, StepState
+from app.domain.triggers import not_run_after
 from app.store import endings as store
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def spread(tx: Connection, operation_id: int, ended: Iterable[Ended], now: float
         if state in GOOD:
             good += [number] if one.is_awaited else []
         elif state in BAD:
-            also = store.spread_failure(tx, operation_id, [number], now)
+            why = not_run_after({one.step.slug: state}, "all_successful")
+            also = store.spread_failure(tx, operation_id, [number], now, why)
             found.ended += len(also)
             spoiled += [number, *also]
         elif state is StepState.SKIPPED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from app import clock
 from app.domain.document import CALLBACK_TASK, CLAUSE_TASK
 from app.domain.states import Completion, StepState
-from app.errors import CanvasEmpty, OptionRefused, TaskUnfit
+from app.errors import CallMisfits, CanvasEmpty, OptionRefused, TaskUnfit
 from app.execution.compiler import compile_canvas, compile_flow
 from app.execution.flow import Flow
 from app.execution.tappable import tappable
@@ -19,10 +20,13 @@ from app.store.laying import insert_edges, insert_steps
 from app.store.operations import insert_operation
 
 if TYPE_CHECKING:
-    from celery import Signature
+    from collections.abc import Iterable
+
+    from celery import Signature, Task
 
     from app.domain.graph import Graph, Node
     from app.execution.engine import Engine
+    from app.execution.policies import WorkflowPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +62,7 @@ def graph_of(
 ) -> Graph:
     """The steps of a canvas that has been made tappable, or of a flow. Raises CanvasRefused."""
     graph = _compiled(engine, canvas, operation_id, pause_every)
-    if not graph.nodes and not may_be_empty:
-        raise CanvasEmpty
-    _refuse_what_no_step_can_have(engine, graph)
+    demand_runnable(engine, graph, may_be_empty=may_be_empty)
     return graph
 
 
@@ -73,25 +75,75 @@ def _compiled(engine: Engine, canvas: Signature[Any] | Flow, operation_id: int |
     return compile_canvas(whole, pause_every=pause_every, app=engine.app)
 
 
-def _refuse_what_no_step_can_have(engine: Engine, graph: Graph) -> None:
+def demand_runnable(engine: Engine, graph: Graph, *, may_be_empty: bool = False) -> None:
+    """Refuse a graph in which a step cannot be run as it is called. Raises CanvasRefused."""
+    if not graph.nodes and not may_be_empty:
+        raise CanvasEmpty
     for node in graph.nodes:
         if node.signature.get("options", {}).get("expires") is not None:
             raise OptionRefused(node.slug, "expires")
+    _refuse_misfits(engine, graph)
     for name in {node.task for node in graph.nodes}:
+        if inspect.iscoroutinefunction(engine.app.tasks[name].run):
+            raise TaskUnfit(name, "an async function, which nobody awaits")
         if limit := getattr(engine.app.tasks[name], "rate_limit", None):
             raise TaskUnfit(name, f"rate_limit={limit!r}")
 
 
-def insert(engine: Engine, request: Request, graph: Graph, operation_id: int | None = None) -> int:
+def _refuse_misfits(engine: Engine, graph: Graph) -> None:
+    seen: set[tuple[str, int, frozenset[str]]] = set()
+    for node in graph.nodes:
+        signature = node.signature
+        keywords = frozenset(signature.get("kwargs") or ())
+        call = (node.task, len(signature.get("args") or ()) + node.is_given_first, keywords)
+        if call not in seen and (why := misfit(engine.app.tasks[node.task], *call[1:])):
+            raise CallMisfits(node.slug, node.task, why)
+        seen.add(call)
+
+
+def misfit(task: Task[Any, Any] | None, positional: int, keywords: Iterable[str]) -> str | None:
+    """Return why a task cannot be called so; None when it can, or when nobody knows.
+
+    Args:
+        task: The task, or None where it is not registered here.
+        positional: How many positional arguments it is given.
+        keywords: The names of the arguments that it is given by name.
+    """
+    if task is None or not getattr(task, "typing", True):  # `typing=False`: its author checks the arguments
+        return None
+    try:
+        signature = inspect.signature(task.run)
+    except (TypeError, ValueError):  # some callables written in C have no signature
+        return None
+    try:
+        signature.bind(*[None] * positional, **dict.fromkeys(keywords))
+    except TypeError as why:
+        return str(why)
+    return None
+
+
+def insert(
+    engine: Engine, request: Request, graph: Graph, operation_id: int | None = None, flow: WorkflowPolicy | None = None
+) -> int:
     """Write the operation with its steps and edges, and publish what can start; returns its id.
+
+    Args:
+        engine: The engine.
+        request: What was asked for.
+        graph: The steps.
+        operation_id: The id that was drawn for it, if one was.
+        flow: The options of the flow that the workflow returned, if it returned one.
 
     Raises ReferenceUnknown, and the database's own integrity error when the idempotency key is taken.
     """
     now = clock.now()
-    marks = marks_of(engine, graph, graph.references(engine.policies.of_workflow(request.workflow).reference))
+    policy = engine.policies.of_workflow(request.workflow)
+    policy = policy.joined(request.workflow, flow) if flow else policy
+    marks = marks_of(engine, graph, graph.references(policy.reference))
     is_later = later(request.start_at) is not None
     with engine.database.write() as tx:
-        new_id = insert_operation(tx, _operation_row(request, graph, operation_id, now))
+        row = _operation_row(request, graph, operation_id, now) | {"flow_options": flow and flow.told()}
+        new_id = insert_operation(tx, row)
         wait = None if is_later else engine.republish_after
         rows = [_first_row(new_id, node, now, wait) | marks[node.number] for node in graph.nodes]
         insert_steps(tx, rows)

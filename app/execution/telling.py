@@ -22,6 +22,7 @@ from app.store.step_queries import find_step
 if TYPE_CHECKING:
     from app.execution.engine import Engine
     from app.store.notifications import Outgoing
+    from app.store.operations import Operation
     from app.store.steps import StepTask
 
 _log: Final = logging.getLogger(__name__)
@@ -30,10 +31,12 @@ _log: Final = logging.getLogger(__name__)
 def tell(engine: Engine, row: Outgoing) -> None:
     """Tell the handlers that a row of the outbox is for; what they answer is not asked, what they raise is logged."""
     kind, _, name = row.source.partition(":")
-    policy = engine.policies.of_task(name) if kind == "step" else engine.policies.of_workflow(name)
-    subject = _subject(engine, row)
-    if subject is None:
+    with engine.database.glance() as tx:
+        operation = find_operation(tx, row.operation_id)
+    subject = None if operation is None else _subject(engine, operation, row)
+    if operation is None or subject is None:
         return
+    policy = engine.policies.of_task(name) if kind == "step" else engine.policies.of_operation(operation)
     facts: dict[str, Any] = json.loads(row.facts)
     old, new = (State.deserialize(facts[which]) for which in ("old", "new"))
     for handler in policy.handlers:
@@ -46,13 +49,10 @@ def tell(engine: Engine, row: Outgoing) -> None:
             _log.exception("the state handler %s raised on being told of %s", name_of(handler), new)
 
 
-def _subject(engine: Engine, row: Outgoing) -> Subject | None:
+def _subject(engine: Engine, operation: Operation, row: Outgoing) -> Subject | None:
+    if not row.step:
+        return subject_of(operation)
     with engine.database.glance() as tx:
-        operation = find_operation(tx, row.operation_id)
-        if operation is None:
-            return None
-        if not row.step:
-            return subject_of(operation)
         number = number_of_slug(tx, row.operation_id, row.step)
         found = None if number is None else find_step(tx, row.operation_id, number)
     if found is None:

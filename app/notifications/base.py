@@ -34,7 +34,7 @@ EXAMPLE: Final[Facts] = {
     "task": "reports.clean",
     "old_state": "Running",
     "state": "Failed",
-    "message": "division by zero",
+    "message": "ZeroDivisionError: division by zero",
     "attempt": 1,
     "at": "2026-01-31 23:59:59 UTC",
     "start_time": "",

@@ -22,8 +22,8 @@ _READING: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 class LocalResult(Result):
     """Keeps results as files under a folder, which is made when the first is written; readable by their owner alone."""
 
-    def __init__(self, folder: str | Path) -> None:
-        self._folder = Path(folder).expanduser().absolute()
+    def __init__(self, dir: str | Path) -> None:
+        self._folder = Path(dir).expanduser().absolute()
 
     @property
     def location(self) -> str:

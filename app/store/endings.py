@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Integer, bindparam, case, func, null, select, update
 
 from app.domain.states import StepState
+from app.domain.triggers import SKIPPED_WITH
 from app.store.prepared import Prepared
 from app.store.steps import TASK_COLUMNS, StepTask
 from app.store.tables import edges, steps
@@ -74,7 +75,9 @@ _COUNT_DOWN_BY_SOME = _counting_down(
     select(func.count()).where(_BELOW_SOME, edges.c.downstream == steps.c.number).correlate(steps).scalar_subquery(),
 )
 _SKIP = Prepared(
-    update(steps).where(_STEP, steps.c.state == _S.PENDING).values(state=_S.SKIPPED, finished_at=bindparam("now"))
+    update(steps)
+    .where(_STEP, steps.c.state == _S.PENDING)
+    .values(state=_S.SKIPPED, finished_at=bindparam("now"), message=SKIPPED_WITH)
 )
 _UPSTREAM = (
     select(steps.c.slug, steps.c.state, steps.c.message, steps.c.error, steps.c.result)
@@ -125,15 +128,23 @@ def count_down(tx: Connection, operation_id: int, upstreams: Sequence[int]) -> l
     return found
 
 
-def spread_failure(tx: Connection, operation_id: int, bad: Iterable[int], now: float) -> list[int]:
-    """End as TriggerFailed all plain steps that lie downstream of these, past plain ones alone; returns which."""
+def spread_failure(tx: Connection, operation_id: int, bad: Iterable[int], now: float, why: str) -> list[int]:
+    """End as TriggerFailed all plain steps that lie downstream of some, past plain ones alone; return their numbers.
+
+    Args:
+        tx: The transaction, which holds the operation's row.
+        operation_id: The operation.
+        bad: The numbers of the steps that ended badly.
+        now: Seconds since the epoch.
+        why: The message of each step that ends so.
+    """
     spread: list[int] = []
     for some in _some(bad):
         below = _below(operation_id, some)
         statement = (
             update(steps)
             .where(_OPERATION, steps.c.state == _S.PENDING, steps.c.number.in_(select(below.c.number)))
-            .values(state=_S.TRIGGER_FAILED, finished_at=now)
+            .values(state=_S.TRIGGER_FAILED, finished_at=now, message=why)
             .returning(steps.c.number)
         )
         spread += tx.execute(statement, {"key_operation": operation_id}).scalars()

@@ -53,6 +53,8 @@ class Operation:
     start_at: float | None = None
     #: When the service itself starts it, where it is SCHEDULED, or resumes it, where it is asked to pause or PAUSED.
     due_at: float | None = None
+    #: What the flow that its workflow returned asks for by itself, as JSON; None where it asks for nothing.
+    flow_options: str | None = None
 
     @property
     def resume_at(self) -> float | None:

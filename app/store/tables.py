@@ -88,6 +88,7 @@ operations: Final = Table(
     Column("moved_to", Text),
     Column("start_at", Float),
     Column("due_at", Float),
+    Column("flow_options", Text),
     sqlite_autoincrement=True,
 )
 Index(

@@ -5,45 +5,68 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.domain.graph import Inputs, gather, numbers_in, put_in_place
+from app.domain.graph import gather, numbers_in, put_in_place
 from app.domain.growth import value_of
 from app.domain.picture import Drawn, draw
 from app.domain.states import State, StepState, Success
+from app.errors import FlowMalformed
+from app.execution.advancing import run_graph
 from app.execution.compiler import compile_flow
 from app.execution.endings import SUCCEEDED, shown, told
 from app.execution.flow import Flow as Graph
 from app.execution.flow import Node
 from app.execution.inline import inline, own_app
 from app.execution.operation_states import operation_state
-from app.execution.policies import WorkflowPolicy
-from app.workflows.step import handlers_of, notifications_of, result_of
+from app.execution.starting import demand_runnable
+from app.workflows.step import workflow_policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from app.domain.graph import Graph as StepGraph
+    from app.domain.graph import Inputs
     from app.store.step_queries import StepRow
 
 
 class Flow(Graph):
     """A graph of steps; see `add`, `map` and `edge`. It takes the options of a workflow for `run`."""
 
-    def __init__(self, name: str = "flow", *, reference: tuple[str, ...] = (), **options: Any) -> None:
+    def __init__(self, name: str = "flow", **options: Any) -> None:
         super().__init__(name)
-        self.policy = WorkflowPolicy(
-            handlers_of(options), tuple(reference), notifications_of(options), result=result_of(options)
-        )
-        if options:
-            raise TypeError(f"Flow takes no option {min(options)!r}")
+        self.policy = workflow_policy(options, "a flow")
 
-    def run(self, **arguments: Any) -> State:
+    def run(
+        self,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        task_states: Mapping[Node, State] | None = None,
+        **unknown: Any,
+    ) -> State:
         """Run the flow in this process, where breakpoints work, until it has ended or is paused.
 
-        Returns its state, whose `result` maps each node to its own; `arguments` are what its handlers are shown. Raises
-        a kind of CanvasRefused.
+        Args:
+            parameters: What its handlers are shown as the arguments of the operation.
+            task_states: The states that nodes are in already, as in Prefect 1: one that has finished is not run, and
+                hands on the result of its state; `flow.run(task_states=earlier.result)` goes on where a run ended.
+            **unknown: Nothing.
+
+        Returns:
+            The state of the flow, whose `result` maps each node to the node's own state.
+
+        Raises:
+            CanvasRefused: The flow cannot be run, or a state is given for what is no node of it.
+            TypeError: Something else is given by name: a flow has no arguments, the calls in it have.
         """
+        if unknown:
+            raise TypeError(
+                f"flow.run takes no argument {min(unknown)!r}: the calls of its nodes hold their arguments; "
+                f"what handlers are to see is given as parameters={{{min(unknown)!r}: …}}"
+            )
         with inline() as engine:
             graph, ends = compile_flow(self, pause_every=0, app=engine.app)
-            outcome = engine.run(self.name, graph, arguments, self.policy)
+            demand_runnable(engine.engine, graph)
+            states = self._states_of_steps(task_states or {}, graph, ends)
+            outcome = run_graph(engine, self.name, graph, dict(parameters or {}), self.policy, states)
         state = operation_state(outcome.operation) or State()
         rows = {row.number: row for row in outcome.steps}
         values = {
@@ -51,6 +74,18 @@ class Flow(Graph):
         }
         state.result = Results({node: _state_of(values[node], rows) for node in self.nodes})
         return state
+
+    def _states_of_steps(
+        self, given: Mapping[Node, State], graph: StepGraph, ends: Mapping[Node, Inputs]
+    ) -> dict[str, State]:
+        """Return the states that were given for nodes, by the slugs of their steps. Raises FlowMalformed."""
+        states: dict[str, State] = {}
+        for node, state in given.items():
+            end, is_state = ends.get(node), isinstance(state, State)
+            if not isinstance(end, int) or not is_state:
+                raise FlowMalformed(self.name, f"task_states holds {node!r}: {state!r}, which is no task call of it")
+            states[graph.nodes[end].slug] = state
+        return states
 
     def visualize(self, state: State | None = None, *, file: str | Path | None = None) -> str:
         """The picture of the flow as SVG, coloured by a state that `run` returned; written into `file`, if given."""

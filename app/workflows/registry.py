@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
 from celery.canvas import Signature
@@ -18,7 +20,6 @@ from app.errors import (
     CanvasRefused,
     ModuleUnusable,
     NotACanvas,
-    StepOptionInvalid,
     WorkflowMalformed,
     WorkflowRaised,
     WorkflowTwice,
@@ -26,14 +27,15 @@ from app.errors import (
 )
 from app.execution.exits import is_of_the_code
 from app.execution.flow import Flow
-from app.execution.policies import WorkflowPolicy
 from app.notifications.base import Notification
 from app.workflows.parameters import OPERATION_ID, Parameters, parameters_of
-from app.workflows.step import handlers_of, notifications_of, result_of
+from app.workflows.step import notifications_of, workflow_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import ModuleType
+
+    from app.execution.policies import WorkflowPolicy
 
 #: What a workflow function returns: signatures put together by `|`, `chain`, `group` or `chord`. Each is a dict.
 Canvas = dict[str, Any]
@@ -42,6 +44,8 @@ Built = Canvas | Flow
 #: The modules of the shipped workflows.
 SHIPPED = ("app.workflows.add_numbers", "app.workflows.count_by")
 
+#: The code of the service, which is rarely where the fault of an author's module is.
+_OURS = Path(__file__).parents[1]
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _SENTENCE = re.compile(r"(.*?[.!?])(?=\s+[A-Z]|\s*$)")
 
@@ -85,8 +89,16 @@ class Workflow:
             values[OPERATION_ID] = operation_id
         canvas: Any = self.function(**values)
         if not isinstance(canvas, Signature | Flow):
-            raise NotACanvas(canvas)
+            raise NotACanvas(canvas, self.name)
         return canvas
+
+    def policy_of(self, operation_id: int, arguments: Mapping[str, Any]) -> WorkflowPolicy:
+        """Return what an operation with these arguments asks for: the options of the workflow and those of its flow.
+
+        Raises what `build` raises, and FlowOptionTwice.
+        """
+        own = flow_policy(self.build(operation_id, arguments))
+        return self.policy.joined(self.name, own) if own and own.told() else self.policy
 
     def canvas(self, operation_id: int, arguments: Mapping[str, Any]) -> Any:
         """What `build` gives, for a service that tells people what the author's code raised.
@@ -103,42 +115,40 @@ class Workflow:
             raise WorkflowRaised(self.name, fault) from fault
 
 
-def workflow(
-    name: str, *, pause_every: int = 1, reference: Sequence[str] = (), **options: Any
-) -> Callable[[Callable[..., Built]], Workflow]:
+def workflow(name: str, *, pause_every: int = 1, **options: Any) -> Callable[[Callable[..., Built]], Workflow]:
     """Make a workflow of a function that returns a canvas; its parameters are what an operation is asked for.
 
     Give it a unique `name`, and in `pause_every` after how many links of its chain a pause is noticed: 1 for each,
-    0 for none but the pause points that the canvas holds already. `reference` names the steps whose ends decide how
-    an operation ends, by slug or task: by default those that no other waits for. The other options are
-    `state_handlers`, `on_failure`, `on_success`, `notify` and `result`.
+    0 for none but the pause points that the canvas holds already. `reference=[…]` names the steps whose ends decide
+    how an operation ends, by slug, by task or by its name: by default those that no other waits for. The other options
+    are `state_handlers`, `on_failure`, `on_success`, `notify` and `result`.
 
     Raises:
         WorkflowMalformed: The name, `pause_every` or a parameter of the function cannot be used.
-        StepOptionInvalid: Another option cannot be used.
+        StepOptionInvalid: Another option cannot be used, or is none.
     """
     if not _NAME.fullmatch(str(name)):
         raise WorkflowMalformed(str(name), 'its name is no word of letters, digits and "-": write @workflow("report")')
     if pause_every < 0:
         raise WorkflowMalformed(name, f"pause_every is {pause_every}, but it counts links: give 0 or more")
 
-    policy = WorkflowPolicy(
-        handlers_of(options), _names(reference), notifications_of(options), pause_every, result_of(options)
-    )
-    if options:
-        raise WorkflowMalformed(name, f"it has no option {min(options)}: leave it out")
+    policy = replace(workflow_policy(options, "a workflow"), pause_every=pause_every)
 
     def decorate(function: Callable[..., Built]) -> Workflow:
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise WorkflowMalformed(name, "its function is async, and nobody awaits it: write `def`")
         whole = replace(policy, function=function)
-        return Workflow(name, pause_every, _summary(function), function, parameters_of(name, function), whole)
+        made = Workflow(name, pause_every, _summary(function), function, parameters_of(name, function), whole)
+        # The policy of one operation is made by the workflow itself, which has to be there first.
+        object.__setattr__(made, "policy", replace(whole, of_operation=made.policy_of))
+        return made
 
     return decorate
 
 
-def _names(reference: object) -> tuple[str, ...]:
-    if not isinstance(reference, list | tuple) or not all(isinstance(name, str) for name in reference):
-        raise StepOptionInvalid("reference", f"is {reference!r}: give a list of names of steps or tasks")
-    return tuple(reference)
+def flow_policy(canvas: object) -> WorkflowPolicy | None:
+    """Return the options of what a workflow function returned, if that is a flow with options."""
+    return getattr(canvas, "policy", None) if isinstance(canvas, Flow) else None
 
 
 def _summary(function: Callable[..., Any]) -> str:
@@ -222,5 +232,15 @@ def _imported(module: str) -> ModuleType:
     try:
         return import_module(module)
     except Exception as fault:  # a user's module may raise anything while it is imported
-        why = f"it does not import ({type(fault).__name__}: {fault}): correct the name or the module"
-        raise ModuleUnusable(module, f"{why}, and see that its folder is on PYTHONPATH") from fault
+        raise ModuleUnusable(module, _why_not_imported(module, fault)) from fault
+
+
+def _why_not_imported(module: str, fault: Exception) -> str:
+    """Return what was wrong and where: a module that is not found, or the line of the author's that raised."""
+    if isinstance(fault, ModuleNotFoundError) and f"{module}.".startswith(f"{fault.name}."):
+        return f"there is no module {fault.name}: correct the name, or put its folder on PYTHONPATH"
+    if isinstance(fault, SyntaxError):
+        return f"{fault.filename}, line {fault.lineno}: {type(fault).__name__}: {fault.msg}"
+    frames = [one for one in extract_tb(fault.__traceback__) if "importlib" not in one.filename]
+    theirs = [one for one in frames if not Path(one.filename).is_relative_to(_OURS)] or frames
+    return f"{theirs[-1].filename}, line {theirs[-1].lineno}: {type(fault).__name__}: {fault}"

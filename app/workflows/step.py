@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
 
@@ -11,7 +12,7 @@ from celery import Task, shared_task
 from app.domain.retries import LONGEST, Retries, checked_retry_on, seconds
 from app.domain.triggers import trigger_of
 from app.errors import StepOptionInvalid
-from app.execution.policies import StepPolicy
+from app.execution.policies import StepPolicy, WorkflowPolicy
 from app.execution.step import Step
 from app.handlers.base import checked_handlers
 from app.handlers.callbacks import on_failure, on_success
@@ -22,7 +23,7 @@ from app.results.stores import store_at
 from app.results.targets import Target, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from app.handlers.base import StateHandler
 
@@ -33,6 +34,24 @@ _ROUTING: Final = frozenset({"queue", "exchange", "exchange_type", "routing_key"
 #: Options of the service's own retries; `max_retries` is Celery's too.
 _RETRIES: Final = frozenset({"retry_delay", "retry_backoff", "retry_jitter", "retry_max_delay", "retry_on"})
 _MOST: Final = 3
+#: What Celery's own decorator takes beside the attributes of a task.
+_CELERY: Final = _ROUTING | {
+    "autoretry_for", "base", "bind", "compression", "dont_autoretry_for", "filter", "lazy", "name", "pydantic",
+    "pydantic_context", "pydantic_dump_kwargs", "pydantic_strict", "retry_backoff", "retry_backoff_max",
+    "retry_jitter", "retry_kwargs", "shared",
+}  # fmt: skip
+#: The service's own options, all of them.
+_OWN: Final = _RETRIES | {
+    "count_paused_time", "max_retries", "notify", "on_failure", "on_success", "result", "serializer",
+    "skip_on_upstream_skip", "state_handlers", "target", "trigger",
+}  # fmt: skip
+#: The options of a workflow, and of a flow.
+_OF_WORKFLOW: Final = ("state_handlers", "on_failure", "on_success", "notify", "reference", "result", "pause_every")
+#: What other libraries call some of them.
+_ELSEWHERE: Final = {
+    "retries": "max_retries", "tries": "max_retries", "timeout": "time_limit", "cache_for": "target",
+    "terminal_state_handler": "state_handlers", "reference_tasks": "reference",
+}  # fmt: skip
 
 
 @overload
@@ -45,13 +64,17 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     Beside Celery's options of a task it takes `state_handlers`, `on_failure`, `on_success`, `notify`, `trigger`,
     `skip_on_upstream_skip`, `max_retries` with `retry_delay`, `retry_backoff`, `retry_jitter`, `retry_max_delay` and
     `retry_on`, `count_paused_time`, `target`, `result` and `serializer`
-    (`docs/steps.md`, `docs/targets.md`). Raises StepOptionInvalid.
+    (`docs/steps.md`, `docs/targets.md`). Raises StepOptionInvalid, also for a name that is no option.
     """
+    _refuse_unknown(options)
     policy = _policy(options)
     is_bound = bool(options.get("bind"))
     make: Callable[..., Any] = shared_task(**options | {"base": _base(options), "policy": policy})
 
     def decorate(function: Callable[..., Any]) -> Any:
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            name = getattr(function, "__qualname__", "a step")
+            raise StepOptionInvalid(name, "is async, and nobody awaits it: write `def`, and asyncio.run(…) in it")
         if policy.target is not None:
             _check(policy.target, function, is_bound=is_bound)
         return make(function)
@@ -59,11 +82,51 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     return decorate if function is None else decorate(function)
 
 
+def _refuse_unknown(options: dict[str, Any]) -> None:
+    """Raise StepOptionInvalid for the first name that neither the service, Celery nor the base class knows."""
+    known = {*_OWN, *_CELERY, *(name for name in dir(options.get("base", Step)) if not name.startswith("_"))}
+    for name in options:
+        if name not in known:
+            raise _unknown(name, "a step", _OWN | _CELERY | {"time_limit", "soft_time_limit"})
+
+
+def workflow_policy(options: dict[str, Any], of: str) -> WorkflowPolicy:
+    """Take the options that a workflow and a flow have in common, and refuse any other.
+
+    Args:
+        options: What was given by name; emptied.
+        of: What takes them, for the message: "a workflow" or "a flow".
+
+    Raises:
+        StepOptionInvalid: An option cannot be used, or is none.
+    """
+    handlers, reference = handlers_of(options), _references(options.pop("reference", ()))
+    policy = WorkflowPolicy(handlers, reference, notifications_of(options), result=result_of(options))
+    for name in options:
+        raise _unknown(name, of, _OF_WORKFLOW)
+    return policy
+
+
+def _unknown(name: str, of: str, known: Collection[str]) -> StepOptionInvalid:
+    elsewhere = _ELSEWHERE.get(name)
+    close = [elsewhere] if elsewhere in known else get_close_matches(name, sorted(known))
+    return StepOptionInvalid(name, f"is no option of {of}" + (f": {close[0]} is" if close else ""))
+
+
+def _references(given: object) -> tuple[str, ...]:
+    """The names of reference steps, of which each may be given as the task itself. Raises StepOptionInvalid."""
+    if not isinstance(given, list | tuple) or not all(isinstance(one, str | Task) for one in given):
+        raise StepOptionInvalid("reference", f"is {given!r}: give a list of steps, by task, by its name or by slug")
+    return tuple(one if isinstance(one, str) else str(one.name) for one in given)
+
+
 def handlers_of(options: dict[str, Any]) -> tuple[StateHandler, ...]:
     """Take the state handlers out of the options of a step or workflow, in the order in which they are called."""
     handlers = checked_handlers("state_handlers", options.pop("state_handlers", ()))
     for name, make in (("on_failure", on_failure), ("on_success", on_success)):
         if (callback := options.pop(name, None)) is not None:
+            if not callable(callback):
+                raise StepOptionInvalid(name, f"is {callback!r}: give a function of (obj, state)")
             handlers += (make(callback),)
     return handlers
 

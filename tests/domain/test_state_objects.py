@@ -94,10 +94,19 @@ def test_what_a_state_carries_under_names_can_be_read_as_attributes() -> None:
     assert not hasattr(read.result, "value")
 
 
-def test_states_are_the_same_that_say_the_same() -> None:
-    assert Success("a", [1]) == Success("a", [1])
+def test_states_are_equal_whose_kind_and_result_are_equal_as_in_prefect_1() -> None:
+    assert Success("a", [1]) == Success("b", [1])
+    assert Success("a", [1]) != Success("a", [2])
+    assert Scheduled(start_time=datetime(2026, 1, 1)) != Scheduled(start_time=datetime(2026, 1, 2))
     assert Success("a") != Failed("a")
     assert Running() != "Running()"
+
+
+def test_a_state_can_be_a_key_and_is_its_own_alone() -> None:
+    one, other = Success("a", [1]), Success("a", [1])
+
+    assert {one: 1}.get(one) == 1
+    assert {one: 1}.get(other) is None
 
 
 HOSTILE: list[Any] = [

@@ -46,7 +46,7 @@ Pending() to Running("Starting task run.")
 Calling my custom state handler on <Step: bet>:
 Pending() to Running("Starting task run.")
 Calling my custom state handler on <Step: bet>:
-Running("Starting task run.") to Failed("5 lost")
+Running("Starting task run.") to Failed("ArithmeticError: 5 lost")
 Calling my custom state handler on <Step: bet>:
 Running("Starting task run.") to Success("Nobody won.")"""
 
@@ -79,7 +79,7 @@ def test_what_the_handlers_of_a_step_print_is_in_the_log_of_the_worker_too(servi
     ("divisor", "said", "completion"),
     [
         (3, '<Step: divide> finished in state Success("Task run succeeded.")', Completion.COMPLETED),
-        (0, '<Step: divide> finished in state Failed("float division by zero")', Completion.FAILED),
+        (0, '<Step: divide> finished in state Failed("ZeroDivisionError: float division by zero")', Completion.FAILED),
     ],
 )
 def test_the_notifier_posts_once_how_the_step_finished(
@@ -157,8 +157,8 @@ def test_on_failure_tells_of_the_step_and_of_the_operation(service: Service, sla
 
     assert operation.completion is Completion.FAILED
     assert [one.said["text"] for one in slack.received] == [
-        "<Step: break_down> failed: out of ink",
-        "<Operation: on-failure> failed: Some reference tasks failed.",
+        "<Step: break_down> failed: RuntimeError: out of ink",
+        "<Operation: on-failure> failed: Some reference tasks failed. break_down: RuntimeError: out of ink",
     ]
 
 

@@ -59,7 +59,7 @@ def test_people_are_told_of_steps_and_of_their_operation_once_each(service: Serv
         "announced: Failed",
         "announced: Running",
         "fail: Pending to Running Starting task run. 1",
-        f"fail: Running to Failed no {Path(file).name} 1",
+        f"fail: Running to Failed ValueError: no {Path(file).name} 1",
     ]
 
 
@@ -72,7 +72,11 @@ def test_a_step_that_is_not_run_is_claimed_for_its_handlers(service: Service) ->
     assert told_by(file) == [
         ("<Operation: announced>", "Scheduled()", 'Running("Running flow.")'),
         ("<Step: after>", "Pending()", 'TriggerFailed("Trigger was "all_successful" but fail is Failed.")'),
-        ("<Operation: announced>", 'Running("Running flow.")', 'Failed("Some reference tasks failed.")'),
+        (
+            "<Operation: announced>",
+            'Running("Running flow.")',
+            f'Failed("Some reference tasks failed. fail: ValueError: no {Path(file).name}")',
+        ),
     ]
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _S = StepState
 BEGINS = 'Pending() to Running("Starting task run.")'
 ENDS = 'Running("Starting task run.") to Success("Task run succeeded.")'
-FAILS = 'Running("Starting task run.") to Failed("no such number")'
+FAILS = 'Running("Starting task run.") to Failed("ArithmeticError: no such number")'
 
 
 def handled(service: Service, script: Script, how: str = "return") -> tuple[Operation, list[str]]:

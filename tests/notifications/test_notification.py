@@ -97,11 +97,11 @@ def test_its_address_is_not_shown() -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({}, "clean of monthly-report 17: Failed (division by zero)"),
+        ({}, "clean of monthly-report 17: Failed (ZeroDivisionError: division by zero)"),
         ({"step": "", "message": ""}, "monthly-report 17: Failed"),
         (
-            {"state": "Retrying", "start_time": "2026-01-31 23:59:59 UTC"},
-            "clean of monthly-report 17: Retrying (division by zero), again at 2026-01-31 23:59:59 UTC",
+            {"state": "Retrying", "start_time": "2026-01-31 23:59:59 UTC", "message": "busy"},
+            "clean of monthly-report 17: Retrying (busy), again at 2026-01-31 23:59:59 UTC",
         ),
     ],
 )

@@ -89,7 +89,7 @@ MOVERS: dict[str, Callable[[Connection, int], object]] = {
     "release held": lambda tx, id_: store.release_held(tx, id_, NOW),
     "release first": lambda tx, id_: store.release_first(tx, id_, NOW),
     "cancel": lambda tx, id_: store.cancel_idle(tx, id_, NOW),
-    "spread": lambda tx, id_: endings.spread_failure(tx, id_, [0], NOW),
+    "spread": lambda tx, id_: endings.spread_failure(tx, id_, [0], NOW, "a is Failed"),
     "skip": lambda tx, id_: endings.skip(tx, id_, [1], NOW),
     "take back": lambda tx, id_: endings.take_back(tx, id_, [TakenBack(1, standing(tx, id_, 1), 0, 0)]),
     **{f"end {state}": partial(record_ending, state) for state in ENDS},

@@ -11,10 +11,15 @@ import pytest
 from celery import Celery
 from celery.contrib.testing.app import setup_default_app
 
+from app.workflows import load_workflows
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from app.workflows import Canvas
+
+# Celery forgets the tasks of a module that is imported while a test has its own default app; these stay known.
+load_workflows()
 
 PEOPLE = Path(__file__).parents[3] / "shared" / "data" / "people-10k.csv"
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from celery import signature
 
-from app.errors import ModuleUnusable, NotACanvas, WorkflowMalformed, WorkflowTwice, WorkflowUnknown
-from app.workflows import Canvas, load_workflows, workflow
+from app.errors import ModuleUnusable, NotACanvas, StepOptionInvalid, WorkflowMalformed, WorkflowTwice, WorkflowUnknown
+from app.workflows import Canvas, load_workflows, step, workflow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,8 +79,18 @@ def test_a_function_that_returns_no_canvas_is_told_when_it_is_built() -> None:
         signature("noop")
         return None  # type: ignore[return-value]
 
-    with pytest.raises(NotACanvas):
+    with pytest.raises(NotACanvas, match="workflow 'forgetful' returned nothing: let it `return` its canvas"):
         forgetful.build(1, {})
+
+
+def test_an_async_function_is_refused_as_a_workflow_and_as_a_step() -> None:
+    async def later() -> Canvas:
+        return {}
+
+    with pytest.raises(WorkflowMalformed, match="async, and nobody awaits it"):
+        workflow("later")(later)  # type: ignore[arg-type]
+    with pytest.raises(StepOptionInvalid, match="async, and nobody awaits it"):
+        step(later)
 
 
 @pytest.mark.parametrize("name", ["", "two words", "-dash", "a/b", "ü", greeting])
@@ -133,10 +143,10 @@ def test_two_workflows_of_one_name_are_refused_with_both_modules(write_module: W
     ("source", "why"),
     [
         ("x = 1", "it holds no workflow: put @workflow on a function in it"),
-        ("1 / 0", "it does not import (ZeroDivisionError: division by zero)"),
-        ("def", "it does not import (SyntaxError: invalid syntax"),
-        ("import nowhere_at_all", "it does not import (ModuleNotFoundError: No module named 'nowhere_at_all')"),
-        (MODULE.format(name="two words"), "it does not import (WorkflowMalformed: The workflow 'two words'"),
+        ("1 / 0", ", line 1: ZeroDivisionError: division by zero"),
+        ("def", ", line 1: SyntaxError: invalid syntax"),
+        ("import nowhere_at_all", ", line 1: ModuleNotFoundError: No module named 'nowhere_at_all'"),
+        (MODULE.format(name="two words"), ": WorkflowMalformed: The workflow 'two words'"),
     ],
 )
 def test_a_module_that_gives_no_workflow_is_named_with_the_reason(write_module: Write, source: str, why: str) -> None:
@@ -145,11 +155,14 @@ def test_a_module_that_gives_no_workflow_is_named_with_the_reason(write_module: 
     with pytest.raises(ModuleUnusable) as refused:
         load_workflows([module])
 
-    assert str(refused.value).startswith(f"WORKFLOWS names broken_of_a_test, but {why}")
+    said = str(refused.value)
+    assert said.startswith("WORKFLOWS names broken_of_a_test, but ")
+    assert why in said
+    assert why[0] == "i" or "broken_of_a_test.py, line " in said
 
 
 def test_a_module_that_is_not_there_is_named_with_the_remedy() -> None:
-    with pytest.raises(ModuleUnusable, match="see that its folder is on PYTHONPATH"):
+    with pytest.raises(ModuleUnusable, match="there is no module nowhere: correct the name, or put its folder"):
         load_workflows(["nowhere.at_all"])
 
 

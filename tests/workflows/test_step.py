@@ -1,9 +1,12 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from app.errors import StepOptionInvalid
 from app.execution.step import Step
-from app.workflows import step
+from app.workflows import Flow, step, workflow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,3 +51,42 @@ def test_a_step_may_have_a_base_class_of_its_own(input_dir: Path) -> None:
 
 def test_a_step_makes_signatures_that_name_it(input_dir: Path) -> None:
     assert double.s(3)["task"] == f"{__name__}.double"
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ({"retries": 3}, "retries is no option of a step: max_retries is."),
+        ({"timeout": 60}, "timeout is no option of a step: time_limit is."),
+        ({"max_retires": 5}, "max_retires is no option of a step: max_retries is."),
+        ({"cache_for": 60}, "cache_for is no option of a step: target is."),
+        ({"frobnicate": 1}, "frobnicate is no option of a step."),
+        ({"on_failure": 3}, "on_failure is 3: give a function of (obj, state)."),
+    ],
+)
+def test_an_option_that_a_step_does_not_have_is_refused_by_name(option: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(StepOptionInvalid) as refused:
+        step(**option)
+
+    assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize(
+    "option", ["acks_late", "rate_limit", "typing", "throws", "compression", "autoretry_for", "track_started"]
+)
+def test_every_option_of_celery_is_taken(option: str) -> None:
+    step(**{option: ()})
+
+
+def test_an_attribute_of_a_base_class_of_its_own_is_an_option() -> None:
+    class Tenant(Step):
+        abstract = True
+        tenant = "none"
+
+    step(base=Tenant, tenant="north")
+
+
+@pytest.mark.parametrize("make", [Flow, workflow], ids=["flow", "workflow"])
+def test_an_option_that_a_workflow_does_not_have_is_refused_by_name(make: Any) -> None:
+    with pytest.raises(StepOptionInvalid, match=r"state_handler is no option of a (flow|workflow): state_handlers is"):
+        make("named", state_handler=[])
