@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from pydantic_core import from_json
 
+from app.domain.call_options import faults_in
 from app.domain.document import MAPS, PAUSE_TASK
 from app.domain.document_shape import demand_shape
 from app.domain.growth import leads_into
@@ -41,10 +41,10 @@ def checked(document: Any) -> Document:
     """The document, if it is one. Raises DocumentMalformed."""
     demand_shape(document)
     _demand_graph(document["steps"])
+    _demand_options(document["steps"])
     _demand_rest(document)
     if document["format"] > 1:
         _demand_order(document["steps"])
-        _demand_times(document["steps"])
         _demand_inputs(document)
         _demand_growths(document)
         _demand_completion(document)
@@ -171,15 +171,11 @@ def _demand_order(steps: list[dict[str, Any]]) -> None:
         before.add(slug)
 
 
-def _demand_times(steps: list[dict[str, Any]]) -> None:
-    """Demand that what says when a step may start is a number of seconds, or a moment."""
+def _demand_options(steps: list[dict[str, Any]]) -> None:
+    """Demand that the options of each call hold what they can hold."""
     for step in steps:
-        options = step["signature"]["options"]
-        try:
-            math.ceil(float(options.get("countdown") or 0))
-            datetime.fromisoformat(options.get("eta") or "2000-01-01").timestamp()
-        except (TypeError, ValueError, OverflowError):
-            raise DocumentMalformed(f"says of {step['task']['slug'][:80]!r} no moment at which it may start") from None
+        if fault := next(faults_in(step["signature"]["options"]), None):
+            raise DocumentMalformed(f"calls {step['task']['slug'][:80]!r} with the option {fault[0]}, which {fault[1]}")
 
 
 def _demand_rest(document: Document) -> None:

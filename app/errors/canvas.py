@@ -52,12 +52,13 @@ class UnstorableArgument(CanvasRefused):
 
 
 class OptionRefused(CanvasRefused):
-    """The call of `step` carries an option that an operation cannot honour."""
+    """The call of `step` carries an option that an operation cannot honour; `why` tells what its value is."""
 
-    def __init__(self, step: str, option: str) -> None:
+    def __init__(self, step: str, option: str, why: str | None = None) -> None:
         self.step = step
         self.option = option
-        super().__init__(f"step {step}: an operation cannot honour the option {option}.")
+        words = f"{option} {why}" if why else f"an operation cannot honour the option {option}"
+        super().__init__(f"step {step}: {words}.")
 
 
 class CallMisfits(CanvasRefused):
@@ -87,11 +88,12 @@ class CanvasTooLarge(CanvasRefused):
 
 
 class TaskUnfit(CanvasRefused):
-    """A task asks for something that an operation cannot honour."""
+    """A task asks for something that an operation cannot honour; `why` tells what is wrong with its value."""
 
-    def __init__(self, task: str, asks_for: str) -> None:
+    def __init__(self, task: str, asks_for: str, why: str | None = None) -> None:
         self.task = task
-        super().__init__(f"{task} has {asks_for}, which a step of an operation cannot honour: take it off the task.")
+        words = f"which {why}" if why else "which a step of an operation cannot honour: take it off the task"
+        super().__init__(f"{task} has {asks_for}, {words}.")
 
 
 class WorkflowRaised(CanvasRefused):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kombu.transport import virtual
 
 from app import clock
+from app.domain.call_options import OWN_OPTIONS
 from app.execution.plain_message import PUBLISHED_AT, RUN_SLICE, PlainMessage
 from app.store.errors import is_outage
 from app.store.operations import lock_operation
@@ -42,14 +43,14 @@ _log = logging.getLogger(__name__)
 _PLAIN: Final[dict[str, Any]] = {"retry": False, "add_to_parent": False, "argsrepr": "", "kwargsrepr": ""}
 #: For this many seconds after a failure the broker is not asked again; what is ready waits in the table.
 _OPEN_FOR: Final = 2.0
+#: What is raised for a message that cannot be made of a step's options.
+_UNMADE: Final = (TypeError, ValueError, AttributeError, LookupError)
 #: Messages that are published at once of steps that are ready together: slices go on with the others by themselves.
 _AT_ONCE: Final = 32
 #: Seconds after which the others are published that nobody has gone on with.
 _LATER: Final = 1.0
 #: Options of a signature that give its step a message of its own, and travel with that message.
 _TRAVELLING: Final = ("queue", "exchange", "routing_key", "priority", "time_limit", "soft_time_limit")
-#: The same as attributes of a task.
-_ATTRIBUTES: Final = ("queue", "priority", "time_limit", "soft_time_limit")
 
 
 class Publisher:
@@ -76,8 +77,8 @@ class Publisher:
 
     def publish_all(self, operation_id: int, steps: Sequence[Ready]) -> None:
         """Publish the steps as `publish` does, however many they are."""
-        if steps and not self._are_taken(operation_id, steps):
-            self._remember(operation_id, steps, _OPEN_FOR)
+        if left := self._not_taken(operation_id, steps):
+            self._remember(operation_id, left, _OPEN_FOR)
 
     def queue_of(self, step: Ready) -> str | None:
         """The name of the queue that a step's message goes to; None when its signature routes it past names."""
@@ -134,24 +135,37 @@ class Publisher:
 
     def _options_of_task(self, name: str) -> dict[str, Any]:
         task = self._app.tasks.get(name)
-        own = {key: getattr(task, key, None) for key in _ATTRIBUTES}
+        own = {key: getattr(task, key, None) for key in OWN_OPTIONS}
         routed = self._app.amqp.router.route({}, name)
         queue = routed.get("queue")
         if queue is not None and queue.name != self._app.conf.task_default_queue:
             own["queue"] = queue.name
         return {key: value for key, value in own.items() if value is not None}
 
-    def _are_taken(self, operation_id: int, steps: Sequence[Ready]) -> bool:
-        if clock.monotonic() < self._broken_until:
-            return False
+    def _not_taken(self, operation_id: int, steps: Sequence[Ready]) -> Sequence[Ready]:
+        """Publish the steps; returns those that the broker did not take for now."""
+        if not steps or clock.monotonic() < self._broken_until:
+            return steps
         try:
             self._send(operation_id, steps)
         except Exception as why:
             # The transaction is committed: whatever a broker's client raises must stop nobody here.
+            if isinstance(why, _UNMADE) and any(map(self.own_options, steps)):
+                return self._not_taken_each(operation_id, steps, why)
             _log.warning("the broker did not take steps of operation %s: %s", operation_id, why)
             self._broken_until = clock.monotonic() + _OPEN_FOR
-            return False
-        return True
+            return steps
+        return ()
+
+    def _not_taken_each(self, operation_id: int, steps: Sequence[Ready], why: Exception) -> Sequence[Ready]:
+        """Publish each step by itself, as the message of one cannot be made: that is no fault of the broker's.
+
+        That step is not given to anybody; it is tried again in its time, which doubles.
+        """
+        if len(steps) == 1:
+            _log.error("step %s of operation %s cannot be published: %r", steps[0].number, operation_id, why)
+            return ()
+        return [left for step in steps for left in self._not_taken(operation_id, [step])]
 
     def _send(self, operation_id: int, steps: Sequence[Ready]) -> None:
         with self._app.producer_or_acquire() as producer:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from celery.utils.time import maybe_make_aware
 from kombu import Exchange, Queue
 
+from app.domain.call_options import faults_in, read_eta
 from app.domain.graph import full_signature
 from app.errors import OptionRefused, UnstorableArgument
 from app.execution.values import encode, stored
@@ -86,7 +87,11 @@ def stored_options(
     unknown = options.keys() - KEPT - LINKS - DROPPED - set(options.get("stamped_headers") or ())
     if unknown:
         raise OptionRefused(step, min(unknown))
-    kept = {name: _plain(options[name], timezone) for name in options if name in KEPT and options[name] is not None}
+    kept = {name: _plain(options[name]) for name in options if name in KEPT and options[name] is not None}
+    for name, why in faults_in(kept):
+        raise OptionRefused(step, name, why)
+    if "eta" in kept:
+        kept["eta"] = in_zone(kept["eta"], timezone).isoformat()
     if errbacks:
         kept["link_error"] = distinct(tidied(errback) for errback in errbacks)
     return kept
@@ -118,10 +123,13 @@ def storable(part: list[Any] | dict[str, Any], step: str, name: str) -> Any:
         raise UnstorableArgument(step, *_first_fault(part, name)) from None
 
 
-def _plain(value: Any, timezone: tzinfo) -> Any:
-    """A time as ISO 8601 (a naive one is in the app's time zone, as in Celery), a kombu queue or exchange by name."""
-    if isinstance(value, datetime):
-        return maybe_make_aware(value, tz=timezone).isoformat()
+def in_zone(eta: datetime | str, timezone: tzinfo) -> datetime:
+    """Return the moment that an `eta` names; one without a zone is in the app's, as in Celery."""
+    return maybe_make_aware(eta, tz=timezone) if isinstance(eta, datetime) else read_eta(eta, timezone)
+
+
+def _plain(value: Any) -> Any:
+    """A kombu queue or exchange by its name."""
     return value.name if isinstance(value, Queue | Exchange) else value
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app import clock
+from app.domain.call_options import OWN_OPTIONS, faults_in
 from app.domain.document import CALLBACK_TASK, CLAUSE_TASK
 from app.domain.states import Completion, StepState
 from app.errors import CallMisfits, CanvasEmpty, OptionRefused, TaskUnfit
@@ -83,11 +84,19 @@ def demand_runnable(engine: Engine, graph: Graph, *, may_be_empty: bool = False)
         if node.signature.get("options", {}).get("expires") is not None:
             raise OptionRefused(node.slug, "expires")
     _refuse_misfits(engine, graph)
-    for name in {node.task for node in graph.nodes}:
-        if inspect.iscoroutinefunction(engine.app.tasks[name].run):
-            raise TaskUnfit(name, "an async function, which nobody awaits")
-        if limit := getattr(engine.app.tasks[name], "rate_limit", None):
-            raise TaskUnfit(name, f"rate_limit={limit!r}")
+    for name in sorted({node.task for node in graph.nodes}):
+        _refuse_unfit_task(name, engine.app.tasks[name])
+
+
+def _refuse_unfit_task(name: str, task: Task[Any, Any]) -> None:
+    """Raise TaskUnfit for a task that cannot be run as a step, whatever it is called with."""
+    if inspect.iscoroutinefunction(task.run):
+        raise TaskUnfit(name, "an async function, which nobody awaits")
+    if limit := getattr(task, "rate_limit", None):
+        raise TaskUnfit(name, f"rate_limit={limit!r}")
+    own = {option: getattr(task, option, None) for option in OWN_OPTIONS}
+    for option, why in faults_in(own):
+        raise TaskUnfit(name, f"{option}={own[option]!r}", why)
 
 
 def _refuse_misfits(engine: Engine, graph: Graph) -> None:

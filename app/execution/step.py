@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Task, states
 from celery.app.trace import build_tracer
-from celery.utils.time import maybe_make_aware
 
 from app import clock
+from app.domain.call_options import faults_in
 from app.domain.moments import bounded, seconds_of
 from app.domain.signals import FAIL, Signal
 from app.domain.states import StepState
-from app.errors import SecretInResult, TaskMissing, UnstorableArgument
+from app.errors import OptionRefused, SecretInResult, TaskMissing, UnstorableArgument
 from app.execution.cursors import StoppedAtCursor
 from app.execution.endings import Ending, ending_of, error_ending, failed, is_an_end, stopped, storable, words_of
 from app.execution.exits import is_of_the_code, is_told_to_leave
 from app.execution.guarding import Replaced, guard, said, unwrapped
+from app.execution.signatures import in_zone
 from app.execution.values import encode
 from app.secrets import found_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from celery import Celery
 
@@ -139,23 +140,29 @@ def _retrying(app: Celery, task: AnyTask, retry: Any, called_with: tuple[list[An
     again: dict[str, Any] = {"retries": sig.options["retries"]}
     if (args, kwargs) != called_with:
         again |= {"args": args, "kwargs": kwargs}
-    try:
-        secret = found_in(encode(again))
-    except Exception as why:
-        return error_ending(
-            UnstorableArgument(task.name, "what it is to be retried with", f"is refused ({words_of(why)})"), ""
-        )
-    if secret:
-        return error_ending(SecretInResult(task.name, "retry", secret), "")
+    if (refused := _refused_retry(task, again, sig.options)) is not None:
+        return error_ending(refused, "")
     cause = unwrapped(retry.exc) if retry.exc else None
     error = encode({"type": type(cause).__name__, "message": words_of(cause)}) if cause else None
     words = words_of(cause) if cause else None
     return Ending(StepState.RETRYING, error=error, due_at=_seconds(app, retry.when), again=again, message=words)
 
 
-def _seconds(app: Celery, when: float | datetime | None) -> float:
-    if isinstance(when, datetime):
-        return seconds_of(maybe_make_aware(when, tz=app.timezone))
+def _refused_retry(task: AnyTask, again: Mapping[str, Any], options: Mapping[str, Any]) -> Exception | None:
+    """Return why a step cannot be run again as its code asks."""
+    times = {name: options.get(name) for name in ("countdown", "eta")}
+    if fault := next(faults_in(times), None):
+        return OptionRefused(task.name, *fault)
+    try:
+        secret = found_in(encode(again))
+    except Exception as why:
+        return UnstorableArgument(task.name, "what it is to be retried with", f"is refused ({words_of(why)})")
+    return SecretInResult(task.name, "retry", secret) if secret else None
+
+
+def _seconds(app: Celery, when: float | datetime | str | None) -> float:
+    if isinstance(when, datetime | str):
+        return seconds_of(in_zone(when, app.timezone))
     return bounded(clock.now() + (when or 0))
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from app import clock
+from app.domain.call_options import read_eta
 from app.domain.moments import bounded, seconds_of, utc
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def not_before(call: Mapping[str, Any], now: float) -> float | None:
     if options.get("countdown"):
         return bounded(now + float(options["countdown"]))
     eta = options.get("eta")
-    start = seconds_of(datetime.fromisoformat(eta)) if eta else now
+    start = seconds_of(read_eta(eta)) if eta else now
     return start if start > now else None
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
 
 from celery import Task, shared_task
 
+from app.domain.call_options import faults_in
 from app.domain.retries import LONGEST, Retries, checked_retry_on, seconds
 from app.domain.triggers import trigger_of
 from app.errors import StepOptionInvalid
@@ -67,6 +68,8 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     (`docs/steps.md`, `docs/targets.md`). Raises StepOptionInvalid, also for a name that is no option.
     """
     _refuse_unknown(options)
+    for name, why in faults_in(options):
+        raise StepOptionInvalid(name, why)
     policy = _policy(options)
     is_bound = bool(options.get("bind"))
     make: Callable[..., Any] = shared_task(**options | {"base": _base(options), "policy": policy})

@@ -14,9 +14,22 @@ from tests.domain.test_document_check import believed, deep, refused, whole, wit
     ("document", "why"),
     [
         (with_("steps", 1, "upstream", value=["add-1", "add-1"]), "lets 'add-2' wait for a step twice"),
-        (with_("steps", 0, "signature", "options", value={"countdown": "soon"}), "says of 'add-1' no moment at which"),
-        (with_("steps", 0, "signature", "options", value={"countdown": "inf"}), "says of 'add-1' no moment at which"),
-        (with_("steps", 0, "signature", "options", value={"eta": 5}), "says of 'add-1' no moment at which"),
+        (
+            with_("steps", 0, "signature", "options", value={"countdown": "soon"}),
+            "calls 'add-1' with the option countdown, which is",
+        ),
+        (
+            with_("steps", 0, "signature", "options", value={"countdown": "inf"}),
+            "calls 'add-1' with the option countdown, which is",
+        ),
+        (
+            with_("steps", 0, "signature", "options", value={"eta": 5}),
+            "calls 'add-1' with the option eta, which is '5': give a datetime",
+        ),
+        (
+            with_("steps", 0, "signature", "options", value={"queue": 7}),
+            "calls 'add-1' with the option queue, which is '7'",
+        ),
         (with_("outcome", value=deep(400)), "is nested more than 300 deep at outcome"),
     ],
 )

@@ -57,6 +57,7 @@ FLOWS = tuple(
         "cursor_flows",
         "sibling_flows",
         "moving_flows",
+        "option_flows",
         "hostile_flows",
     )
 )

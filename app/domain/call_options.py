@@ -1,0 +1,87 @@
+"""The options of a step's call that the engine acts on, and what each of them may hold.
+
+A value that is none would raise later: in the broker's client, in a worker's main process, or where the step before is
+recorded. So calls are refused by it wherever they come from: a canvas, a replacement, a retry, a document, a task.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+#: Those that a task may have as its own.
+OWN_OPTIONS: Final = ("queue", "priority", "time_limit", "soft_time_limit")
+#: Bytes of a name that AMQP can carry.
+_LONGEST_NAME: Final = 255
+_HIGHEST: Final = 255
+
+Fault = tuple[str, str]
+
+
+def faults_in(options: Mapping[str, object]) -> Iterator[Fault]:
+    """Yield each option that holds what it cannot hold, with a clause that says what it holds and what to give."""
+    for name, value in options.items():
+        if name in _RULES and value is not None and not _RULES[name][0](value):
+            yield name, f"is {_shown(value)}: give {_RULES[name][1]}"
+
+
+def read_eta(eta: str, timezone: tzinfo = UTC) -> datetime:
+    """Return the moment that an `eta` names in ISO 8601; one without a zone is in `timezone`. Raises ValueError."""
+    moment = datetime.fromisoformat(eta)
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone)
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(str(value)[:80])
+    except Exception:  # an author's own class, or a number with thousands of digits
+        return f"of the type {type(value).__name__}"
+
+
+def _is_wait(value: object) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and -sys.float_info.max <= value <= sys.float_info.max  # type: ignore[operator] # it is a number
+
+
+def _is_moment(value: object) -> bool:
+    if isinstance(value, datetime):
+        return True
+    try:
+        return isinstance(value, str) and read_eta(value) is not None
+    except ValueError:
+        return False
+
+
+def _is_limit(value: object) -> bool:
+    return _is_wait(value) and value > 0  # type: ignore[operator] # it is a number
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value.encode(errors="surrogatepass")) <= _LONGEST_NAME
+
+
+def _is_priority(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _HIGHEST
+
+
+def _is_headers(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(key, str) for key in value)
+
+
+_NAME: Final = (_is_name, f"a name of at most {_LONGEST_NAME} bytes")
+_LIMIT: Final = (_is_limit, "a number of seconds above 0")
+_RULES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
+    "queue": _NAME,
+    "exchange": _NAME,
+    "routing_key": _NAME,
+    "priority": (_is_priority, f"a whole number from 0 to {_HIGHEST}"),
+    "time_limit": _LIMIT,
+    "soft_time_limit": _LIMIT,
+    "countdown": (_is_wait, "a number of seconds"),
+    "eta": (_is_moment, "a datetime, or its text in ISO 8601"),
+    "headers": (_is_headers, "a dict with texts as keys"),
+}
