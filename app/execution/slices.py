@@ -25,6 +25,7 @@ from app.execution.late_writer import LateWriter
 from app.execution.loading import kept_small
 from app.execution.losing import give_up, let_go
 from app.execution.pace import Pace
+from app.execution.process_settings import process_settings
 from app.execution.republishing import publish_again
 from app.execution.settling import Choice, Ended, Settled, is_waiting_for_drain
 from app.execution.siblings import AT_ONCE
@@ -58,6 +59,7 @@ def run_slice(engine: Engine, operation_id: int, number: int) -> int:
 
 
 def _run_slice(engine: Engine, operation_id: int, number: int) -> int:
+    process_settings.take()
     if engine.leaving.is_set:
         publish_again(engine, operation_id, number)
         return 0
@@ -178,6 +180,7 @@ class Slice:
             ending = run_task(self._engine.app, step.task, args, kwargs, self._request(step))
         finally:
             keeper.reset(mine)
+            process_settings.restore()
         if self._keeper.is_stopped and ending.state is not StepState.QUEUED:
             _log.warning("the code of step %s went on after its stop: what it came to is left out", step.slug)
             ending = stopped()

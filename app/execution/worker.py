@@ -18,6 +18,7 @@ from app.execution.bell import Bell
 from app.execution.courier import Courier
 from app.execution.departure import Departure
 from app.execution.heart import Heart
+from app.execution.process_settings import process_settings
 from app.execution.soft_limits import take_over
 from app.execution.sweeping import Sweeper
 from app.processes import tied_to
@@ -94,6 +95,7 @@ def register(sender: Any, **_: Any) -> None:
     engine = getattr(sender.app, "engine", None)
     if engine:
         engine.register(Bell(), list(sender.app.amqp.queues.consume_from))
+        process_settings.begin()
 
 
 def die_with_the_worker(**_: Any) -> None:

@@ -6,7 +6,6 @@ import csv
 from collections import Counter
 from dataclasses import dataclass
 from operator import itemgetter
-from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from celery import chain, group
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Bytes that are counted between two places that a step may keep: some tenths of a second.
 PIECE: Final = 4 * 1024 * 1024
+#: Characters of a header that a message shows.
+_SHOWN: Final = 1000
 
 
 def _countable(by: list[str]) -> list[str]:
@@ -147,7 +148,8 @@ class Part:
 
 def _place(path: str, header: list[str], column: str) -> int:
     if column not in header:
-        raise ColumnMissing(path, column, shorten(", ".join(header), 1_000, placeholder=" …"))
+        names = ", ".join(header)
+        raise ColumnMissing(path, column, names if len(names) <= _SHOWN else f"{names[:_SHOWN]} …")
     if header.count(column) > 1:
         raise ColumnRepeated(path, column)
     return header.index(column)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 BLOCK = 256 * 1024
 LONGEST_ROW = 4 * 1024 * 1024
+#: Characters of a field at the most: what Python's reader takes unless it is told otherwise.
+LONGEST_FIELD = 128 * 1024
 
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n?|\n")
@@ -40,7 +42,9 @@ class Records:
     """
 
     def __init__(self, file: BufferedReader, path: str, offset: int = 0, row: int = 0) -> None:
-        file.seek(offset or _byte_order_mark(file))
+        file.seek(offset)
+        if not offset:
+            file.seek(_byte_order_mark(file))
         self.offset = file.tell()
         self.row = row
         self._file = file
@@ -65,6 +69,7 @@ class Records:
             RowTooLong: A row, or a field in it, is longer than is kept in memory.
         """
         self._end = end
+        former = csv.field_size_limit(LONGEST_FIELD)  # it is the process's: whoever else reads CSV has their own
         try:
             for record in self._reader if self.offset < end else ():
                 if record:
@@ -76,6 +81,8 @@ class Records:
                     return
         except tuple(_FAULTS) as fault:
             raise _FAULTS[type(fault)](self._path, self.row + 1) from fault
+        finally:
+            csv.field_size_limit(former)
 
     def _note_boundary(self) -> int:
         self._probing = False
@@ -102,6 +109,7 @@ class Records:
 
 
 def _byte_order_mark(file: BufferedReader) -> int:
+    """How many bytes a mark has with which the file begins; the file stands at its beginning."""
     return len(_BOM) if file.peek(len(_BOM)).startswith(_BOM) else 0
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import logging
+import os
+import signal
+import socket
+import sys
 from typing import Any
 
-from celery import chain
+from celery import chain, group
 
 from app.workflows import step, workflow
 from tests.execution.graph_flows import give
@@ -61,3 +67,51 @@ def strange_names(which: int) -> Any:
 def deep(deep: int) -> Any:
     """A step that hands on a value nested deep."""
     return nest.s(deep) | measure.s()
+
+
+@step
+def spoil(folder: str) -> int:
+    """Change what the process of a worker was set up with."""
+    os.umask(0o777)
+    os.chdir(folder)
+    sys.setrecursionlimit(150)
+    socket.setdefaulttimeout(0.001)
+    csv.field_size_limit(10)
+    logging.disable(logging.CRITICAL)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return os.getpid()
+
+
+@step
+def settings(_before: Any = None) -> dict[str, Any]:
+    """What the process of a worker is set up with."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return {
+        "process": os.getpid(),
+        "umask": umask,
+        "folder": os.getcwd(),
+        "recursion": sys.getrecursionlimit(),
+        "sockets": socket.getdefaulttimeout(),
+        "fields": csv.field_size_limit(),
+        "logs": logging.root.manager.disable,
+        "handlers": [str(signal.getsignal(one)) for one in (signal.SIGUSR1, signal.SIGTERM)],
+    }
+
+
+@step
+def long_text(_before: Any = None) -> str:
+    return "x" * 100_000
+
+
+@workflow("spoils")
+def spoils(folder: str) -> Any:
+    """A step that changes the settings of its process, between two that tell them."""
+    return group(chain(settings.s(), spoil.si(folder), settings.si()), settings.si())
+
+
+@workflow("spoils-results")
+def spoils_results(folder: str) -> Any:
+    """A step that changes the settings of its process before another has a large result."""
+    return chain(spoil.s(folder), long_text.si())

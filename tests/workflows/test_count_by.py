@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import ArgumentsInvalid, InputChanged, InputUnusable
+from app.errors import ArgumentsInvalid, ColumnMissing, InputChanged, InputUnusable
 from app.workflows import count_by as module
 from app.workflows import csv_ranges
 from app.workflows.count_by import count_by
@@ -226,3 +226,25 @@ def test_memory_does_not_grow_with_the_file(input_dir: Path) -> None:
 
     assert rows == 200_000
     assert peak < 500_000 < (input_dir / "t.csv").stat().st_size / 4
+
+
+def test_a_missing_column_is_named_beside_those_of_the_header_with_all_their_blanks(input_dir: Path) -> None:
+    (input_dir / "t.csv").write_text("first  name,last\tname\nx,y\n", encoding="utf-8")
+
+    with pytest.raises(ColumnMissing) as missing:
+        run(count_by.build(1, {"path": "t.csv", "by": ["first name"], "chunks": 1}))
+
+    assert "no column 'first name': its header names first  name, last\tname." in str(missing.value)
+
+
+def test_the_limit_of_a_field_is_not_what_somebody_else_has_set(input_dir: Path) -> None:
+    (input_dir / "t.csv").write_text("name\n" + "x" * 100 + "\n", encoding="utf-8")
+    former = csv.field_size_limit(10)
+    try:
+        result = run(count_by.build(1, {"path": "t.csv", "by": ["name"], "chunks": 1}))
+        kept = csv.field_size_limit()
+    finally:
+        csv.field_size_limit(former)
+
+    assert result["rows"] == 1
+    assert kept == 10

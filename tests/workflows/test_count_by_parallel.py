@@ -23,6 +23,7 @@ PARALLEL: dict[str, bytes] = {
     "lone quotes and blank lines": b"a,b\r\n" + b"".join(b'x"%d,%d\r\n\r\n' % (n % 7, n % 3) for n in range(500)),
     "one long row": b'a,b\n1,"' + b"x\n" * 5_000 + b'"\n2,3\n',
     "a header alone": b"a,b",
+    "a byte order mark": b"\xef\xbb\xbfa,b\n" + b"".join(b"%d,%d\n" % (n % 7, n % 3) for n in range(500)),
 }
 
 
