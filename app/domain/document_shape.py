@@ -27,6 +27,27 @@ _STRICT: Final = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=Tr
 _OPEN: Final = ConfigDict(strict=True, extra="allow", hide_input_in_errors=True)
 
 
+class _Given(TypedDict):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
+    id: Annotated[Text, Field(min_length=1, max_length=1000)]
+
+
+_Reference = Annotated[Text, Field(min_length=1, max_length=1000)] | _Given
+
+
+class _Family(TypedDict):
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
+    parent: NotRequired[_Reference]
+    root: NotRequired[_Reference]
+    group: NotRequired[_Reference]
+    index: NotRequired[Annotated[int, Field(ge=0, le=2**31 - 1)]]
+    chord: NotRequired[bool]
+    id: NotRequired[_Reference]
+    seed: NotRequired[Annotated[Text, Field(min_length=1, max_length=1000)]]
+
+
 class _Signature(TypedDict):
     __pydantic_config__ = _STRICT  # type: ignore[misc]
 
@@ -37,6 +58,7 @@ class _Signature(TypedDict):
     subtask_type: str | None
     immutable: bool
     complete: NotRequired[bool]
+    family: NotRequired[_Family]
 
 
 class _Task(TypedDict):

@@ -44,8 +44,9 @@ class Node:
     """One step: a task call at its place in the graph.
 
     `number` counts from 0 in topological order: every upstream has a smaller number. `signature` is the stored form of
-    one task call: `task` and, where there are any, `args`, `kwargs`, `options` and `immutable`. `inputs` says which
-    results become its first argument; `after` names steps that must end before it without handing it anything.
+    one task call: `task` and, where there are any, `args`, `kwargs`, `options`, `immutable` and `family`. `inputs` says
+    which results become its first argument; `after` names steps that must end before it without handing it anything.
+    A step is `beside` the canvas where it was linked to a part of it (`link`): it decides nothing.
     """
 
     number: int
@@ -54,6 +55,7 @@ class Node:
     inputs: Inputs = None
     after: tuple[int, ...] = ()
     pause: PausePoint | None = None
+    beside: bool = False
 
     @property
     def task(self) -> str:
@@ -88,12 +90,13 @@ class Graph:
         return [(upstream, node.number) for node in self.nodes for upstream in node.upstream]
 
     def references(self, names: Sequence[str]) -> set[int]:
-        """The steps of these slugs or tasks; without names, those that no other step waits for.
+        """The steps of these slugs or tasks; without names, those that no other step of the canvas waits for.
 
         Raises ReferenceUnknown for a name that no step has.
         """
         if not names:
-            return {node.number for node in self.nodes} - {upstream for upstream, _ in self.edges()}
+            canvas = [node for node in self.nodes if not node.beside]
+            return {node.number for node in canvas} - {upstream for node in canvas for upstream in node.upstream}
         found = {name: [node.number for node in self.nodes if name in node.names] for name in names}
         if missing := [name for name, numbers in found.items() if not numbers]:
             raise ReferenceUnknown(missing, [node.slug for node in self.nodes])

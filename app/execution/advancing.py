@@ -187,7 +187,8 @@ def _lay(inline: Inline, head: Head, steps: list[StepFacts]) -> None:
     own = {"id": head.operation_id, "requester_id": inline.user().id, "completion": stands, "version": 1}
     with engine.database.write() as tx:
         insert_operation(tx, own | columns_of(head, steps))
-        lay(tx, head.operation_id, [_released(head, step, now + engine.republish_after, now) for step in steps])
+        released = [_released(head, step, now + engine.republish_after, now) for step in steps]
+        lay(tx, head.operation_id, released, head.origin)
         ready = queued_steps(tx, head.operation_id)
     if later(head.start_at) is None:
         inline.row.publish(head.operation_id, [step for step in ready if not_before(step.call, now) is None])

@@ -144,7 +144,7 @@ class Batch:
         ready = (settled.ask, *settled.publish) if settled.ask else settled.publish
         self._engine.publisher.publish(self._operation_id, ready)
         for one in settled.failed:
-            call_errbacks(self._engine.app, self._operation_id, one)
+            call_errbacks(self._engine, self._operation_id, one)
         return is_waiting
 
     def _settled_behind(self, hand: Hand, back: Iterable[StepTask]) -> Settled:

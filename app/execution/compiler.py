@@ -8,23 +8,24 @@ members' values.
 from __future__ import annotations
 
 from collections import deque
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from app.domain.document import CALLBACK_TASK, CLAUSE_TASK, MAPS
+from app.domain.family import named
 from app.domain.graph import Graph, Inputs, Node, PausePoint, numbers_in, slugs_for
 from app.errors import CanvasTooLarge, FlowMalformed, UnknownTasks
 from app.execution.flow import bound, without_nodes
 from app.execution.links import Call, Fan, Point, Reader, kind_of
-from app.execution.signatures import distinct, storable, stored_options, stored_signature, tidied
+from app.execution.signatures import storable, stored_options, stored_signature, tidied
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import tzinfo
 
     from celery import Celery
     from celery.canvas import Signature
 
+    from app.domain.family import Reference
     from app.execution.flow import Flow
     from app.execution.flow import Node as FlowNode
     from app.execution.links import Canvas, Link
@@ -46,13 +47,15 @@ def compile_canvas(canvas: Signature[Any], *, pause_every: int, app: Celery) -> 
     return Graph(compiler.nodes(app), result)
 
 
-def compile_flow(flow: Flow, *, pause_every: int, app: Celery) -> tuple[Graph, dict[FlowNode, Inputs]]:
+def compile_flow(
+    flow: Flow, *, pause_every: int, app: Celery, errbacks: Sequence[Canvas] = ()
+) -> tuple[Graph, dict[FlowNode, Inputs]]:
     """The steps of a flow, and of which of them each node's value is made.
 
     Each node that waits has a pause point before it, unless `pause_every` is 0; with a larger one, only each so-many-th
-    on its way. Raises a kind of `CanvasRefused`.
+    on its way. Each step has these error callbacks beside its own. Raises a kind of `CanvasRefused`.
     """
-    compiler = _Compiler(Reader(pause_every))
+    compiler = _Compiler(Reader(pause_every, errbacks))
     ends = compiler.compile_flow(flow, pause_every)
     result = ends[0].inputs if len(ends) == 1 else [end.inputs for end in ends]
     return Graph(compiler.nodes(app), result), {node: end.inputs for node, end in compiler.ends.items()}
@@ -82,7 +85,11 @@ class _Compiler:
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
-        self.steps: list[tuple[Call, _Flow, Sequence[Canvas]]] = []
+        self.steps: list[tuple[Call, _Flow]] = []
+        #: How many of these are of the canvas itself: the others are linked to some of them.
+        self.own = 0
+        #: The steps that end a branch of a group: the first of them in that group, the place, the id of the group.
+        self.members: dict[int, tuple[int, int, str | None]] = {}
         self.callbacks: deque[tuple[Canvas, _Flow]] = deque()
         self.points = 0
         self.edges = 0
@@ -92,14 +99,15 @@ class _Compiler:
 
     def compile(self, canvas: Canvas) -> _Flow:
         """Lay out the canvas, then what is linked to its steps, which has no part in its result."""
-        flow = self.branch(self.reader.whole(canvas), _Flow(), ())
+        flow = self.branch(self.reader.whole(canvas), _Flow())
         self._lay_out_callbacks()
         return flow
 
     def _lay_out_callbacks(self) -> None:
+        self.own = len(self.steps)
         while self.callbacks:
             callback, behind = self.callbacks.popleft()
-            self.branch(self.reader.linked(callback), behind, ())
+            self.branch(self.reader.linked(callback), behind)
 
     def compile_flow(self, flow: Flow, pause_every: int) -> list[_Flow]:
         """Lay out the nodes of a flow; returns what those hand on that no other waits for."""
@@ -114,7 +122,7 @@ class _Compiler:
                 point = PausePoint(self.points)
             first = len(self.steps)
             links = self.reader.whole(node.canvas)
-            self.ends[node] = self.branch(links, _Flow(None, after, point), ())
+            self.ends[node] = self.branch(links, _Flow(None, after, point))
             if node.name is not None:
                 self._name(node, first)
         self._lay_out_callbacks()
@@ -126,25 +134,24 @@ class _Compiler:
             raise FlowMalformed(node.flow.name, f"the node {node.name!r} is a canvas: only a task call has a name")
         self.names[first] = node.name or ""
 
-    def branch(self, links: Sequence[Link], flow: _Flow, errbacks: Sequence[Canvas]) -> _Flow:
-        for index, link in enumerate(links):
+    def branch(self, links: Sequence[Link], flow: _Flow) -> _Flow:
+        for link in links:
             if isinstance(link, Call):
-                flow = self.call(link, flow, errbacks)
+                flow = self.call(link, flow)
             elif isinstance(link, Fan):
-                # Celery tells the error callbacks of a chord's body when its header fails.
-                flow = self.fan(link, flow, (*errbacks, *_errbacks_behind(links, index)))
+                flow = self.fan(link, flow)
             else:
                 flow = self.point(link, flow)
         return flow
 
-    def call(self, call: Call, flow: _Flow, errbacks: Sequence[Canvas]) -> _Flow:
+    def call(self, call: Call, flow: _Flow) -> _Flow:
         if self.ends:
             call, flow = self._bound(call, flow)
         self.edges += len(flow.waits)
         if self.edges > MAX_EDGES:
             raise CanvasTooLarge("edges between steps", MAX_EDGES)
         behind = _Flow(len(self.steps))
-        self.steps.append((call, flow, errbacks))
+        self.steps.append((call, flow))
         self.callbacks.extend((callback, behind) for callback in call.given.callbacks)
         return behind
 
@@ -159,8 +166,10 @@ class _Compiler:
         inputs: Inputs = {"first": first, "at": [[way, self.ends[node].inputs] for way, node in places]}
         return Call(call.task, kept, call.immutable), _Flow(inputs, flow.waits, flow.point)
 
-    def fan(self, fan: Fan, flow: _Flow, errbacks: Sequence[Canvas]) -> _Flow:
-        ends = [self.branch(branch, flow, errbacks) for branch in fan.branches if branch]
+    def fan(self, fan: Fan, flow: _Flow) -> _Flow:
+        ends = [self.branch(branch, flow) for branch in fan.branches if branch]
+        last = [(index, end.inputs) for index, end in enumerate(ends) if isinstance(end.inputs, int)]
+        self.members |= {number: (last[0][1], index, fan.id) for index, number in last}
         if not ends:
             return _Flow([], flow.waits, flow.point)
         after = dict.fromkeys(number for end in ends for number in end.after)
@@ -177,23 +186,47 @@ class _Compiler:
 
     def nodes(self, app: Celery) -> tuple[Node, ...]:
         """The steps as nodes; raises when one cannot be run or stored."""
-        unknown = {name for call, flow, _ in self.steps for name in _tasks_of(call, flow.point)} - app.tasks.keys()
+        unknown = {name for call, flow in self.steps for name in _tasks_of(call, flow.point)} - app.tasks.keys()
         if unknown:
             raise UnknownTasks(sorted(unknown))
-        slugs = slugs_for([call.task for call, _, _ in self.steps], self.names)
-        numbered = enumerate(zip(slugs, self.steps, strict=True))
-        return tuple(_node(number, slug, *step, app.timezone) for number, (slug, step) in numbered)
+        slugs = slugs_for([call.task for call, _ in self.steps], self.names)
+        calls = [_stored(slug, call, app.timezone) for slug, (call, _) in zip(slugs, self.steps, strict=True)]
+        self._relate(slugs, calls)
+        return tuple(
+            _node(number, slug, signature, flow, is_beside=number >= self.own)
+            for number, (slug, signature, (_, flow)) in enumerate(zip(slugs, calls, self.steps, strict=True))
+        )
+
+    def _relate(self, slugs: Sequence[str], calls: Sequence[dict[str, Any]]) -> None:
+        """Put into the calls what Celery's messages tell of a task's parent, root and group."""
+        names = [named(slug, call) for slug, call in zip(slugs, calls, strict=True)]
+        roots: list[Reference] = []
+        for number, (call, (_, flow)) in enumerate(zip(calls, self.steps, strict=True)):
+            family: dict[str, Any] = {}
+            if flow.waits:
+                family = {"parent": names[flow.waits[-1]], "root": roots[flow.waits[-1]]}
+            roots.append(family.get("root", names[number]))
+            if number in self.members:
+                first, index, id_ = self.members[number]
+                family |= {"group": {"id": id_} if id_ else slugs[first], "index": index}
+            if isinstance(flow.inputs, list) and "link_error" in call.get("options", ()):
+                family["chord"] = True
+            if family:
+                call["family"] = family
 
 
-def _node(number: int, slug: str, call: Call, flow: _Flow, errbacks: Sequence[Canvas], timezone: tzinfo) -> Node:
+def _stored(slug: str, call: Call, timezone: tzinfo) -> dict[str, Any]:
     given, options = call.given, {}
-    if given.options or given.errbacks or errbacks:
-        options = stored_options(given.options, (*given.errbacks, *errbacks), step=slug, timezone=timezone)
+    if given.options or given.errbacks:
+        options = stored_options(given.options, given.errbacks, step=slug, timezone=timezone)
     kwargs = _map_kwargs(given.kwargs) if call.task in MAPS else given.kwargs
-    signature = stored_signature(call.task, given.args, kwargs, options=options, immutable=call.immutable, step=slug)
-    if call.immutable and not isinstance(flow.inputs, dict):
-        return Node(number, slug, signature, None, flow.waits, flow.point)
-    return Node(number, slug, signature, flow.inputs, flow.after, flow.point)
+    return stored_signature(call.task, given.args, kwargs, options=options, immutable=call.immutable, step=slug)
+
+
+def _node(number: int, slug: str, signature: dict[str, Any], flow: _Flow, *, is_beside: bool) -> Node:
+    if signature.get("immutable") and not isinstance(flow.inputs, dict):
+        return Node(number, slug, signature, None, flow.waits, flow.point, is_beside)
+    return Node(number, slug, signature, flow.inputs, flow.after, flow.point, is_beside)
 
 
 def _map_kwargs(kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,16 +249,3 @@ def _authors(signature: Canvas | None, role: str) -> dict[str, Any] | None:
         return None
     own: dict[str, Any] = storable(tidied(signature), "pause_or_continue", role)
     return own
-
-
-def _errbacks_behind(links: Sequence[Link], index: int) -> list[Canvas]:
-    """The error callbacks of what follows the link at `index`."""
-    behind = next((link for link in islice(links, index + 1, None) if not isinstance(link, Point)), None)
-    return distinct(_errbacks_of(behind))
-
-
-def _errbacks_of(link: Link | None) -> Iterable[Canvas]:
-    if isinstance(link, Call):
-        return link.given.errbacks
-    branches = link.branches if isinstance(link, Fan) else []
-    return [errback for branch in branches if branch for errback in _errbacks_of(branch[0])]

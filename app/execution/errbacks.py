@@ -1,47 +1,71 @@
-"""`link_error`: the author's errbacks of a failed step, called as Celery calls them once the failure is recorded."""
+"""`link_error`: the author's error callbacks, called as Celery calls them once it is recorded how a step has ended.
+
+Those of a failed step are told of its own error. Those of a chord's body are told once, when all members of its header
+have ended and one has failed, of a `ChordError`; the members have nothing to do with them.
+"""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from celery.app.task import Context
+from celery.exceptions import ChordError
 
+from app.domain.family import hears_of_header, ids_of
 from app.domain.states import StepState
 from app.execution.exits import is_of_the_code
+from app.execution.requests import request_of, seed_of
 from app.execution.values import decode
+from app.store.endings import first_bad_before
+from app.store.operations import find_operation
 
 if TYPE_CHECKING:
-    from celery import Celery
-
+    from app.execution.engine import Engine
     from app.execution.settling import Ended
 
 _log = logging.getLogger(__name__)
+_S: Final = StepState
 
 
-def call_errbacks(app: Celery, operation_id: int, ended: Ended) -> None:
-    """Call the errbacks of a failed step; an errback that cannot be called is logged, the operation has its error."""
-    if ended.ending.state is not StepState.FAILED:
+def call_errbacks(engine: Engine, operation_id: int, ended: Ended) -> None:
+    """Call the error callbacks of a step; one that cannot be called is logged, the operation has its error."""
+    call = ended.step.call
+    if not call.get("options", {}).get("link_error") or ended.ending.state not in (_S.FAILED, _S.TRIGGER_FAILED):
         return
-    errbacks = decode(ended.step.signature).get("options", {}).get("link_error")
-    if not errbacks:
+    if ended.ending.state is _S.TRIGGER_FAILED and not hears_of_header(call):
         return
-    step, (args, kwargs) = ended.step, ended.ending.called_with
-    request = Context(
-        id=f"{operation_id}-{step.slug}",
-        task=step.task,
-        args=args,
-        kwargs=kwargs,
-        retries=step.retries,
-        errbacks=errbacks,
-        root_id=str(operation_id),
-        delivery_info={},
-    )
-    traceback = (decode(ended.ending.error) or {}).get("traceback")
-    backend: Any = app.backend
+    backend: Any = engine.app.backend
     try:
-        backend._call_task_errbacks(request, ended.ending.exception, traceback)
+        backend._call_task_errbacks(*_told(engine, operation_id, ended))
     except BaseException as why:  # an author's function, which is called here and now
         if not is_of_the_code(why):
             raise
-        _log.exception("an errback of step %s of operation %s could not be called", ended.step.slug, operation_id)
+        _log.exception(
+            "an error callback of step %s of operation %s could not be called", ended.step.slug, operation_id
+        )
+
+
+def _told(engine: Engine, operation_id: int, ended: Ended) -> tuple[Context, Any, str | None]:
+    """The request, the error and its traceback that error callbacks are called with."""
+    call = decode(ended.step.signature)
+    request = request_of(engine, operation_id, ended.step) | {"errbacks": call["options"]["link_error"]}
+    if ended.ending.state is _S.TRIGGER_FAILED:
+        request |= {"args": call.get("args", []), "kwargs": call.get("kwargs", {})}
+        return Context(request), _chord_error(engine, operation_id, ended), None
+    args, kwargs = ended.ending.called_with
+    traceback = (decode(ended.ending.error) or {}).get("traceback")
+    return Context(request, args=args, kwargs=kwargs), ended.ending.exception, traceback
+
+
+def _chord_error(engine: Engine, operation_id: int, ended: Ended) -> ChordError:
+    """The error of a chord, in Celery's words: which member of its header has failed, and with what."""
+    with engine.database.glance() as tx:
+        found = first_bad_before(tx, operation_id, ended.step.number)
+        operation = find_operation(tx, operation_id)
+    if found is None:
+        return ChordError(ended.ending.message)
+    slug, call, error = found
+    facts = decode(error) or decode(operation.error if operation else None) or {}
+    member = ids_of(seed_of(engine.database, operation_id), slug, call).own
+    return ChordError(f"Dependency {member} raised {facts.get('type')}({facts.get('message')!r})")

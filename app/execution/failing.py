@@ -32,7 +32,7 @@ def settle_and_tell(engine: Engine, operation_id: int, ended: Sequence[Ended]) -
     if any(one.ending.state is StepState.RETRYING for one in ended):
         engine.wake_sweeper()
     for one in ended_in_fact(ended, settled.failed):
-        call_errbacks(engine.app, operation_id, one)
+        call_errbacks(engine, operation_id, one)
     if is_waiting_for_drain(settled):
         drain(engine, operation_id)
 

@@ -8,13 +8,14 @@ from dataclasses import replace
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any, Final
 
+from app.domain.family import put_within
 from app.domain.graph import Graph, Inputs, Node, numbers_in, put_in_place
 from app.domain.growth import Growth, put_at, steps_within, ways_to
 from app.errors import CanvasTooDeep, CanvasTooLarge
 from app.execution.endings import failed
 from app.execution.links import MAX_STEPS
-from app.execution.signatures import distinct
 from app.execution.starting import graph_of, marks_of, step_row
+from app.execution.values import decode
 from app.store import growing as store
 from app.store.endings import ready_again
 from app.store.laying import insert_edges, insert_steps
@@ -49,25 +50,12 @@ def compiled(engine: Engine, operation_id: int, step: StepTask, ending: Ending) 
         return ending
     try:
         pause_every = engine.policies.of_workflow(operation.workflow).pause_every
-        graph = graph_of(engine, ending.canvas, operation_id, pause_every, may_be_empty=True)
-        graph = _with_errbacks(graph, step.call.get("options", {}).get("link_error"))
+        errbacks = decode(step.signature).get("options", {}).get("link_error") or ()
+        graph = graph_of(engine, ending.canvas, operation_id, pause_every, may_be_empty=True, errbacks=errbacks)
         _check_size(operation, step, graph)
     except Exception as fault:  # what the author put together
         return failed(fault)
     return replace(ending, graph=graph, message=f"Replaced by {len(graph.nodes)} steps.")
-
-
-def _with_errbacks(graph: Graph, handed: list[dict[str, Any]] | None) -> Graph:
-    """Return the graph whose steps call these errbacks too: those of the replaced step, as Celery hands them on."""
-    if not handed:
-        return graph
-
-    def called(node: Node) -> Node:
-        options = node.signature.get("options", {})
-        errbacks = distinct([*options.get("link_error", []), *handed])
-        return replace(node, signature={**node.signature, "options": {**options, "link_error": errbacks}})
-
-    return replace(graph, nodes=tuple(map(called, graph.nodes)))
 
 
 def _check_size(operation: Operation, step: StepTask, graph: Graph) -> None:
@@ -85,7 +73,7 @@ def grow(
     Whatever was to be given the step's value is given the graph's. What takes this back is kept.
     """
     last, point = store.last_numbers(tx, operation.id)
-    moved = _moved(graph, _prefix(tx, operation.id, step, graph), last + 1, point)
+    moved = _moved(graph, step, _prefix(tx, operation.id, step, graph), last + 1, point)
     ends = set(numbers_in(moved.result)) or moved.references(())
     waiting = store.waiting_for(tx, operation.id, step.number)
     decides = False
@@ -190,7 +178,7 @@ def _restore(tx: Connection, operation: Operation, grown: Mapping[int, Growth], 
     return told[None] or "null"
 
 
-def _moved(graph: Graph, prefix: str, base: int, points: int) -> Graph:
+def _moved(graph: Graph, step: StepTask, prefix: str, base: int, points: int) -> Graph:
     """The graph, numbered on from the operation's last step and pause point, its slugs within the step's."""
 
     def moved(node: Node) -> Node:
@@ -199,6 +187,7 @@ def _moved(graph: Graph, prefix: str, base: int, points: int) -> Graph:
             node,
             number=node.number + base,
             slug=prefix + node.slug,
+            signature=put_within(node.signature, prefix, step.slug, step.call, takes_place=node.number == graph.result),
             inputs=put_in_place(node.inputs, lambda number: number + base),
             after=tuple(number + base for number in node.after),
             pause=pause,

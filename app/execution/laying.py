@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from app.domain.document_reading import at_rest
+from app.domain.family import started_elsewhere
 from app.domain.graph import full_signature
 from app.domain.states import DONE, FINAL, GOOD, StepState
 from app.errors import ResultFault, ResultsUnreachable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.domain.document import Head, StepFacts
+    from app.domain.document import Head, Origin, StepFacts
     from app.execution.engine import Engine
     from app.results.base import Result
 
@@ -38,7 +39,7 @@ _AS_TOLD: Final = (
 def fitted(engine: Engine, steps: Iterable[StepFacts]) -> list[StepFacts]:
     """The steps as the code that is registered here has them run, each standing as its upstreams let it."""
     policies = engine.policies
-    return at_rest([replace(one, plain=policies.of_task(one.signature["task"]).is_plain) for one in steps])
+    return at_rest([replace(one, plain=policies.is_plain(one.signature)) for one in steps])
 
 
 def with_clocks(engine: Engine, head: Head, steps: Iterable[StepFacts], now: float) -> list[StepFacts]:
@@ -116,10 +117,11 @@ def columns_of(head: Head, steps: Sequence[StepFacts]) -> dict[str, Any]:
     }
 
 
-def lay(tx: Connection, operation_id: int, steps: Sequence[StepFacts]) -> None:
-    """Put steps into the table, with the edges between them."""
+def lay(tx: Connection, operation_id: int, steps: Sequence[StepFacts], origin: Origin) -> None:
+    """Put the steps of an operation that was started there into the table, with the edges between them."""
     states = {step.number: step.state for step in steps}
-    lay_steps(tx, [_row(operation_id, step, states) for step in steps])
+    started = (replace(step, signature=started_elsewhere(step.signature, str(origin))) for step in steps)
+    lay_steps(tx, [_row(operation_id, step, states) for step in started])
     insert_edges(tx, operation_id, ((up, step.number) for step in steps for up in step.upstream))
     lay_growths(tx, operation_id, {step.number: step.growth for step in steps if step.growth})
 

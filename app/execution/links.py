@@ -45,9 +45,13 @@ class Call:
 
 @dataclass(slots=True)
 class Fan:
-    """Branches that start together; the list of their values is handed on, in this order. Empty ones are left out."""
+    """Branches that start together; the list of their values is handed on, in this order. Empty ones are left out.
+
+    `id` is the id of the group, where its author gave it one.
+    """
 
     branches: list[list[Link]]
+    id: str | None = None
 
 
 @dataclass(slots=True)
@@ -70,8 +74,9 @@ _NOTHING = Given()
 class Reader:
     """Reads one canvas; in branches it puts a pause point after every `pause_every`-th link (0: none)."""
 
-    def __init__(self, pause_every: int) -> None:
+    def __init__(self, pause_every: int, errbacks: Iterable[Canvas] = ()) -> None:
         self.pause_every = pause_every
+        self._given = Given(errbacks=tuple(errbacks)) if errbacks else _NOTHING
         self._calls = 0
         # Branches wait here to be read, so that a deep canvas needs no deep stack.
         self._unread: list[_Branch] = []
@@ -103,7 +108,7 @@ class Reader:
         return Call(signature["task"], given, immutable)
 
     def _read(self, canvas: Canvas, depth: int, place: _Place) -> list[Link]:
-        links = self.branch(canvas, _NOTHING, depth, place)
+        links = self.branch(canvas, self._given, depth, place)
         while self._unread:
             self._unread.pop().read()
         return links
@@ -143,52 +148,67 @@ class _Branch:
                 self.point(part, given)
 
     def chain(self, chain: Canvas, given: Given) -> None:
-        """Options go to the first call, callbacks to the last, error callbacks to all."""
-        given = _added(chain, given)
+        """Options go to the first call, callbacks and an id to the last, error callbacks to all."""
+        given, id_ = _without_id(_added(chain, given))
         each = Given(errbacks=given.errbacks) if given.errbacks else _NOTHING
         parts: list[_Part] = [(task, each, "link") for task in _tasks(chain)]
-        if parts and given is not _NOTHING:
+        if parts and (given is not _NOTHING or id_):
             parts[0] = (parts[0][0], given._replace(callbacks=()), "link")
             task, last, _ = parts[-1]
-            parts[-1] = (task, last._replace(callbacks=given.callbacks), "link")
+            options = {**last.options, "task_id": id_} if id_ else last.options
+            parts[-1] = (task, last._replace(callbacks=given.callbacks, options=options), "link")
         self.pending.extend(reversed(parts))
 
     def group(self, group: Canvas, given: Given, place: _Place) -> None:
         """In a chain, a group of none is skipped, and a group of one is its member."""
-        tasks, given = list(_tasks(group)), _added(group, given)
+        tasks, outer = list(_tasks(group)), given.errbacks
+        is_header = len(tasks) > (place == "link") and self.is_followed()
+        given, id_ = _without_id(_added(group, given._replace(errbacks=()) if is_header and outer else given))
         if place == "link" and not tasks:
             self.holds_empty_group = True
         elif place == "link" and len(tasks) == 1:
             self.pending.append((tasks[0], given, "part"))
         else:
             # Celery turns groups in a group round, except where the whole canvas is the group.
-            self.fan(tasks, given, backwards=place != "whole")
+            fan = Fan([], id_)
+            self.fan(fan, tasks, given, backwards=place != "whole", inner=outer if is_header else ())
+
+    def is_followed(self) -> bool:
+        """Whether anything follows what is being read: then Celery makes a group the header of a chord."""
+        return any(kind_of(part) != "point" for part, _, _ in reversed(self.pending))
 
     def chord(self, chord: Canvas, given: Given) -> None:
-        """Options go to header and body, a delay to the header alone, callbacks to the body."""
-        own, given = chord["kwargs"], _added(chord, given)
+        """Options go to header and body, a delay to the header alone; callbacks, error callbacks too, to the body."""
+        own, outer, given = chord["kwargs"], given.errbacks, _added(chord, given)
         kwargs = {**(own.get("kwargs") or {}), **given.kwargs}
-        self.fan(own["header"], given._replace(kwargs=kwargs, callbacks=()))
+        header, id_ = _without_id(given._replace(kwargs=kwargs, callbacks=(), errbacks=()))
+        self.fan(Fan([], id_), own["header"], header, inner=outer)
         options = {name: value for name, value in given.options.items() if name not in {"countdown", "eta"}}
         self.pending.append((own["body"], given._replace(args=(), kwargs={}, options=options), "part"))
 
     def chunks(self, chunks: Canvas, given: Given) -> None:
         """Each chunk is a call of `celery.starmap`; under Celery this gives a result only outside chains and groups."""
-        own, given = chunks["kwargs"], _added(chunks, given)
+        own, (given, id_) = chunks["kwargs"], _without_id(_added(chunks, given))
         parts = (
             {"task": "celery.starmap", "kwargs": {"task": own["task"], "it": chunk}, "immutable": True}
             for chunk in split(iter(own["it"]), own["n"])
         )
-        self.links.append(Fan([[self.reader.call(part, given)] for part in parts]))
+        self.links.append(Fan([[self.reader.call(part, given)] for part in parts], id_))
 
     def point(self, point: Canvas, given: Given) -> None:
         own = point.get("kwargs", {})
         callbacks = _added(point, given).callbacks
         self.links.append(Point(own.get("clause"), own.get("callback"), callbacks))
 
-    def fan(self, tasks: Iterable[Canvas], given: Given, *, backwards: bool = True) -> None:
-        members = _flattened(tasks, given, self.depth, backwards=backwards)
-        self.links.append(Fan([self.reader.branch(*member, self.depth + 1) for member in members]))
+    def fan(
+        self, fan: Fan, tasks: Iterable[Canvas], given: Given, *, backwards: bool = True, inner: tuple[Canvas, ...] = ()
+    ) -> None:
+        """Fill the fan with branches; `inner` are error callbacks for those of them alone that are chords."""
+        for task, all_given in _flattened(tasks, given, self.depth, backwards=backwards):
+            is_told = inner and kind_of(task) == "chord"
+            whole = all_given._replace(errbacks=(*all_given.errbacks, *inner)) if is_told else all_given
+            fan.branches.append(self.reader.branch(task, whole, self.depth + 1))
+        self.links.append(fan)
 
 
 def kind_of(canvas: Any) -> str | None:
@@ -217,10 +237,26 @@ def _added(canvas: Canvas, given: Given, kwargs: Mapping[str, Any] | None = None
     return Given(
         (*given.args, *(args or ())),
         given.kwargs if kwargs is None else kwargs,
-        {**options, **given.options},
+        _merged(options, given.options),
         (*(maybe_list(options.get("link_error")) or ()), *given.errbacks),
         (*(maybe_list(options.get("link")) or ()), *given.callbacks),
     )
+
+
+def _merged(own: Mapping[str, Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options of a canvas with those that it is given, which win; but what it was stamped with stays."""
+    if not (own and given):
+        return own or given
+    kept = {"stamped_headers", *(own.get("stamped_headers") or ())} & own.keys()
+    return {**own, **{name: value for name, value in given.items() if name not in kept}}
+
+
+def _without_id(given: Given) -> tuple[Given, str | None]:
+    """What is given without the id, which is that of a group, or of the last task of a chain; and the id."""
+    if "task_id" not in given.options:
+        return given, None
+    options = {name: value for name, value in given.options.items() if name != "task_id"}
+    return given._replace(options=options), given.options["task_id"]
 
 
 def _flattened(tasks: Iterable[Canvas], given: Given, depth: int, *, backwards: bool) -> Iterator[tuple[Canvas, Given]]:

@@ -240,7 +240,7 @@ def _insert(
     _supersede(tx, kin, operation.id, requester.name)
     row = {name: getattr(operation, name) for name in Operation.__slots__}
     insert_operation(tx, row | {"version": 1})
-    lay(tx, operation.id, steps)
+    lay(tx, operation.id, steps, head.origin)
     keep_code(tx, operation.id, head.code)
     why = f"imported: slice {head.slice} of operation {head.origin.operation_id} of {head.origin.installation}"
     append_event(tx, operation.id, at=now, who=requester.name, new=operation.completion, why=why)

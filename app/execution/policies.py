@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from app import clock
+from app.domain.family import hears_of_header
 from app.domain.triggers import Trigger, all_successful
 from app.errors import FlowOptionTwice
 
@@ -139,6 +140,10 @@ class Policies:
         if known is None:
             known = self._of_tasks[name] = getattr(self.app.tasks.get(name), "policy", _NO_STEPS)
         return known
+
+    def is_plain(self, call: Mapping[str, Any]) -> bool:
+        """Whether a step that calls this may end, when one before it fails, without anybody asking or telling."""
+        return self.of_task(call["task"]).is_plain and not hears_of_header(call)
 
     def of_workflow(self, name: str) -> WorkflowPolicy:
         """The policy of a workflow, by its name."""

@@ -1,8 +1,9 @@
 """The stored form of a step's task call, and how a task is called from it.
 
-A stored signature is a JSON-able dict with the keys `task`, `args`, `kwargs`, `options` and `immutable`, of which all
-but `task` are left out when empty: there are tens of thousands of them. What Celery writes into a signature for its own
-book-keeping is never stored. Signatures within it (`options.link_error`, arguments) are whole ones of Celery's.
+A stored signature is a JSON-able dict with the keys `task`, `args`, `kwargs`, `options`, `immutable` and `family` (see
+`app.domain.family`), of which all but `task` are left out when empty: there are tens of thousands of them. What Celery
+writes into a signature for its own book-keeping is never stored. Signatures within it (`options.link_error`, arguments)
+are whole ones of Celery's.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 #: Options of a call that a step keeps.
 KEPT = frozenset({
     "compression", "countdown", "delivery_mode", "eta", "exchange", "exchange_type", "expires", "headers",
-    "ignore_result", "priority", "queue", "routing_key", "serializer", "shadow", "soft_time_limit", "time_limit",
+    "ignore_result", "priority", "queue", "routing_key", "serializer", "shadow", "soft_time_limit", "stamped_headers",
+    "task_id", "time_limit",
 })  # fmt: skip
 #: Options kept in another way: `link` becomes steps of its own, `link_error` is kept as stored signatures.
 LINKS = frozenset({"link", "link_error"})
@@ -35,8 +37,11 @@ LINKS = frozenset({"link", "link_error"})
 DROPPED = frozenset({
     "add_to_parent", "argsrepr", "chain", "chord", "correlation_id", "group_id", "group_index", "immutable", "interval",
     "kwargsrepr", "max_retries", "parent_id", "replaced_task_nesting", "reply_to", "retry", "retry_policy", "root_id",
-    "route_name", "stamped_headers", "task_id", "use_link",
+    "route_name", "use_link",
 })  # fmt: skip
+
+#: What Celery writes into signatures that it sends: an error callback gets an id of its own each time.
+_BOOKS = DROPPED | {"task_id"}
 
 _SCALARS = frozenset({str, int, bool, type(None)})
 _PLAIN = (str, int, float, type(None))
@@ -84,12 +89,16 @@ def stored_options(
     options: Mapping[str, Any], errbacks: Iterable[Mapping[str, Any]], *, step: str, timezone: tzinfo
 ) -> dict[str, Any]:
     """The options that a step keeps; raises `OptionRefused` for one that an operation cannot honour."""
-    unknown = options.keys() - KEPT - LINKS - DROPPED - set(options.get("stamped_headers") or ())
+    stamps = set(options.get("stamped_headers") or ())
+    unknown = options.keys() - KEPT - LINKS - DROPPED - stamps
     if unknown:
         raise OptionRefused(step, min(unknown))
-    kept = {name: _plain(options[name]) for name in options if name in KEPT and options[name] is not None}
-    for name, why in faults_in(kept):
+    keeps = KEPT | stamps if stamps else KEPT
+    kept = {name: _plain(options[name]) for name in options if name in keeps and options[name] is not None}
+    for name, why in faults_in({name: value for name, value in kept.items() if name not in stamps}):
         raise OptionRefused(step, name, why)
+    if stamps:
+        kept["stamped_headers"] = sorted(stamps)
     if "eta" in kept:
         kept["eta"] = in_zone(kept["eta"], timezone).isoformat()
     if errbacks:
@@ -99,7 +108,7 @@ def stored_options(
 
 def tidied(signature: Mapping[str, Any]) -> dict[str, Any]:
     """A whole signature of Celery's, without its book-keeping: an error callback, a clause, a callback."""
-    options = {name: value for name, value in signature.get("options", {}).items() if name not in DROPPED}
+    options = {name: value for name, value in signature.get("options", {}).items() if name not in _BOOKS}
     return full_signature({**signature, "options": options})
 
 

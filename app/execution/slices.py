@@ -14,7 +14,7 @@ from app.errors import ClaimLost
 from app.execution.attending import attend
 from app.execution.batch import Batch
 from app.execution.beginning import may_begin
-from app.execution.claiming import call_with, claim_surely, fail_unclaimed, whole_call
+from app.execution.claiming import call_with, claim_surely, fail_unclaimed
 from app.execution.cursors import Keeper, keeper
 from app.execution.draining import drain
 from app.execution.endings import failed, stopped
@@ -27,6 +27,7 @@ from app.execution.losing import give_up, let_go
 from app.execution.pace import Pace
 from app.execution.process_settings import process_settings
 from app.execution.republishing import publish_again
+from app.execution.requests import request_of
 from app.execution.settling import Choice, Ended, Settled, is_waiting_for_drain
 from app.execution.siblings import AT_ONCE
 from app.execution.soft_limits import soft_limit
@@ -36,7 +37,6 @@ from app.execution.surely import surely
 from app.execution.tallying import STEP_SECONDS
 from app.execution.timing import is_timed, not_before
 from app.logs import in_step
-from app.processes import this_host
 from app.store.errors import is_outage
 from app.store.step_queries import queued_after
 
@@ -177,7 +177,8 @@ class Slice:
         self._keeper = Keeper(self._engine, self._operation_id, self._batch, step)
         mine = keeper.set(self._keeper)
         try:
-            ending = run_task(self._engine.app, step.task, args, kwargs, self._request(step))
+            request = request_of(self._engine, self._operation_id, step)
+            ending = run_task(self._engine.app, step.task, args, kwargs, request)
         finally:
             keeper.reset(mine)
             process_settings.restore()
@@ -221,7 +222,7 @@ class Slice:
         if ended.ending.state is StepState.RETRYING:
             self._engine.wake_sweeper()
         for one in ended_in_fact([ended], settled.failed):
-            call_errbacks(self._engine.app, self._operation_id, one)
+            call_errbacks(self._engine, self._operation_id, one)
         if is_waiting_for_drain(settled):
             drain(self._engine, self._operation_id)
         if was_beside and not (settled.next or settled.publish or self._has_budget()):
@@ -269,19 +270,3 @@ class Slice:
     def _has_budget(self, more: int = 0) -> bool:
         is_spent = self.steps + more >= self._engine.slice_steps or clock.monotonic() >= self._until
         return not is_spent and not self._engine.leaving.is_set
-
-    def _request(self, step: StepTask) -> dict[str, Any]:
-        options = whole_call(step).get("options", {})
-        message: Any = self._engine.app.current_worker_task and self._engine.app.current_worker_task.request
-        delivery = message.delivery_info if message else {}
-        return {
-            "id": f"{self._operation_id}-{step.slug}",
-            "task": step.task,
-            "retries": step.retries,
-            "root_id": str(self._operation_id),
-            "operation_id": self._operation_id,
-            "hostname": message.hostname if message else this_host(),
-            "delivery_info": {**delivery, "redelivered": step.losses > 0},
-            "headers": options.get("headers", {}),
-            "ignore_result": True,
-        }

@@ -14,14 +14,14 @@ from app.domain.states import Completion, StepState
 from app.errors import CallMisfits, CanvasEmpty, OptionRefused, TaskUnfit
 from app.execution.compiler import compile_canvas, compile_flow
 from app.execution.flow import Flow
-from app.execution.tappable import tappable
+from app.execution.tappable import tappable, told_of_errors
 from app.execution.timing import later, next_publish, not_before
 from app.store.events import append_event
 from app.store.laying import insert_edges, insert_steps
 from app.store.operations import insert_operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from celery import Signature, Task
 
@@ -60,17 +60,38 @@ def graph_of(
     pause_every: int,
     *,
     may_be_empty: bool = False,
+    errbacks: Sequence[dict[str, Any]] = (),
 ) -> Graph:
-    """The steps of a canvas that has been made tappable, or of a flow. Raises CanvasRefused."""
-    graph = _compiled(engine, canvas, operation_id, pause_every)
+    """Return the steps of a canvas that has been made tappable, or of a flow.
+
+    Args:
+        engine: The engine that is to run them.
+        canvas: What a workflow has returned, or what a step is replaced by.
+        operation_id: The operation that they are steps of; None where there is none yet.
+        pause_every: After how many links there is a pause point.
+        may_be_empty: Whether a canvas without a step is accepted.
+        errbacks: Error callbacks of the step that is replaced by the canvas.
+
+    Raises:
+        CanvasRefused: It cannot be an operation's.
+    """
+    graph = _compiled(engine, canvas, operation_id, pause_every, errbacks)
     demand_runnable(engine, graph, may_be_empty=may_be_empty)
     return graph
 
 
-def _compiled(engine: Engine, canvas: Signature[Any] | Flow, operation_id: int | None, pause_every: int) -> Graph:
+def _compiled(
+    engine: Engine,
+    canvas: Signature[Any] | Flow,
+    operation_id: int | None,
+    pause_every: int,
+    errbacks: Sequence[dict[str, Any]],
+) -> Graph:
     if isinstance(canvas, Flow):
-        return compile_flow(canvas, pause_every=pause_every, app=engine.app)[0]
+        return compile_flow(canvas, pause_every=pause_every, app=engine.app, errbacks=errbacks)[0]
     tasks = engine.app.tasks
+    if errbacks:
+        canvas = told_of_errors(canvas, errbacks, engine.app)
     clause, callback = tasks[CLAUSE_TASK].s(operation_id), tasks[CALLBACK_TASK].s(operation_id)
     whole = tappable(canvas, clause, callback, nth=pause_every)
     return compile_canvas(whole, pause_every=pause_every, app=engine.app)
@@ -168,7 +189,7 @@ def insert(
 def marks_of(engine: Engine, graph: Graph, references: set[int]) -> list[dict[str, bool]]:
     """For each step, whether it may end with nobody asked or told, and whether its end decides the operation's."""
     return [
-        {"plain": engine.policies.of_task(node.task).is_plain, "reference": node.number in references}
+        {"plain": engine.policies.is_plain(node.signature), "reference": node.number in references}
         for node in graph.nodes
     ]
 

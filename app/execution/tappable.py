@@ -16,6 +16,8 @@ from app.execution.serializers import as_plain
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from celery import Celery
+
     from app.execution.pause import AnySignature
 
 _CANVASES = ("chain", "group", "chord")
@@ -54,6 +56,36 @@ def tappable(canvas: AnySignature, clause: AnySignature, callback: AnySignature,
     result.kwargs["tasks"] = _joined(list(_spaced(links, defaults, nth)))
     result["args"], result["immutable"] = whole.args, whole.immutable
     return result
+
+
+def told_of_errors(canvas: AnySignature, errbacks: Sequence[dict[str, Any]], app: Celery[Any]) -> Signature[Any]:
+    """Return a canvas that replaces a task, with the error callbacks of that task, as `celery.Task.replace` links them.
+
+    A group at its end becomes a chord: these are called once for all of its members.
+    """
+    copy = _copy(canvas, {})
+    if copy.subtask_type == "group" or (copy.subtask_type == "chain" and _ends_in_group(copy)):
+        gathered = app.tasks["celery.accumulate"].s(index=0)
+        tasks = copy.kwargs["tasks"] if copy.subtask_type == "chain" else [copy]
+        copy = _chain_of([*tasks, gathered], copy)
+    for errback in errbacks:
+        copy.append_to_list_option("link_error", errback)
+    return copy
+
+
+def _ends_in_group(canvas: Signature[Any]) -> bool:
+    tasks = canvas.kwargs["tasks"]
+    return bool(tasks) and tasks[-1].subtask_type == "group"
+
+
+def _chain_of(tasks: list[Signature[Any]], canvas: Signature[Any]) -> Signature[Any]:
+    """A chain of these tasks in the place of a canvas; what is set on a chain stays on it."""
+    is_chain = canvas.subtask_type == "chain"
+    made = chain(app=canvas.app, **(canvas.options if is_chain else {}))
+    made.kwargs["tasks"] = tasks
+    if is_chain:
+        made["args"], made["immutable"] = canvas.args, canvas.immutable
+    return made
 
 
 def _one_task(role: str, given: object) -> dict[str, Any]:
@@ -101,6 +133,8 @@ def _body_links(opened: Signature[Any]) -> list[Signature[Any]]:
     for errback in maybe_list(opened.options.pop("link_error", None)) or ():
         body.link_error(errback) if body.subtask_type == "group" else body.append_to_list_option("link_error", errback)
     links = _links(body)
+    if id_ := opened.options.pop("task_id", None):
+        links[-1].options.setdefault("task_id", id_)
     if body.subtask_type == "chain":
         links[0].options.update(_without(_CHAIN_OPTIONS, body.options))
     return links

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, bindparam, case, func, null, select, update
 
-from app.domain.states import StepState
+from app.domain.states import BAD, StepState
 from app.domain.triggers import SKIPPED_WITH
 from app.store.prepared import Prepared
 from app.store.steps import TASK_COLUMNS, StepTask
@@ -84,6 +85,13 @@ _UPSTREAM = (
     .join(edges, (edges.c.operation_id == steps.c.operation_id) & (edges.c.upstream == steps.c.number))
     .where(_OPERATION, edges.c.downstream == bindparam("key_number"))
     .order_by(steps.c.number)
+)
+_FIRST_BAD = (
+    select(steps.c.slug, steps.c.signature, steps.c.error)
+    .join(edges, (edges.c.operation_id == steps.c.operation_id) & (edges.c.upstream == steps.c.number))
+    .where(_OPERATION, edges.c.downstream == bindparam("key_number"), steps.c.state.in_(sorted(BAD)))
+    .order_by(steps.c.number)
+    .limit(1)
 )
 _REFERENCES = select(steps.c.state).where(_OPERATION, steps.c.reference).distinct()
 _STANDINGS = select(steps.c.number, steps.c.state).where(_OPERATION)
@@ -195,6 +203,12 @@ def upstream_of(tx: Connection, operation_id: int, number: int) -> list[Upstream
     """The steps directly upstream of one."""
     rows = tx.execute(_UPSTREAM, {"key_operation": operation_id, "key_number": number})
     return [Upstream(slug, StepState(state), *rest) for slug, state, *rest in rows]
+
+
+def first_bad_before(tx: Connection, operation_id: int, number: int) -> tuple[str, dict[str, Any], str | None] | None:
+    """The slug, the signature and the error (JSON) of the first step directly upstream of one that has ended badly."""
+    row = tx.execute(_FIRST_BAD, {"key_operation": operation_id, "key_number": number}).first()
+    return (row[0], json.loads(row[1]), row[2]) if row else None
 
 
 def reference_states(tx: Connection, operation_id: int) -> set[StepState]:

@@ -27,6 +27,11 @@ def installation_name(tx: Connection) -> str:
     return name or _NAMELESS
 
 
+def is_named(name: str) -> bool:
+    """Whether this is the name of an installation, and of no other database: one in memory has none of its own."""
+    return name != _NAMELESS
+
+
 def one_by_one(tx: Connection) -> None:
     """Let whatever else asks for this wait for the rest of the transaction."""
     tx.execute(_NAME.with_for_update())

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 def make_app(broker_url: str, serializer: str = "json", **settings: Any) -> Celery:
     """An app whose messages and results all go through one serializer."""
     celery = Celery("pause_app", broker=broker_url, backend=broker_url, set_as_current=False)
-    celery.conf.update(
-        task_serializer=serializer,
-        result_serializer=serializer,
-        accept_content=[serializer, "json"],
-        task_allow_error_cb_on_chord_header=True,
-        imports=[pause.__name__, canvases.__name__],
-        **settings,
-    )
+    ours: dict[str, Any] = {
+        "task_serializer": serializer,
+        "result_serializer": serializer,
+        "accept_content": [serializer, "json"],
+        "task_allow_error_cb_on_chord_header": True,
+        "imports": [pause.__name__, canvases.__name__],
+    }
+    celery.conf.update(ours | settings)
     return celery
 
 

@@ -19,9 +19,11 @@ from celery import _state
 
 from app.commands import Commands
 from app.config import Settings
+from app.domain.family import ids_of
 from app.domain.states import ENDED, Completion, StepState
 from app.execution.celery_app import OperationsCelery, make_celery
 from app.execution.plain_message import RUN_SLICE
+from app.execution.requests import seed_of
 from app.execution.values import decode
 from app.store.migrations import upgrade
 from app.store.users import User, add_user, user_named
@@ -59,6 +61,7 @@ FLOWS = tuple(
         "moving_flows",
         "option_flows",
         "hostile_flows",
+        "request_flows",
     )
 )
 
@@ -117,6 +120,11 @@ class Service:
 
     def states(self, operation_id: int) -> dict[str, StepState]:
         return {slug: step.state for slug, step in self.steps(operation_id).items()}
+
+    def task_id(self, operation_id: int, slug: str) -> str:
+        """The id that the step's code finds in its request."""
+        call = json.loads(self.steps(operation_id)[slug].signature)
+        return ids_of(seed_of(self.engine.database, operation_id), slug, call).own
 
     def log(self, operation_id: int, slug: str) -> str:
         """What the step's code has logged."""

@@ -140,17 +140,47 @@ def test_a_chord_with_an_empty_header_hands_on_an_empty_list_and_still_waits() -
 def test_a_stored_signature_holds_what_is_there_and_no_more() -> None:
     stored = [node.signature for node in compiled(tell.s() | pay.si((1, None), key={2: "b"})).nodes]
 
-    call = {"task": "shop.pay", "args": [[1, None]], "kwargs": {"key": {"2": "b"}}, "immutable": True}
+    family = {"parent": "tell", "root": "tell"}
+    call = {"task": "shop.pay", "args": [[1, None]], "kwargs": {"key": {"2": "b"}}, "immutable": True, "family": family}
     assert stored == [{"task": "shop.tell"}, call]
 
 
-def test_options_of_a_call_are_kept_and_celerys_book_keeping_is_not() -> None:
+def test_options_and_stamps_of_a_call_are_kept_and_celerys_book_keeping_is_not() -> None:
     canvas: Any = pay.s()
-    canvas.set(queue=Queue("slow"), priority=3, eta=datetime(2030, 1, 1, tzinfo=UTC), time_limit=None)
+    canvas.set(queue=Queue("slow"), priority=3, eta=datetime(2030, 1, 1, tzinfo=UTC), time_limit=None, task_id="mine")
     canvas.freeze()
     canvas.stamp(team="red")
 
-    assert options_of(compiled(canvas)) == [{"queue": "slow", "priority": 3, "eta": "2030-01-01T00:00:00+00:00"}]
+    kept = {"queue": "slow", "priority": 3, "eta": "2030-01-01T00:00:00+00:00", "task_id": "mine"}
+    assert options_of(compiled(canvas)) == [kept | {"team": "red", "stamped_headers": ["team"]}]
+
+
+def test_an_id_of_a_chain_is_its_last_steps_and_one_of_a_chord_its_bodys() -> None:
+    a_chain = chain(link("a"), link("b"), task_id="of b")
+    a_chord = chord([link("c"), link("d")], link("e"), task_id="of e")
+
+    assert [options.get("task_id") for options in options_of(compiled(a_chain))] == [None, "of b"]
+    assert [options.get("task_id") for options in options_of(compiled(a_chord))] == [None, None, "of e"]
+
+
+def test_an_id_of_a_group_is_known_to_its_members() -> None:
+    graph = compiled(group(link("a"), link("b") | link("c"), task_id="of both"))
+
+    families = {node.signature["args"][0]: node.signature.get("family") for node in graph.nodes}
+    assert families == {
+        "a": {"group": {"id": "of both"}, "index": 0},
+        "b": None,
+        "c": {"parent": "pay-2", "root": "pay-2", "group": {"id": "of both"}, "index": 1},
+    }
+
+
+def test_stamps_of_a_call_are_not_overridden_by_what_is_set_around_it() -> None:
+    canvas: Any = link("a")
+    canvas.stamp(team="red")
+    whole = group(canvas, link("b"))
+    whole.options.update(team="blue", stamped_headers=["team"])
+
+    assert [options["team"] for options in options_of(compiled(whole))] == ["red", "blue"]
 
 
 def test_a_naive_time_is_in_the_time_zone_of_the_app() -> None:
@@ -173,17 +203,25 @@ def test_a_countdown_of_a_chord_delays_its_header_alone() -> None:
     assert options_of(compiled(canvas)) == [header, header, {"queue": "x"}]
 
 
-def test_an_errback_of_the_whole_reaches_every_step() -> None:
-    canvas = link("a") | group(link("b"), link("c") | link("d")) | link("e")
+def test_an_errback_of_the_whole_reaches_every_step_but_a_chords_header() -> None:
+    canvas = link("a") | group(link("b"), link("c") | link("d")) | link("e") | group(link("f"), link("g"))
     canvas.link_error(tell.s())
 
-    assert errbacks_of(compiled(chain(canvas).on_error(pay.s()))) == [["shop.tell", "shop.pay"]] * 5
+    both = ["shop.tell", "shop.pay"]
+    assert errbacks_of(compiled(chain(canvas).on_error(pay.s()))) == [both, [], [], [], both, both, both]
 
 
-def test_an_errback_of_a_chords_body_is_called_for_its_header_too() -> None:
-    canvas = link("a") | group(link("b"), link("c") | link("d")) | link("e").on_error(tell.s())
+def test_an_errback_of_a_chord_is_its_bodys_and_that_of_a_chord_in_its_header() -> None:
+    header = [link("a"), chord([link("b")], link("c"))]
+    canvas = chain(link("z"), chord(header, link("d")).set(link_error=tell.s())).on_error(pay.s())
 
-    assert errbacks_of(compiled(canvas)) == [[], *[["shop.tell"]] * 4]
+    told = {node.signature["args"][0]: node for node in compiled(canvas).nodes}
+    names = {
+        name: [one["task"] for one in node.signature.get("options", {}).get("link_error", [])]
+        for name, node in told.items()
+    }
+    assert names == {"z": ["shop.pay"], "a": [], "b": [], "c": ["shop.pay"], "d": ["shop.tell", "shop.pay"]}
+    assert [name for name, node in told.items() if node.signature.get("family", {}).get("chord")] == ["c", "d"]
 
 
 def test_an_errback_is_stored_as_a_signature_that_celery_can_send() -> None:

@@ -20,7 +20,7 @@ def test_an_errback_is_called_once_with_the_request_the_error_and_the_traceback(
     service.ended(operation)
 
     wait_for(lambda: bool(lines_of(file)))
-    id_, task = f"{operation}-fail", "tests.execution.flows.fail"
+    id_, task = service.task_id(operation, "fail"), "tests.execution.flows.fail"
     assert [json.loads(line) for line in lines_of(file)] == [
         [id_, task, [1], "ArithmeticError", "no such number", True]
     ]
@@ -33,7 +33,7 @@ def test_an_errback_of_the_older_kind_is_sent_the_id_of_the_step(service: Servic
     service.ended(operation)
 
     wait_for(lambda: bool(lines_of(file)))
-    assert [json.loads(line) for line in lines_of(file)] == [[f"{operation}-fail"]]
+    assert [json.loads(line) for line in lines_of(file)] == [[service.task_id(operation, "fail")]]
 
 
 def test_an_errback_of_what_never_ran_is_not_called(service: Service) -> None:

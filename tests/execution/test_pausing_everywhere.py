@@ -80,9 +80,10 @@ def paused_in(service: Service, workflow: str, slug: str) -> tuple[Any, set[str]
 @contextmanager
 def pausing_at(service: Service, operation: int, slug: str) -> Iterator[None]:
     """Ask for a pause in the moment when the code of this step has returned and nothing is recorded yet."""
+    id_ = service.task_id(operation, slug)
 
     def ask(task_id: str = "", **_: Any) -> None:
-        if task_id == f"{operation}-{slug}":
+        if task_id == id_:
             service.pause(operation)
 
     task_postrun.connect(ask)

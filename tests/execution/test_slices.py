@@ -126,12 +126,15 @@ def test_a_pause_takes_effect_at_once_while_everything_is_merely_queued(by_hand:
 def test_a_step_knows_its_id_its_task_and_where_it_was_delivered(service: Service) -> None:
     operation = service.start("asking")
 
-    ids = [f"{operation}-request_of-{number}" for number in (2, 3)]
     told = json.loads(service.ended(operation).result or "null")
 
-    assert [one[0] for one in told] == ids
+    assert [one[0] for one in told] == [service.task_id(operation, f"request_of-{number}") for number in (2, 3)]
     for _id, retries, delivery, task, root, called_directly in told:
-        assert (retries, task, root) == (0, "tests.execution.flows.request_of", str(operation))
+        assert (retries, task, root) == (
+            0,
+            "tests.execution.flows.request_of",
+            service.task_id(operation, "request_of-1"),
+        )
         assert (delivery["routing_key"], delivery["redelivered"], called_directly) == ("operations", False, False)
 
 
