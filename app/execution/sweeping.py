@@ -15,8 +15,9 @@ from app.execution.due import start_and_resume
 from app.execution.recovery import Recovery
 from app.execution.republishing import publish_due, publish_lost
 from app.store.bulks import next_due_bulk
+from app.store.claims import all_drainable
 from app.store.due import next_due
-from app.store.operations import next_due_operation, requesting
+from app.store.operations import next_due_operation
 from app.store.workers import stop_worker
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 #: Seconds between two sweeps at the least.
 _SHORTEST: Final = 0.05
+#: A sweep begins nothing more that takes its time once so large a part of the lease is over.
+_SHARE: Final = 4
+#: Operations that one sweep drains at the most.
+_AT_ONCE: Final = 100
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +43,7 @@ class Sweeper:
         self._recovery = engine.incarnation.recovery = Recovery(engine)
         self._bell = engine.incarnation.bell or Bell()
         self._is_stopped = False
+        self._drained_to = 0
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
     def start(self) -> None:
@@ -58,7 +64,7 @@ class Sweeper:
         while not self._is_stopped:
             try:
                 self._recovery.look()
-                sweep(self._engine)
+                self._drained_to = sweep(self._engine, self._drained_to)
                 if self._attention:
                     self._attention.look()
                 pause = self._until_next()
@@ -77,13 +83,31 @@ class Sweeper:
         return latest if due is None else max(_SHORTEST, min(latest, due - clock.now()))
 
 
-def sweep(engine: Engine) -> None:
-    """Start and resume what is due, publish every step that is or whose message is lost, drain what waits for it."""
-    start_and_resume(engine)
+def sweep(engine: Engine, after: int = 0) -> int:
+    """Start and resume what is due, publish every step that is or whose message is lost, drain what waits for it.
+
+    Args:
+        engine: The engine of this worker.
+        after: The id behind which the drains begin: what the last sweep returned.
+
+    Returns:
+        The id behind which the next sweep goes on, 0 for the first one: a sweep that took its time ends early.
+    """
+    until = clock.monotonic() + engine.lease / _SHARE
+    start_and_resume(engine, until)
     publish_due(engine)
     publish_lost(engine)
+    after = _drain(engine, after, until)
+    work_off(engine)
+    return after
+
+
+def _drain(engine: Engine, after: int, until: float) -> int:
+    """Drain what can be drained, one at least; returns the id behind which to go on."""
     with engine.database.glance() as tx:
-        waiting = requesting(tx)
+        waiting = all_drainable(tx, after, _AT_ONCE)
     for operation_id in waiting:
         drain(engine, operation_id)
-    work_off(engine)
+        if clock.monotonic() >= until:
+            return operation_id
+    return waiting[-1] if len(waiting) == _AT_ONCE else 0
