@@ -10,6 +10,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 from app.errors import ResultFault, ResultUnreadable, ResultUnwritable
 from app.execution.endings import Ending, failed
@@ -17,10 +18,12 @@ from app.execution.values import compact, decode
 from app.results.references import Reference, folder_of, reference_in, unescaped
 from app.results.serializers import SERIALIZERS
 from app.results.stores import store_at
+from app.store.lineage import installation_name
 
 if TYPE_CHECKING:
     from app.domain.graph import Inputs
     from app.execution.engine import Engine
+    from app.store.database import Database
 
 
 def kept_small(engine: Engine, operation_id: int, slug: str, ending: Ending) -> Ending:
@@ -39,12 +42,25 @@ def small(engine: Engine, operation_id: int, name: str, text: str) -> str:
     if len(text) <= engine.large:
         return text
     store = engine.results
-    reference = Reference(store.location, f"{folder_of(operation_id)}/{_fit(name)}-{uuid4().hex}.json", "json")
+    folder = folder_of(installation_of(engine.database), operation_id)
+    reference = Reference(store.location, f"{folder}/{_fit(name)}-{uuid4().hex}.json", "json")
     try:
         store.write(reference.path, unescaped(text).encode())
     except Exception as why:
         raise told(ResultUnwritable, store.place(reference.path), why) from why
     return reference.text
+
+
+def installation_of(database: Database) -> str:
+    """The name of the installation that a database is of; read once by each process."""
+    name = _names.get(database)
+    if name is None:
+        with database.glance() as tx:
+            name = _names[database] = installation_name(tx)
+    return name
+
+
+_names: WeakKeyDictionary[Database, str] = WeakKeyDictionary()
 
 
 def load(text: str | None) -> Any:

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from app import clock
+from app.execution.loading import installation_of
 from app.results.references import folder_of
 from app.store.bulks import delete_bulks
+from app.store.files import VERSION
 from app.store.pruning import (
     ROWS,
     Old,
@@ -23,6 +25,7 @@ from app.store.pruning import (
     count_old,
     delete_old,
     delete_workers,
+    documents_of,
     ended_workers,
     oldest,
     thin_out,
@@ -43,6 +46,8 @@ T = TypeVar("T")
 _AT_ONCE: Final = 1000
 #: Seconds between two transactions at the most.
 _LONGEST_REST: Final = 0.1
+#: Seconds in which a folder may belong to what is still under way.
+_ONE_DAY: Final = 86400.0
 #: Keys of the database have fewer digits than this.
 _DIGITS: Final = 19
 
@@ -76,6 +81,7 @@ def prune(engine: Engine, old: Old, tell: Callable[[int], None]) -> Pruned:
         if pruned.operations.total() == before:
             break  # all that is left is in somebody's hands
     _remove_folders(_orphans(engine), pruned)
+    _remove_folders(_superseded(engine), pruned)
     with engine.database.read() as tx:
         idle = ended_workers(tx, old.before)
     delete_workers(engine.database, idle)
@@ -110,13 +116,14 @@ def _take(engine: Engine, old: Old, batch: list[Weighed], pruned: Pruned) -> Non
             pruned.operations[one.completion] += 1
             pruned.steps += one.steps
     _remove_folders((engine.workflow_store / str(one) for one in gone), pruned)
-    for operation_id in gone:
-        _remove_results(engine, operation_id, pruned)
+    for operation_id, is_moved in gone.items():
+        if not is_moved:
+            _remove_results(engine, operation_id, pruned)
 
 
 def _remove_results(engine: Engine, operation_id: int, pruned: Pruned) -> None:
     """Remove what the service itself has put into the store; what authors named stays."""
-    folder = folder_of(operation_id)
+    folder = folder_of(installation_of(engine.database), operation_id)
     try:
         engine.results.remove_all(folder)
     except Exception as why:  # a store may raise anything
@@ -134,11 +141,52 @@ def _alone(engine: Engine, work: Callable[[Connection], T]) -> T:
 
 
 def _orphans(engine: Engine) -> list[Path]:
-    """Folders of operations that are gone; listed before the table is asked: a row is there before its folder."""
-    store = engine.workflow_store
-    folders = {int(path.name): path for path in store.iterdir() if _is_key(path.name)} if store.is_dir() else {}
+    """Folders of operations that are gone.
+
+    They are listed before the table is asked, as a row is there before its folder. Only for an import the folder is
+    there first, so what is younger than a day is left alone.
+    """
+    folders = _folders(engine.workflow_store)
     with engine.database.read() as tx:
-        return [folders[one] for one in sorted(unknown_ids(tx, folders))]
+        unknown = unknown_ids(tx, folders)
+    return [folders[one] for one in sorted(unknown) if _is_aged(folders[one])]
+
+
+def _superseded(engine: Engine) -> Iterator[Path]:
+    """Yield the folders of documents that an edit, a rebuild or another pause has put a newer one in the place of.
+
+    They stay for a day: a backup that is being made may hold a row that points to one.
+    """
+    folders = _folders(engine.workflow_store)
+    for some in _some_at_a_time(sorted(folders)):
+        several = {one: versions for one in some if len(versions := _versions(folders[one])) > 1}
+        with engine.database.read() as tx:
+            present = documents_of(tx, several)
+        for one, place in present.items():
+            yield from (version for version in several[one] if Path(place or "").parent != version)
+
+
+def _folders(store: Path) -> dict[int, Path]:
+    return {int(path.name): path for path in store.iterdir() if _is_key(path.name)} if store.is_dir() else {}
+
+
+def _versions(folder: Path) -> list[Path]:
+    """The folders of an operation's documents that are older than a day."""
+    try:
+        return [path for path in folder.iterdir() if VERSION.fullmatch(path.name) and _is_aged(path)]
+    except OSError:
+        return []
+
+
+def _is_aged(folder: Path) -> bool:
+    try:
+        return folder.stat().st_mtime < clock.now() - _ONE_DAY
+    except OSError:
+        return False
+
+
+def _some_at_a_time(ids: list[int]) -> Iterator[list[int]]:
+    return (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
 
 
 def _is_key(name: str) -> bool:

@@ -62,6 +62,9 @@ def unescaped(text: str) -> str:
     return text[len(_VALUE) : -len(_END)] if text.startswith(_VALUE) else text
 
 
-def folder_of(operation_id: int) -> str:
-    """Where the service keeps what it has put into a store by itself for an operation."""
-    return f"{OWN}/{operation_id}"
+def folder_of(installation: str, operation_id: int) -> str:
+    """Where the service keeps what it has put into a store by itself for an operation.
+
+    Several installations may share a store, and each counts its operations from 1.
+    """
+    return f"{OWN}/{installation}/{operation_id}"

@@ -18,6 +18,7 @@ from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from app.errors import BackupUnusable
+from app.store.files import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +34,7 @@ DATABASE: Final = "operations.db"
 DOCUMENTS: Final = "documents"
 _LIST: Final = "list.json"
 _KEY: Final = "[1-9][0-9]{0,17}"
-_NAME: Final = re.compile(rf"operations\.db|list\.json|documents/{_KEY}/{_KEY}/workflow\.json")
+_NAME: Final = re.compile(rf"operations\.db|list\.json|documents/{_KEY}/{VERSION.pattern}/workflow\.json")
 _LARGEST_LIST: Final = 1 << 30
 _CHUNK: Final = 1 << 20
 

@@ -16,7 +16,7 @@ from app.errors import BackupNeedsPgDump, BackupUnusable, DatabaseInTheWay, Data
 from app.store.archive import DATABASE, DOCUMENTS, Contents, unpack, untold, writing
 from app.store.database import Database
 from app.store.errors import is_of_the_database
-from app.store.files import alone_in, sync_folder, write_atomically
+from app.store.files import VERSION, alone_in, sync_folder, write_atomically
 from app.store.migrations import upgrade_database
 from app.store.tables import events, lost_claims, operations, steps, workers
 
@@ -143,7 +143,7 @@ def _copy(database: Database, file: Path) -> None:
 def _documents(store: Path) -> Iterator[tuple[str, Path]]:
     for path in sorted(store.glob("*/*/workflow.json")):
         operation, version = path.parts[-3:-1]
-        if operation.isdecimal() and version.isdecimal() and not path.is_symlink():
+        if operation.isdecimal() and VERSION.fullmatch(version) and not path.is_symlink():
             yield f"{DOCUMENTS}/{operation}/{version}/workflow.json", path
 
 

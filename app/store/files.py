@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _LOCK: Final = "supervisor.lock"
+#: What a folder of one version of a document is called; with a digest where another process has written the same.
+VERSION: Final = re.compile("[1-9][0-9]{0,17}(-[0-9a-f]{8})?")
 
 
 def write_atomically(

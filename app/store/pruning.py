@@ -61,12 +61,18 @@ def oldest(tx: Connection, old: Old, limit: int) -> list[Weighed]:
     return [Weighed(id_, Completion(completion), total, weight) for id_, completion, total, weight in found]
 
 
-def delete_old(tx: Connection, old: Old, ids: Collection[int]) -> list[int]:
-    """Take operations away with all that belongs to them; returns those that still were among the meant."""
+def delete_old(tx: Connection, old: Old, ids: Collection[int]) -> dict[int, bool]:
+    """Take operations away with all that belongs to them; returns those that still were among the meant.
+
+    True with one tells that it was moved elsewhere: its results may be referred to there.
+    """
     taken = _locked(tx, old, ids)
-    if taken:
-        tx.execute(delete(operations).where(operations.c.id.in_(taken)))
-    return taken
+    if not taken:
+        return {}
+    query = select(operations.c.id, operations.c.moved_at.is_not(None)).where(operations.c.id.in_(taken))
+    moved = {id_: bool(is_moved) for id_, is_moved in tx.execute(query)}
+    tx.execute(delete(operations).where(operations.c.id.in_(taken)))
+    return moved
 
 
 def thin_out(tx: Connection, old: Old, one: Weighed) -> bool:
@@ -78,6 +84,15 @@ def thin_out(tx: Connection, old: Old, one: Weighed) -> bool:
     if not _locked(tx, old, [one.id]):
         return False
     return any(_take_some(tx, table, one.id, limit) for table, limit in _PARTS)
+
+
+def documents_of(tx: Connection, ids: Collection[int]) -> dict[int, str | None]:
+    """Where the documents lie that these operations point to, by id; operations that are not there are left out."""
+    found: dict[int, str | None] = {}
+    for some in _some_at_a_time(sorted(ids)):
+        query = select(operations.c.id, operations.c.workflow_store).where(operations.c.id.in_(some))
+        found |= {id_: place for id_, place in tx.execute(query)}
+    return found
 
 
 def unknown_ids(tx: Connection, ids: Collection[int]) -> set[int]:

@@ -90,6 +90,22 @@ def test_what_was_backed_up_comes_back_elsewhere_and_goes_on(archive: Path, else
     assert json.loads(terminal.says("operations", "show", PAUSED, "--result")) == 7
 
 
+def test_a_document_beside_another_of_its_version_is_backed_up_too(
+    terminal: Terminal, tmp_path: Path, elsewhere: Elsewhere
+) -> None:
+    store = terminal.served.settings.workflow_store
+    terminal.run("operations", "pause", terminal.start("three", "value=7"))
+    (store / "1" / "3").rename(store / "1" / "3-0123abcd")
+    with terminal.served.commands.engine.database.write() as tx:
+        place = str(store / "1" / "3-0123abcd" / "workflow.json")
+        tx.execute(text("UPDATE operations SET workflow_store = :place"), {"place": place})
+
+    terminal.run("backup", str(tmp_path / "backup"))
+    elsewhere.terminal.run("restore", str(tmp_path / "backup"))
+
+    elsewhere.terminal.run("operations", "resume", "1")
+
+
 def test_a_backup_holds_no_token_and_is_for_its_owner_alone(archive: Path, terminal: Terminal) -> None:
     (terminal.served.settings.data_dir / "token").write_text("the-first-users-token")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,8 +17,6 @@ from tests.web.calling import everything
 from tests.web.serving import wait_for
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from app.store.database import Database
     from tests.cli.terminal import Terminal
 
@@ -130,6 +129,53 @@ def test_documents_that_a_crash_left_behind_go_with_the_next_run(
     assert "1 folder of documents" in later(ended, 31, "--older", "30d")
 
     assert documents(ended) == ["4"]
+
+
+def test_the_document_of_an_import_under_way_is_left_alone(ended: Terminal) -> None:
+    later(ended, 31, "--older", "30d")
+    under_way = ended.served.settings.workflow_store / "2" / "1"
+    under_way.mkdir(parents=True)
+
+    ended.says("operations", "prune", "--older", "30d")
+    assert under_way.is_dir()
+
+    later(ended, 2, "--older", "30d")
+    assert documents(ended) == ["4"]
+
+
+def test_documents_that_a_newer_one_has_replaced_go_after_a_day(ended: Terminal) -> None:
+    for _ in range(3):
+        ended.run("operations", "rebuild", "4")
+    folder = ended.served.settings.workflow_store / "4"
+    many = len(list(folder.iterdir()))
+    assert many == 4
+
+    ended.says("operations", "prune", "--older", "30d")
+    assert len(list(folder.iterdir())) == many
+
+    later(ended, 2, "--older", "30d")
+    assert len(list(folder.iterdir())) == 1
+    ended.run("operations", "resume", "4")
+
+
+def test_results_go_with_their_operation_unless_it_was_moved_or_they_are_of_another_installation(
+    ended: Terminal,
+) -> None:
+    store = Path(ended.served.settings.results)
+    own = database(ended)
+    with own.read() as tx:
+        name = tx.execute(text("SELECT name FROM installation")).scalar_one()
+    for folder in (f"{name}/1", f"{name}/3", "another/1", "1"):
+        kept = store / ".operations" / folder
+        kept.mkdir(parents=True)
+        (kept / "load.json").touch()
+    ended.run("operations", "export", "3")
+
+    later(ended, 31, "--older", "30d")
+
+    assert sorted(str(path.parent.relative_to(store / ".operations")) for path in store.rglob("load.json")) == sorted(
+        [f"{name}/3", "1", "another/1"]
+    )
 
 
 def test_folders_that_no_operation_here_ever_had_are_left_alone(ended: Terminal) -> None:
