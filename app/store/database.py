@@ -17,7 +17,14 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from app.store.postgresql import begin_glancing, begin_reading, begin_writing, is_gone, postgresql_engine
+from app.store.postgresql import (
+    begin_glancing,
+    begin_reading,
+    begin_writing,
+    is_gone,
+    is_read_only,
+    postgresql_engine,
+)
 from app.store.write_lock import NoQueue, WriteLock
 
 if TYPE_CHECKING:
@@ -157,7 +164,19 @@ class Database:
                 connection.close()
             if own.connection is None:
                 own.connection = self.engine().connect()
-            yield own.connection
+            try:
+                yield own.connection
+            except Exception as fault:
+                if is_read_only(getattr(fault, "orig", fault)):
+                    self._part_from(own)
+                raise
+
+    def _part_from(self, own: _Own) -> None:
+        """Connect anew next time: of several servers, another may be the one that takes writes by then."""
+        connection, own.connection = own.connection, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
 
     def _lives(self, connection: Connection) -> bool:
         """Whether the server, which may have been restarted, still knows the connection."""

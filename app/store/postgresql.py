@@ -53,3 +53,10 @@ def is_gone(connection: Connection) -> bool:
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     return bool(poll.poll(0))
+
+
+def is_read_only(error: BaseException | None) -> bool:
+    """Whether the server takes no writes: a standby, which refuses to begin one, or one that is told to read only."""
+    if isinstance(error, psycopg.errors.FeatureNotSupported):  # of "cannot set transaction read-write mode"
+        return "read-write mode" in str(error)
+    return isinstance(error, psycopg.errors.ReadOnlySqlTransaction)

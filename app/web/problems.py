@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from werkzeug.exceptions import HTTPException
 
 from app import errors
-from app.store.errors import OF_AN_OUTAGE, is_outage
+from app.store.errors import OF_AN_OUTAGE, is_outage, words_of_outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,7 +53,6 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     errors.BulkRefused: Kind(422, "bulk-refused", "That cannot be asked of many operations"),
     errors.MoveRefused: Kind(409, "move-refused", "The operation cannot do that where it stands"),
     errors.NothingToRetry: Kind(409, "nothing-to-retry", "No step of the operation has failed"),
-    errors.PictureTooLarge: Kind(422, "picture-too-large", "The operation has too many steps to be drawn"),
     errors.OperationThinned: Kind(409, "operation-thinned", "Parts of the operation were taken away"),
     errors.PreflightFailed: Kind(409, "preflight-failed", "The operation would not go on as it was paused"),
     errors.DocumentUnusable: Kind(409, "document-unusable", "The workflow.json is missing or altered"),
@@ -128,7 +127,7 @@ def _problem_of_database(error: Exception) -> Response:
     if not is_outage(error):
         raise error
     _log.warning("the database cannot be reached (%s)", type(error).__name__)
-    return problem_of(errors.DatabaseUnavailable())
+    return problem_of(errors.DatabaseUnavailable(why=words_of_outage(error)))
 
 
 def _problem_of_http(error: HTTPException) -> Response | HTTPException:
