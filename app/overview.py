@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from app.domain.states import CLAIMABLE, ENDED, Completion
 from app.domain.timeline import Stretch, stretches
-from app.errors import PictureTooLarge
 from app.execution.explaining import explanation
 from app.store.overview import (
     Asked,
@@ -20,7 +19,7 @@ from app.store.overview import (
     searched_down_to,
     step_to_look_at,
 )
-from app.store.shown_steps import shown_steps
+from app.store.step_queries import list_steps
 from app.store.users import names_of
 
 if TYPE_CHECKING:
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
 
     from app.commands import Commands, View
     from app.store.events import Event
-    from app.store.operations import Operation, OperationSummary
+    from app.store.operations import Operation
     from app.store.overview import Move, Ran
-    from app.store.shown_steps import ShownStep
+    from app.store.step_queries import StepRow
     from app.store.users import User
 
 #: Steps that a page lists, and draws as bars; events that it tells.
@@ -56,7 +55,7 @@ class Listed:
     `parts` is how much of running steps is done, in steps; `searched_to` the id down to which a search looked.
     """
 
-    operations: Sequence[OperationSummary]
+    operations: Sequence[Operation]
     parts: Mapping[int, float]
     counts: Mapping[Completion, int]
     names: Mapping[int, str]
@@ -74,7 +73,7 @@ class Portrait:
     view: View
     requester: str
     part: float
-    steps: Sequence[ShownStep]
+    steps: Sequence[StepRow]
     bars: Sequence[Ran]
     moves: Sequence[Move]
     stretches: Sequence[Stretch]
@@ -109,7 +108,7 @@ def portrait(
     """
     view = commands.show(requester, operation_id)
     operation = view.operation
-    picture = _picture(commands, requester, operation)
+    picture = commands.graph(requester, operation_id) if operation.steps_total <= DRAWN else None
     causes = _causes(commands, view)
     with commands.engine.database.read() as tx:
         after = step_to_look_at(tx, operation_id) - _ABOVE - 1 if after is None else after
@@ -118,7 +117,7 @@ def portrait(
             view,
             names_of(tx, {operation.requester_id}).get(operation.requester_id, ""),
             running_parts(tx, [operation_id]).get(operation_id, 0.0),
-            shown_steps(tx, operation_id, after=max(-1, after), limit=STEPS + 1),
+            list_steps(tx, operation_id, after=max(-1, after), limit=STEPS + 1),
             latest_runs(tx, operation_id, BARS),
             moves,
             stretches([(move.at, move.new) for move in moves]),
@@ -126,15 +125,6 @@ def portrait(
             picture,
             causes,
         )
-
-
-def _picture(commands: Commands, requester: User, operation: Operation) -> str | None:
-    if operation.steps_total > DRAWN:
-        return None
-    try:
-        return commands.graph(requester, operation.id)
-    except PictureTooLarge:
-        return None
 
 
 def _causes(commands: Commands, view: View) -> Sequence[str]:

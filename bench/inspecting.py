@@ -23,7 +23,8 @@ _SHORT = 100
 def inspect(bed: Bed) -> Iterator[Figure]:
     """Explain operations that are queued, wide and paused, and pre-flight the paused ones; short ones and long ones."""
     with bed.service() as service:
-        service.celery.engine.register(Bell(), [service.celery.conf.task_default_queue])
+        service.celery.engine.attend(Bell())
+        service.celery.engine.register([service.celery.conf.task_default_queue])
         for length in (_SHORT, bed.scale.long_chain):
             yield from _looks(bed, service, length)
         service.celery.engine.tallies.flush()

@@ -164,12 +164,12 @@ def test_whoever_follows_work_hears_of_workers_that_come_and_go_and_of_what_is_t
     me, in_hand = Process("here", "boot", 7, 1), update(steps).where(steps.c.state == StepState.RUNNING)
     changes: list[Callable[[Connection], object]] = [
         lambda tx: register_worker(tx, me, NOW),
-        lambda tx: tx.execute(in_hand.values(worker_id=1)),
+        lambda tx: tx.execute(in_hand.values(worker_id=2)),
         lambda tx: tx.execute(in_hand.values(done=1)),
         lambda tx: tx.execute(in_hand.values(state=StepState.SUCCESS)),
-        lambda tx: lose_worker(tx, 1, NOW),
-        lambda tx: beat(tx, 1, NOW),
-        lambda tx: stop_worker(tx, 1, NOW),
+        lambda tx: lose_worker(tx, 2, NOW),
+        lambda tx: beat(tx, 2, NOW),
+        lambda tx: stop_worker(tx, 2, NOW),
     ]
 
     with feed.follow(sweep=mark_of_work) as follower:

@@ -74,6 +74,12 @@ class Batch:
             self._ended.append(ended)
             return ended
 
+    def end(self) -> list[tuple[int, int]]:
+        """Write nothing any more; returns every claim of the slice, once no other thread can add to them."""
+        with self._mutex:
+            self._is_lost = True
+            return self.claims
+
     @property
     def has_siblings(self) -> bool:
         """Whether steps are claimed that have yet to run."""

@@ -25,6 +25,7 @@ from app.execution.timing import not_before
 from app.execution.values import decode
 from app.processes import ending_children
 from app.store import steps as store
+from app.store.errors import is_unknown_reference
 from app.store.events import append_event
 from app.store.operations import Operation, lock_operation, save
 from app.store.step_queries import find_step, held_step, is_anything_running, queued_steps, results_of
@@ -48,6 +49,8 @@ def claim(engine: Engine, operation_id: int, number: int, moments: list[float] |
         found = find_step(tx, operation_id, number)
     if found is None or found[1] is not StepState.QUEUED:
         return None  # it has run beside another, and its message comes late: it waits for no writer to learn that
+    if not engine.enter():
+        return None
     # A power cut that takes this commit takes the worker too: the step is queued again, and nobody holds the old claim.
     with engine.database.write(survives_power_cut=False) as tx:
         operation = lock_operation(tx, operation_id)
@@ -76,9 +79,16 @@ def claim_surely(engine: Engine, operation_id: int, number: int) -> StepTask | N
     moments: list[float] = []
 
     def once() -> StepTask | None:
-        if moments and (mine := _held_here(engine, operation_id, number, moments)):
-            return mine
-        return claim(engine, operation_id, number, moments)
+        while engine.enter():
+            if moments and (mine := _held_here(engine, operation_id, number, moments)):
+                return mine
+            try:
+                return claim(engine, operation_id, number, moments)
+            except Exception as fault:
+                if not is_unknown_reference(fault):
+                    raise
+                engine.incarnation.forget()  # somebody took the worker's row away: it is entered again
+        return None
 
     with _taking(engine.database, operation_id, number) as is_first:
         return surely(once) if is_first else None
@@ -193,6 +203,8 @@ def fail_unclaimed(engine: Engine, operation_id: int, number: int, fault: BaseEx
     """End a queued step as Failed with what keeps it from being claimed as others are."""
 
     def claim_bare() -> StepTask | None:
+        if not engine.enter():
+            return None
         with engine.database.write() as tx:
             operation = lock_operation(tx, operation_id)
             if operation is None or operation.completion not in CLAIMABLE:

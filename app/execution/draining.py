@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from celery import signature
@@ -15,18 +16,19 @@ from app import clock
 from app.domain.document import CALLBACK_TASK, carried_value, remaining
 from app.domain.graph import numbers_in
 from app.domain.standing import NOT_YET
-from app.domain.states import FINAL, Completion, StepState
+from app.domain.states import FINAL, REQUESTING, Completion, StepState
 from app.execution.announcing import Announcer
 from app.execution.documents import Snapshot, code_here, snapshot_of
+from app.execution.errands import doing, run_aside
 from app.execution.exits import is_of_the_code
 from app.execution.finishing import cancelled
 from app.execution.loading import load
 from app.execution.tallying import PAUSE_SECONDS
 from app.execution.values import compact, decode, restored
 from app.store import steps as store
-from app.store.claims import drainable, is_any_unconfirmed
+from app.store.claims import is_any_unconfirmed
 from app.store.events import append_event, last_asked
-from app.store.operations import Operation, lock_operation, save
+from app.store.operations import Operation, completion_of, find_operation, lock_operation, save
 from app.store.remaining import keep_code
 from app.store.step_queries import is_anything_running
 
@@ -41,15 +43,31 @@ _log = logging.getLogger(__name__)
 def drain(engine: Engine, operation_id: int) -> None:
     """End the pause or cancel that is requested, unless something of the operation runs; safe to call at any time."""
     with engine.database.glance() as tx:
-        requested = drainable(tx, operation_id)  # nearly always None: the steps need not be read for that
-    if requested is Completion.REQUESTING_CANCEL:
+        if completion_of(tx, operation_id) not in REQUESTING:
+            return  # nearly always: all the steps need not be read for that
+    with engine.database.read() as tx:
+        snapshot = snapshot_of(tx, operation_id)
+        if snapshot is None or snapshot.operation.completion not in REQUESTING or is_anything_running(tx, operation_id):
+            return
+        is_unconfirmed = is_any_unconfirmed(tx, operation_id)
+    if snapshot.operation.completion is Completion.REQUESTING_CANCEL:
         _finish_cancel(engine, operation_id)
-    elif requested is Completion.REQUESTING_PAUSE:
-        with engine.database.read() as tx:
-            # What begins to run between the two looks is found here, or by the update that sets PAUSED.
-            snapshot = snapshot_of(tx, operation_id) if drainable(tx, operation_id) else None
-        if snapshot and snapshot.operation.completion is Completion.REQUESTING_PAUSE:
-            _finish_pause(engine, snapshot)
+    elif not is_unconfirmed:  # PAUSED promises that no code of it runs, not even code that can write nothing any more
+        _finish_pause(engine, snapshot)
+
+
+def drain_aside(engine: Engine, operation_id: int) -> None:
+    """Drain as an errand in a worker's main process, whose threads wait for no author's callback; else here and now."""
+    what = f"the end of what is asked of operation {operation_id}"
+    on_late = partial(_note_late, engine, operation_id)
+    run_aside(engine, operation_id, what, partial(drain, engine, operation_id), on_late)
+
+
+def _note_late(engine: Engine, operation_id: int, sentence: str) -> None:
+    with engine.database.glance() as tx:
+        operation = find_operation(tx, operation_id)
+    if operation and operation.completion is Completion.REQUESTING_PAUSE:
+        _tell(engine, operation, sentence)
 
 
 def _finish_cancel(engine: Engine, operation_id: int) -> None:
@@ -78,9 +96,11 @@ def _finish_pause(engine: Engine, snapshot: Snapshot) -> None:
     operation = snapshot.operation
     carried = compact(carried_value(snapshot.steps))
     rest = remaining(operation.id, snapshot.steps)
+    doing(f"the writing of workflow.json of operation {operation.id}")
     try:
         stored = engine.app.tasks[CALLBACK_TASK].s(operation.id)(decode(carried), rest)
         for callback in _own_callbacks(snapshot):
+            doing(f"the callback {callback.get('task')} at a pause point of operation {operation.id}")
             signature(restored(callback), app=engine.app)(_loaded(snapshot), rest)
     except BaseException as why:  # a full disk, or an author's callback: the pause is tried again by the next sweep
         if not is_of_the_code(why):
@@ -112,7 +132,6 @@ def _write_paused(engine: Engine, snapshot: Snapshot, stored: dict[str, str], re
         if present != operation or is_anything_running(tx, operation.id) or is_any_unconfirmed(tx, operation.id):
             return
         store.hold_queued(tx, operation.id)
-        store.park(tx, operation.id)
         after = replace(
             operation,
             completion=Completion.PAUSED,
@@ -136,7 +155,10 @@ def _write_paused(engine: Engine, snapshot: Snapshot, stored: dict[str, str], re
 def _note(engine: Engine, operation: Operation, why: BaseException) -> None:
     """Tell people what keeps the pause from taking effect; no path is in it, or each version would tell another."""
     strerror = why.strerror if isinstance(why, OSError) else None
-    fault = f"workflow.json could not be written ({strerror})" if strerror else str(why)
+    _tell(engine, operation, f"workflow.json could not be written ({strerror})" if strerror else str(why))
+
+
+def _tell(engine: Engine, operation: Operation, fault: str) -> None:
     reason = "; ".join(part for part in (_asked_for(operation), f"{NOT_YET}{fault}") if part)
     with engine.database.write() as tx:
         if lock_operation(tx, operation.id) == operation and operation.reason != reason:

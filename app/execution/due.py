@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from math import inf
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from app import clock
 from app.domain.states import Completion
 from app.errors import MoveRefused, OperationNotFound, VersionPassed
+from app.execution.errands import run_aside
 from app.execution.steering import Wish, due_at_once, resume
 from app.secrets import redacted
 from app.store import steps as store
@@ -37,8 +38,8 @@ _AGAIN: Final = 60.0
 _log: Final = logging.getLogger(__name__)
 
 
-def start_and_resume(engine: Engine, until: float = inf) -> None:
-    """Start and resume every operation whose time has come; begin with no further one `until` that monotonic time."""
+def start_and_resume(engine: Engine) -> None:
+    """Start and resume every operation whose time has come."""
     with engine.database.glance() as tx:
         due = due_operations(tx, clock.now(), _AT_ONCE)
         found = [operation for one in due if (operation := find_operation(tx, one))]
@@ -46,9 +47,8 @@ def start_and_resume(engine: Engine, until: float = inf) -> None:
         if operation.completion is Completion.SCHEDULED:
             _start(engine, operation.id)
         else:
-            _resume(engine, operation)
-        if clock.monotonic() >= until:
-            return
+            what = f"the resuming of operation {operation.id}"
+            run_aside(engine, operation.id, what, partial(_resume, engine, operation))
 
 
 def _start(engine: Engine, operation_id: int) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from app import clock
 from app.domain.sealing import Keys
+from app.execution.incarnation import Incarnation
 from app.execution.leaving import Leaving
 from app.processes import start_of, this_process
 from app.results.references import LARGE
@@ -22,11 +24,9 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from app.execution.bell import Bell
-    from app.execution.courier import Courier
     from app.execution.notices import Notices
     from app.execution.policies import Policies
     from app.execution.publishing import Publisher
-    from app.execution.recovery import Recovery
     from app.execution.tallying import Tallies
     from app.results.base import Result
     from app.store.database import Database
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 #: Beats of the heart, and looks at the hearts of others, in one lease; and the seconds between two at the most.
 _IN_A_LEASE: Final = 5
 _LONGEST: Final = 2.0
+#: Seconds between two looks whether the worker has been registered.
+_A_LOOK: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,47 +67,51 @@ class Engine:
     large: int = LARGE
     #: What documents are signed with.
     keys: Keys = field(default_factory=Keys)
-    incarnation: Incarnation = field(default_factory=lambda: Incarnation())
+    incarnation: Incarnation = field(default_factory=Incarnation)
     leaving: Leaving = field(default_factory=Leaving)
 
     def holder(self) -> Holder:
-        """Who holds the claims that this process makes."""
+        """Who holds the claims that this process makes; `enter` goes before."""
         pid = os.getpid()
         return Holder(self.incarnation.worker_id, pid, _own_start(pid))
 
-    def register(self, bell: Bell, queues: Collection[str] | None = None) -> None:
-        """Enter this process in the table as a worker of these queues.
+    def attend(self, bell: Bell) -> None:
+        """Make this process the main one of a worker: what it forks belongs to it, and wakes it by the bell.
 
-        What it forks belongs to it, and wakes it by the bell.
+        It is not in the table yet: `register` enters it, as often as that takes.
         """
-        with self.database.write() as tx:
-            self.incarnation.worker_id = register_worker(tx, this_process(), clock.now(), queues)
         self.incarnation.bell, self.incarnation.pid = bell, os.getpid()
+
+    def register(self, queues: Collection[str] | None = None) -> None:
+        """Enter the worker in the table, as one that takes messages from these queues."""
+        with self.database.write() as tx:
+            worker_id = register_worker(tx, this_process(), clock.now(), queues)
+        self.incarnation.worker_id = worker_id
+
+    def enter(self) -> bool:
+        """Be in the table, as every holder of a claim is; False where that cannot be, since the worker is leaving.
+
+        A process of a worker waits until the main process has registered. Another program enters itself: it is noted
+        as one that takes no messages.
+        """
+        while self.incarnation.worker_id is None:
+            if not self.incarnation.is_worker:
+                with self.database.write() as tx:
+                    worker_id = register_worker(tx, this_process(), clock.now(), is_worker=False)
+                self.incarnation.own(worker_id)
+            elif self.leaving.is_set:
+                return False
+            else:
+                time.sleep(_A_LOOK)
+        return True
 
     def wake_sweeper(self) -> None:
         """Tell the sweeper of this worker that something is due; outside a worker there is none."""
-        if self.incarnation.bell:
-            self.incarnation.bell.ring()
+        self.incarnation.ring()
 
     def period(self) -> float:
         """Seconds between two beats, and between two sweeps when nothing is due earlier."""
         return min(_LONGEST, self.lease / _IN_A_LEASE)
-
-
-@dataclass(slots=True)
-class Incarnation:
-    """The worker that this process belongs to: its row in `workers`, its main process and that one's sweeper.
-
-    `beat_at` is when its heart beat last, on this process's monotonic clock. All of it is None outside a worker;
-    `recovery`, `courier` and `beat_at` are None in the processes of the pool too.
-    """
-
-    worker_id: int | None = None
-    pid: int | None = None
-    bell: Bell | None = None
-    recovery: Recovery | None = None
-    courier: Courier | None = None
-    beat_at: float | None = None
 
 
 @lru_cache(maxsize=1)

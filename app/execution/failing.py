@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from app import clock
 from app.domain.states import StepState
-from app.execution.draining import drain
+from app.execution.draining import drain_aside
 from app.execution.endings import failed
 from app.execution.errbacks import call_errbacks
 from app.execution.settling import Ended, is_waiting_for_drain
@@ -34,7 +34,7 @@ def settle_and_tell(engine: Engine, operation_id: int, ended: Sequence[Ended]) -
     for one in ended_in_fact(ended, settled.failed):
         call_errbacks(engine, operation_id, one)
     if is_waiting_for_drain(settled):
-        drain(engine, operation_id)
+        drain_aside(engine, operation_id)
 
 
 def ended_in_fact(ended: Sequence[Ended], instead: Sequence[Ended]) -> list[Ended]:

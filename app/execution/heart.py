@@ -1,4 +1,7 @@
-"""The heart of a worker: a counter in the table, raised from a thread of its own that waits for nothing else."""
+"""The heart of a worker: a counter in the table, raised from a thread of its own that waits for nothing else.
+
+It also enters the worker in the table, where the start could not, and again where its row has vanished.
+"""
 
 from __future__ import annotations
 
@@ -46,8 +49,14 @@ class Heart:
         self._engine.database.close()
 
     def _beat(self) -> None:
-        worker_id = self._engine.incarnation.worker_id
-        if worker_id is not None:
-            with self._engine.database.write(survives_power_cut=False) as tx:
-                beat(tx, worker_id, clock.now(), self._queues())
-            self._engine.incarnation.beat_at = clock.monotonic()
+        engine, queues = self._engine, self._queues()
+        if engine.incarnation.worker_id is not None and not self._is_written(engine.incarnation.worker_id, queues):
+            _log.warning("this worker's row in the table is gone: it is entered again")
+            engine.incarnation.worker_id = None
+        if engine.incarnation.worker_id is None and engine.incarnation.is_worker:
+            engine.register(queues)
+        engine.incarnation.beat_at = clock.monotonic()
+
+    def _is_written(self, worker_id: int, queues: Collection[str] | None) -> bool:
+        with self._engine.database.write(survives_power_cut=False) as tx:
+            return beat(tx, worker_id, clock.now(), queues)

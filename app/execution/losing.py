@@ -11,8 +11,9 @@ from app.domain.moments import bounded
 from app.domain.states import CLAIMABLE, StepState
 from app.errors import TimeLimitPassed, WorkerLost
 from app.execution.announcing import Announcer
-from app.execution.draining import drain
+from app.execution.draining import drain_aside
 from app.execution.endings import failed
+from app.execution.errands import run_aside
 from app.execution.exits import is_of_the_code
 from app.execution.failing import settle_and_tell
 from app.execution.settling import Ended
@@ -54,7 +55,7 @@ def lose(engine: Engine, held: HeldClaim, *, is_gone: bool, why: str, fault: Exc
         fault: What kept the holder from going on, where that is known: the step fails with it.
     """
     if held.losses + 1 >= engine.max_losses:
-        _fail(engine, held, fault or WorkerLost(held.losses + 1), Loss(why, is_gone))
+        _fail_aside(engine, held, fault or WorkerLost(held.losses + 1), Loss(why, is_gone))
     else:
         _queue(engine, held, Loss(why, is_gone))
 
@@ -104,7 +105,7 @@ def _still_held(engine: Engine, operation_id: int, held_here: Collection[tuple[i
 
 def end_in_time(engine: Engine, held: HeldClaim, seconds: float) -> None:
     """End a step as failed whose process was killed at its hard time limit of so many seconds, unless it is retried."""
-    _fail(engine, held, TimeLimitPassed(seconds), Loss("its time limit", is_counted=False))
+    _fail_aside(engine, held, TimeLimitPassed(seconds), Loss("its time limit", is_counted=False))
 
 
 def confirm(engine: Engine, operation_id: int, number: int, claim: int) -> None:
@@ -112,7 +113,7 @@ def confirm(engine: Engine, operation_id: int, number: int, claim: int) -> None:
     with engine.database.write() as tx:
         if not claims.confirm(tx, operation_id, number, claim):
             return
-    drain(engine, operation_id)
+    drain_aside(engine, operation_id)
 
 
 def _queue(engine: Engine, held: HeldClaim, loss: Loss) -> None:
@@ -132,12 +133,21 @@ def _queue(engine: Engine, held: HeldClaim, loss: Loss) -> None:
         Announcer(tx, engine, now).loss(operation, step, loss.why, is_final=False)
     if operation.completion in CLAIMABLE:
         engine.publisher.publish(operation.id, [step])
-    drain(engine, operation.id)
+    drain_aside(engine, operation.id)
+
+
+def _fail_aside(engine: Engine, held: HeldClaim, error: Exception, loss: Loss) -> None:
+    """Settle the step as an errand: how it ends is asked of its author's code, and so is how its operation does."""
+    what = f"the end of {held.slug} of operation {held.operation_id}"
+    key = ("end", held.operation_id, held.number)
+    run_aside(engine, key, what, partial(_fail, engine, held, error, loss))
 
 
 def _fail(engine: Engine, held: HeldClaim, error: Exception, loss: Loss) -> None:
     """Take the claim over and settle the step; whoever dies in between has lost it like any other worker."""
     ending, now = _ending(engine, held, error), clock.now()
+    if not engine.enter():
+        return
     with engine.database.write() as tx:
         operation = lock_operation(tx, held.operation_id)
         step = claims.take_over(tx, held, engine.holder(), is_loss=loss.is_counted)

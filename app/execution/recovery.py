@@ -21,8 +21,13 @@ from app.store.claims import held_claims, lost_claims_of
 from app.store.workers import beating_workers, lose_worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from app.execution.engine import Engine
     from app.store.claims import HeldClaim
+
+    #: Whether a process of this worker, known by its id, runs a slice of an operation, or may be about to.
+    IsAtWork = Callable[[int, int], bool]
 
 _log: Final = logging.getLogger(__name__)
 
@@ -36,10 +41,14 @@ class _Verdict:
 
 
 class Recovery:
-    """What one worker knows of the others, from look to look."""
+    """What one worker knows of the others, from look to look.
 
-    def __init__(self, engine: Engine) -> None:
+    `is_at_work` tells what its own processes run; where nobody can tell, a claim of a process that lives is never lost.
+    """
+
+    def __init__(self, engine: Engine, is_at_work: IsAtWork | None = None) -> None:
         self._engine = engine
+        self._is_at_work = is_at_work
         self._leases = Leases(engine.lease)
         self._timed_out: dict[tuple[int, int, int], float] = {}
 
@@ -49,9 +58,7 @@ class Recovery:
 
     def look(self) -> None:
         """Look at every claim once: take away those whose holders are lost, confirm those whose holders are gone."""
-        beat_at = self._engine.incarnation.beat_at
-        is_beating = beat_at is None or clock.monotonic() - beat_at < self._engine.lease / 2
-        self._leases.look(is_beating=is_beating)
+        self._leases.look(is_beating=self._is_beating())
         self._look_at_workers()
         with self._engine.database.glance() as tx:
             held = held_claims(tx)
@@ -63,6 +70,13 @@ class Recovery:
         for claim in lost:
             if self._is_proven_gone(claim):
                 confirm(self._engine, claim.operation_id, claim.number, claim.claim)
+
+    def _is_beating(self) -> bool:
+        """Whether its own heart beats; where it cannot, nobody else's may be able to either."""
+        beat_at = self._engine.incarnation.beat_at
+        if beat_at is None:
+            return not self._engine.incarnation.is_worker
+        return clock.monotonic() - beat_at < self._engine.lease / 2
 
     def _look_at_workers(self) -> None:
         with self._engine.database.glance() as tx:
@@ -77,8 +91,6 @@ class Recovery:
                     lose_worker(tx, one.id, clock.now())
 
     def _verdict(self, held: HeldClaim) -> _Verdict | None:
-        if held.worker_id is None or held.process is None:
-            return None  # a program that runs a step by itself, without a worker, answers for it alone
         where = f"{held.host}, process {held.process}"
         if self._is_gone(held):
             return _Verdict(f"its worker was lost ({where} is gone)", True)
@@ -86,6 +98,8 @@ class Recovery:
             return _Verdict(f"its worker was lost ({where} was silent)", self._is_proven_gone(held))
         if self._is_stopped(held):
             return _Verdict(f"its worker was lost ({where} was stopped)", killed(held))
+        if self._is_idle(held):
+            return _Verdict(f"its worker did not go on with it ({where} lives, and runs nothing of it)", True)
         return None
 
     def _take_away(self, held: HeldClaim, verdict: _Verdict) -> None:
@@ -109,6 +123,17 @@ class Recovery:
             return False
         mark = "stopped" if is_stopped(held.process) else object()
         return self._leases.has_stood_still((held.process, held.process_start), mark)
+
+    def _is_idle(self, held: HeldClaim) -> bool:
+        """Whether a process of this very worker has held the claim for a lease without running anything of it.
+
+        That is how a claim is left whose commit gave no answer, or whose slice was ended by what a signal raised.
+        """
+        if held.worker_id != self._engine.incarnation.worker_id or held.process is None or self._is_at_work is None:
+            return False
+        if self._is_at_work(held.process, held.operation_id):
+            return False
+        return self._leases.has_stood_still(("idle", held.operation_id, held.number), held.claim)
 
     def _is_gone(self, held: HeldClaim) -> bool:
         """Whether the holder is gone by itself: its process, or the machine as it was."""

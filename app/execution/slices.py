@@ -65,7 +65,7 @@ def _run_slice(engine: Engine, operation_id: int, number: int) -> int:
         return 0
     step = _claimed(engine, operation_id, number)
     if step is None:
-        drain(engine, operation_id)
+        _leave_to_others(engine, operation_id, number)
         return 0
     is_alone = bool(engine.publisher.own_options(step)) or is_timed(step.call)
     whole = Slice(engine, operation_id, is_alone=is_alone)
@@ -73,13 +73,20 @@ def _run_slice(engine: Engine, operation_id: int, number: int) -> int:
         if _may_begin(engine, operation_id, step):
             whole.run(step)
     except ClaimLost:  # another worker has taken over: what this one did is recorded by nobody
-        let_go(engine, operation_id, {(step.number, step.claim), *whole.claims})
+        let_go(engine, operation_id, {(step.number, step.claim), *whole.end()})
     except Exception as fault:
         _log.exception("a slice of operation %s could not go on", operation_id)
-        give_up(engine, operation_id, {(step.number, step.claim), *whole.claims}, fault)
+        give_up(engine, operation_id, {(step.number, step.claim), *whole.end()}, fault)
     finally:
         whole.end()
     return whole.steps
+
+
+def _leave_to_others(engine: Engine, operation_id: int, number: int) -> None:
+    """See to what may have waited for a step that is not run here, and give it back where the worker is leaving."""
+    drain(engine, operation_id)
+    if engine.leaving.is_set:
+        publish_again(engine, operation_id, number)
 
 
 def _claimed(engine: Engine, operation_id: int, number: int) -> StepTask | None:
@@ -121,14 +128,13 @@ class Slice:
         self.steps = 0
         self._until = clock.monotonic() + engine.slice_seconds
 
-    @property
-    def claims(self) -> Sequence[tuple[int, int]]:
-        """Every step that this slice has claimed, with the number of its claim."""
-        return self._batch.claims
+    def end(self) -> Sequence[tuple[int, int]]:
+        """Let nothing of it be written any more; returns every step that it has claimed, with its claim's number.
 
-    def end(self) -> None:
-        """Let nothing of it be written any more."""
+        It waits for the timer, which may be writing: what that claims belongs to the slice as well.
+        """
         _late_writer.disarm(self._batch)
+        return self._batch.end()
 
     def run(self, step: StepTask) -> None:
         """Run `step`, which is claimed, and all that this delivery goes on with."""

@@ -10,7 +10,7 @@ from app.domain.moments import utc
 from app.domain.states import ENDED, REQUESTING, Completion, StepState
 from app.errors import MoveRefused, OperationMoved, OperationNotFound, VersionPassed
 from app.execution.documents import snapshot_of, verify_document, write_document
-from app.execution.draining import drain, finish_cancel
+from app.execution.draining import drain_aside, finish_cancel
 from app.execution.preflight import demand_fit
 from app.execution.stopping import stop_now
 from app.execution.timing import later, not_before, written
@@ -78,7 +78,7 @@ def pause(
         is_accepted = accept_unconfirmed and _accept(tx, wish)
     is_stopped = now and operation.completion is not _C.PAUSED and stop_now(engine, wish.operation_id, wish.who)
     if is_new or is_accepted:
-        drain(engine, wish.operation_id)
+        drain_aside(engine, wish.operation_id)
     return is_new or is_accepted or is_stopped
 
 
@@ -134,7 +134,6 @@ def _resume(engine: Engine, wish: Wish, seen: Operation) -> bool | None:
             if (operation.workflow_digest, operation.moved_at) != (seen.workflow_digest, seen.moved_at):
                 return None
             _start_clocks(tx, engine, operation.id)
-            store.unpark(tx, operation.id)
             going_on = replace(going_on, slice=operation.slice + 1, moved_at=None, moved_to=None)
         if (start_at := later(operation.start_at)) is not None:
             _move(tx, replace(going_on, due_at=start_at), _C.SCHEDULED, wish, was=operation)

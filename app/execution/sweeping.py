@@ -1,35 +1,30 @@
-"""The sweep: a thread of each worker that recovers what is lost, publishes what is due and ends what waits."""
+"""The sweep: a thread of each worker that publishes and starts what is due, and sees to the end of what waits."""
 
 from __future__ import annotations
 
 import logging
 import random
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from app import clock
 from app.execution.bell import Bell
 from app.execution.bulks import work_off
-from app.execution.draining import drain
+from app.execution.draining import drain_aside
 from app.execution.due import start_and_resume
-from app.execution.recovery import Recovery
+from app.execution.errands import run_aside
 from app.execution.republishing import publish_due, publish_lost
 from app.store.bulks import next_due_bulk
-from app.store.claims import all_drainable
 from app.store.due import next_due
-from app.store.operations import next_due_operation
+from app.store.operations import next_due_operation, requesting
 from app.store.workers import stop_worker
 
 if TYPE_CHECKING:
-    from app.execution.attention import Attention
     from app.execution.engine import Engine
 
 #: Seconds between two sweeps at the least.
 _SHORTEST: Final = 0.05
-#: A sweep begins nothing more that takes its time once so large a part of the lease is over.
-_SHARE: Final = 4
-#: Operations that one sweep drains at the most.
-_AT_ONCE: Final = 100
 
 _log = logging.getLogger(__name__)
 
@@ -37,13 +32,10 @@ _log = logging.getLogger(__name__)
 class Sweeper:
     """Sweeps until it is stopped; one for each worker, in its main process."""
 
-    def __init__(self, engine: Engine, attention: Attention | None = None) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._attention = attention
-        self._recovery = engine.incarnation.recovery = Recovery(engine)
         self._bell = engine.incarnation.bell or Bell()
         self._is_stopped = False
-        self._drained_to = 0
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
     def start(self) -> None:
@@ -63,10 +55,7 @@ class Sweeper:
     def _run(self) -> None:
         while not self._is_stopped:
             try:
-                self._recovery.look()
-                self._drained_to = sweep(self._engine, self._drained_to)
-                if self._attention:
-                    self._attention.look()
+                sweep(self._engine)
                 pause = self._until_next()
             except Exception:  # the database is locked or gone: the next sweep may find it again
                 _log.exception("a sweep failed")
@@ -83,31 +72,13 @@ class Sweeper:
         return latest if due is None else max(_SHORTEST, min(latest, due - clock.now()))
 
 
-def sweep(engine: Engine, after: int = 0) -> int:
-    """Start and resume what is due, publish every step that is or whose message is lost, drain what waits for it.
-
-    Args:
-        engine: The engine of this worker.
-        after: The id behind which the drains begin: what the last sweep returned.
-
-    Returns:
-        The id behind which the next sweep goes on, 0 for the first one: a sweep that took its time ends early.
-    """
-    until = clock.monotonic() + engine.lease / _SHARE
-    start_and_resume(engine, until)
+def sweep(engine: Engine) -> None:
+    """Start and resume what is due, publish every step that is or whose message is lost, drain what waits for it."""
+    start_and_resume(engine)
     publish_due(engine)
     publish_lost(engine)
-    after = _drain(engine, after, until)
-    work_off(engine)
-    return after
-
-
-def _drain(engine: Engine, after: int, until: float) -> int:
-    """Drain what can be drained, one at least; returns the id behind which to go on."""
     with engine.database.glance() as tx:
-        waiting = all_drainable(tx, after, _AT_ONCE)
+        waiting = requesting(tx)
     for operation_id in waiting:
-        drain(engine, operation_id)
-        if clock.monotonic() >= until:
-            return operation_id
-    return waiting[-1] if len(waiting) == _AT_ONCE else 0
+        drain_aside(engine, operation_id)
+    run_aside(engine, "bulks", "what was asked of many operations", partial(work_off, engine))

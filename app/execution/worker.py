@@ -16,9 +16,12 @@ from app.errors import HardLimitNeedsPrefork, SecretMissing
 from app.execution.attention import Attention
 from app.execution.bell import Bell
 from app.execution.courier import Courier
+from app.execution.deliveries import is_at_work
 from app.execution.departure import Departure
+from app.execution.errands import Errands
 from app.execution.heart import Heart
 from app.execution.process_settings import process_settings
+from app.execution.recovering import Recoverer
 from app.execution.soft_limits import take_over
 from app.execution.sweeping import Sweeper
 from app.processes import tied_to
@@ -46,11 +49,14 @@ class Attendance(bootsteps.StartStopStep):
         heart = Heart(engine, lambda: list(parent.app.amqp.queues.consume_from))
         departure = Departure(engine)
         queues = parent.app.amqp.queues.consume_from
-        sweeper = Sweeper(engine, Attention(engine, queues, lambda: _is_connected(parent)))
+        attention = Attention(engine, queues, lambda: _is_connected(parent))
+        errands = engine.incarnation.errands = Errands(engine)
+        recoverer = engine.incarnation.recoverer = Recoverer(engine, attention, is_at_work)
+        sweeper = Sweeper(engine)
         courier = engine.incarnation.courier = Courier(engine)
         for sentence in missing_secrets(engine):
             _log.warning("a notification cannot be sent: %s", sentence)
-        for part in (heart, sweeper, departure, courier):
+        for part in (heart, recoverer, sweeper, departure, courier):
             part.start()
 
         def leave(**_: Any) -> None:
@@ -61,6 +67,8 @@ class Attendance(bootsteps.StartStopStep):
             departure.end()
             courier.stop()
             heart.stop()
+            errands.stop()
+            recoverer.stop()
             sweeper.stop()
 
         signals.worker_shutting_down.connect(leave, weak=False)
@@ -91,11 +99,19 @@ def refuse_hard_limits(celery: Any, pool: str) -> None:
 
 
 def register(sender: Any, **_: Any) -> None:
-    """Enter the worker in the table before its pool is forked: the processes of the pool belong to it too."""
+    """Enter the worker in the table before its pool is forked: the processes of the pool belong to it too.
+
+    Where the database does not let it, its heart does so later; until then it claims nothing.
+    """
     engine = getattr(sender.app, "engine", None)
-    if engine:
-        engine.register(Bell(), list(sender.app.amqp.queues.consume_from))
-        process_settings.begin()
+    if engine is None:
+        return
+    engine.attend(Bell())
+    try:
+        engine.register(list(sender.app.amqp.queues.consume_from))
+    except Exception as why:
+        _log.warning("this worker is not in the table yet, and claims nothing until it is: %s", type(why).__name__)
+    process_settings.begin()
 
 
 def die_with_the_worker(**_: Any) -> None:

@@ -58,8 +58,6 @@ tokens: Final = Table(
     sqlite_autoincrement=True,
 )
 
-Index("tokens_by_user", tokens.c.user_id)
-
 operations: Final = Table(
     "operations",
     metadata,
@@ -163,8 +161,8 @@ steps: Final = Table(
     Column("cursor", Text),
     Column("done", BigInteger),
     Column("total", BigInteger),
-    Column("parked", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("operation_id", "number"),
+    CheckConstraint("state <> 'Running' OR worker_id IS NOT NULL", name="holder"),
 )
 Index(
     "steps_running",
@@ -174,12 +172,7 @@ Index(
 Index(
     "steps_due",
     steps.c.due_at,
-    **only("state IN ('Queued', 'Retrying') AND NOT parked"),
-)
-Index(
-    "steps_by_worker",
-    steps.c.worker_id,
-    **only("worker_id IS NOT NULL"),
+    **only("state IN ('Queued', 'Retrying')"),
 )
 
 edges: Final = Table(
@@ -249,12 +242,6 @@ lost_claims: Final = Table(
     sqlite_with_rowid=False,
 )
 
-Index(
-    "lost_claims_by_worker",
-    lost_claims.c.worker_id,
-    **only("worker_id IS NOT NULL"),
-)
-
 step_logs: Final = Table(
     "step_logs",
     metadata,
@@ -297,6 +284,7 @@ notifications: Final = Table(
     Column("error", Text),
     Column("created_at", Float, nullable=False),
     Column("finished_at", Float),
+    Column("taken_by", KEY),
     UniqueConstraint("operation_id", "step", "change", "source", "number", "kind", name="notifications_once"),
     sqlite_autoincrement=True,
 )

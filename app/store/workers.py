@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Text, bindparam, func, insert, or_, select, text, update
+from sqlalchemy import Text, bindparam, func, or_, select, text, update
 
 from app.store.tables import steps, workers
 
@@ -57,7 +57,13 @@ class Beating:
 
 
 _MINE = workers.c.id == bindparam("key_id")
-_INSERT = insert(workers).returning(workers.c.id)
+#: SQLite and PostgreSQL both know it; SQLAlchemy has a word of its own for each of them.
+_INSERT: Final = text(
+    "INSERT INTO workers (host, boot_id, pid, start_time, heartbeat, seen_at, started_at, stopped_at, queues)"
+    " VALUES (:host, :boot_id, :pid, :start_time, 0, :now, :now, :stopped_at, :queues)"
+    " ON CONFLICT (host, boot_id, pid, start_time) DO UPDATE SET seen_at = :now, stopped_at = :stopped_at,"
+    " lost_at = NULL, queues = :queues RETURNING id"
+)
 #: One that beats again was not lost, whatever others believed.
 _BEAT = (
     update(workers)
@@ -106,17 +112,30 @@ _LIST = _ROWS.order_by(_YOUNGEST)
 _TAKERS = select(workers.c.queues, func.count()).where(*_LIVE).group_by(workers.c.queues)
 
 
-def register_worker(tx: Connection, process: Process, now: float, queues: Collection[str] | None = None) -> int:
-    """Enter a worker that starts, with the queues that it takes messages from; returns its id."""
+def register_worker(
+    tx: Connection, process: Process, now: float, queues: Collection[str] | None = None, *, is_worker: bool = True
+) -> int:
+    """Enter a process that claims steps; one that is entered already keeps its row.
+
+    Args:
+        tx: A transaction that writes.
+        process: The main process of the worker.
+        now: The present moment, in seconds since the epoch.
+        queues: The queues that it takes messages from; None where they are not known.
+        is_worker: False for a program that runs steps by itself: it has no heart, and counts as ended from the start.
+
+    Returns:
+        The id of its row.
+    """
     row = {"host": process.host, "boot_id": process.boot_id, "pid": process.pid, "start_time": process.start_time}
-    first = {"heartbeat": 0, "seen_at": now, "started_at": now, "queues": _written(queues)}
-    id_: int = tx.execute(_INSERT, row | first).scalar_one()
+    told = {"now": now, "stopped_at": None if is_worker else now, "queues": _written(queues)}
+    id_: int = tx.execute(_INSERT, row | told).scalar_one()
     return id_
 
 
-def beat(tx: Connection, worker_id: int, now: float, queues: Collection[str] | None = None) -> None:
-    """Raise a worker's heartbeat counter, and note its queues where they are told: it may be given others."""
-    tx.execute(_BEAT, {"key_id": worker_id, "now": now, "queues": _written(queues)})
+def beat(tx: Connection, worker_id: int, now: float, queues: Collection[str] | None = None) -> bool:
+    """Raise a worker's heartbeat counter, and note its queues where they are told; False when its row is gone."""
+    return tx.execute(_BEAT, {"key_id": worker_id, "now": now, "queues": _written(queues)}).rowcount > 0
 
 
 def stop_worker(tx: Connection, worker_id: int, now: float) -> None:

@@ -83,7 +83,9 @@ def test_a_claim_from_before_the_backup_is_none_where_it_was_restored(
 ) -> None:
     here = by_hand(slice_steps=1)
     operation = here.start("adding", numbers=[1, 2])
-    here.change("UPDATE steps SET state = 'Running', claim = 4, process = 7 WHERE number = 0")
+    here.engine.enter()
+    held = "state = 'Running', claim = 4, process = 7, worker_id = (SELECT id FROM workers)"
+    here.change(f"UPDATE steps SET {held} WHERE number = 0")  # noqa: S608
     back_up(here.settings, here.engine.database, tmp_path / "backup")
 
     there = restored_in(tmp_path / "backup")

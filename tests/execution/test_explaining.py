@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def service(by_hand: ByHand) -> Service:
     """A service of which this process is the worker, on its queue and on `own`."""
     service = by_hand(slice_steps=1)
-    service.engine.register(Bell(), ["operations"])
+    service.engine.attend(Bell())
+    service.engine.register(["operations"])
     return service
 
 

@@ -63,7 +63,8 @@ def test_a_sweep_publishes_nothing_of_an_operation_that_does_not_go_on(by_hand: 
 
 def test_a_worker_beats_its_heart_and_notes_its_end(by_hand: ByHand) -> None:
     service = by_hand()
-    service.engine.register(Bell())
+    service.engine.attend(Bell())
+    service.engine.register()
     heart, sweeper = Heart(service.engine), Sweeper(service.engine)
 
     heart.start()
@@ -83,10 +84,10 @@ def test_a_sweep_that_fails_does_not_end_the_sweeper(by_hand: ByHand, monkeypatc
     service.change("UPDATE operations SET completion = 'REQUESTING PAUSE'")
     faults = [OSError("the database is gone")]
 
-    def failing_once(_engine: object, after: int) -> int:
+    def failing_once(engine: object) -> None:
         if faults:
             raise faults.pop()
-        return sweep(service.engine, after)
+        sweep(service.engine)
 
     monkeypatch.setattr("app.execution.sweeping.sweep", failing_once)
     sweeper = Sweeper(service.engine)

@@ -11,7 +11,7 @@ from app import clock
 from app.commands import Commands
 from app.domain.states import ENDED, Completion, StepState
 from app.execution import losing
-from app.execution.engine import Incarnation
+from app.execution.incarnation import Incarnation
 from app.execution.sweeping import sweep
 from app.processes import Process
 from app.store.claims import held_claims, lost_claims_of

@@ -22,6 +22,7 @@ FLOWS = (
     "tests.recovery.limited_flows",
     "tests.recovery.handler_flows",
     "tests.recovery.long_flows",
+    "tests.recovery.interrupted_flows",
 )
 
 #: Seconds after which a silent worker counts as lost here.

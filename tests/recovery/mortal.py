@@ -51,6 +51,13 @@ class Mortal:
 
 def start_worker(service: Service, *, processes: int = 2, pool: str = "prefork", **settings: object) -> Mortal:
     """Start a real worker and wait until it is in the table."""
+    worker = launch_worker(service, processes=processes, pool=pool, **settings)
+    wait_for(lambda: worker.pid in {one.pid for one in service.workers()})
+    return worker
+
+
+def launch_worker(service: Service, *, processes: int = 2, pool: str = "prefork", **settings: object) -> Mortal:
+    """Start a real worker."""
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
     options = ["-c", str(processes), "-P", pool, "-Q", f"{QUEUE},own", *quiet]
     command = [sys.executable, "-m", "celery", "-A", "worker:celery", "worker", *options]
@@ -62,7 +69,6 @@ def start_worker(service: Service, *, processes: int = 2, pool: str = "prefork",
         process = subprocess.Popen(
             command, env=environ, cwd=service.settings.data_dir, stdout=log, stderr=log, start_new_session=True
         )
-    wait_for(lambda: process.pid in {worker.pid for worker in service.workers()})
     return Mortal(process)
 
 

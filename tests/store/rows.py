@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 
 from app.domain.states import Completion, StepState
+from app.processes import Process
 from app.store.laying import insert_edges, insert_steps
 from app.store.operations import insert_operation
+from app.store.workers import register_worker
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 NOW = 1_800_000_000.0
 _ADA = text("""INSERT INTO "user" (id, name, role, created_at) VALUES (1, 'ada', 'admin', 0) ON CONFLICT DO NOTHING""")
+
+_RUN = text(
+    "UPDATE steps SET state = 'Running', worker_id = :worker WHERE operation_id = :operation AND number = :number"
+)
 
 
 def add_operation(tx: Connection, completion: Completion = Completion.SCHEDULED, **columns: Any) -> int:
@@ -63,12 +69,27 @@ def step_row(operation_id: int, number: int, state: StepState = StepState.PENDIN
     return row | columns
 
 
+def enter_worker(tx: Connection) -> int:
+    """A worker that holds the claims of a test; it has a row once."""
+    return register_worker(tx, Process("nowhere", "boot", 77, 1), NOW)
+
+
 def add_steps(tx: Connection, operation_id: int, *states: StepState, **columns: Any) -> None:
-    """A chain of steps that stand so; each waits for the one before it, if that is not a success."""
+    """A chain of steps that stand so; each waits for the one before it, if that is not a success.
+
+    Those that run are a worker's.
+    """
     waits = [0] + [int(state is not StepState.SUCCESS) for state in states[:-1]]
     rows = [
-        step_row(operation_id, number, state, **({"waiting": waits[number]} | columns))
+        step_row(
+            operation_id,
+            number,
+            StepState.QUEUED if state is StepState.RUNNING else state,
+            **({"waiting": waits[number]} | columns),
+        )
         for number, state in enumerate(states)
     ]
     insert_steps(tx, rows)
     insert_edges(tx, operation_id, pairwise(range(len(states))))
+    for number in [number for number, state in enumerate(states) if state is StepState.RUNNING]:
+        tx.execute(_RUN, {"operation": operation_id, "number": number, "worker": enter_worker(tx)})

@@ -13,7 +13,7 @@ from app.store.cursors import Kept, keep_place
 from app.store.endings import TakenBack
 from app.store.step_queries import list_steps, running_steps
 from app.store.steps import Holder
-from tests.store.rows import NOW, add_operation, add_steps
+from tests.store.rows import NOW, add_operation, add_steps, enter_worker
 from tests.store.test_steps import ending
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def claimed(tx: Connection) -> int:
     """An operation whose first step is claimed, for the first time."""
     operation = add_operation(tx)
     add_steps(tx, operation, _S.QUEUED, _S.PENDING)
-    assert store.claim_step(tx, operation, 0, Holder(None, 77), NOW)
+    assert store.claim_step(tx, operation, 0, Holder(enter_worker(tx), 77), NOW)
     return operation
 
 
@@ -42,7 +42,7 @@ def test_a_place_is_kept_and_handed_to_whoever_claims_the_step_next(database: Da
         (running,) = running_steps(tx, operation)
         assert (running.done, running.total, running.is_confirmed) == (5, 2**40, True)
         assert store.record(tx, [ending(operation, 0, _S.RUNNING, _S.QUEUED, key_claim=1, claim=1)])
-        again = store.claim_step(tx, operation, 0, Holder(None, 78), NOW)
+        again = store.claim_step(tx, operation, 0, Holder(enter_worker(tx), 78), NOW)
         assert again
         assert again.cursor == KEPT.place
 

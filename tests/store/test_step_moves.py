@@ -15,7 +15,7 @@ from app.store import steps as store
 from app.store.claims import HeldClaim
 from app.store.step_queries import find_step
 from tests.store.rows import NOW, add_operation, add_steps
-from tests.store.test_steps import MOVERS, NOBODY, ending, task_of
+from tests.store.test_steps import MOVERS, ending, somebody, task_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -37,7 +37,7 @@ READERS = {"upstream_of", "reference_states", "standings", "ready_again"}
 ENDS = {name for name in MOVERS if name.startswith("end ")}
 #: What is done under a claim, tried under another than the step has.
 UNDER_ANOTHER_CLAIM: dict[str, Any] = {
-    "claim next": lambda tx, id_: store.claim_next(tx, id_, replace(task_of(tx, id_, 1), claim=0), NOBODY, NOW),
+    "claim next": lambda tx, id_: store.claim_next(tx, id_, replace(task_of(tx, id_, 1), claim=0), somebody(tx), NOW),
     **{
         f"{was} to {state}": lambda tx, id_, was=was, state=state: store.record(tx, [ending(id_, 1, was, state)])
         for was in (_S.RUNNING, _S.PENDING)
@@ -113,7 +113,7 @@ def test_every_function_that_changes_steps_is_tried_on_every_state() -> None:
 
 TAKERS: dict[str, Any] = {
     "take away": lambda tx, held: claims.take_away(tx, held, is_loss=True, due_at=NOW),
-    "take over": lambda tx, held: claims.take_over(tx, held, NOBODY, is_loss=True),
+    "take over": lambda tx, held: claims.take_over(tx, held, somebody(tx), is_loss=True),
 }
 
 

@@ -26,7 +26,7 @@ from app.store.step_queries import (
 )
 from app.store.steps import Holder, StepTask
 from app.store.workers import register_worker
-from tests.store.rows import NOW, add_operation, add_steps, step_row
+from tests.store.rows import NOW, add_operation, add_steps, enter_worker, step_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     from app.store.database import Database
 
 _S = StepState
-NOBODY = Holder(None, 77)
+
+
+def somebody(tx: Connection) -> Holder:
+    return Holder(enter_worker(tx), 77)
 
 
 def states_of(tx: Connection, operation: int) -> list[StepState]:
@@ -53,8 +56,7 @@ def ending(operation: int, number: int, was: StepState, state: StepState, **colu
     """How a step ended, as `record` takes it."""
     told = {"key_operation": operation, "key_number": number, "key_state": was, "key_claim": 0, "state": state}
     kept = {"claim": 0, "runs": 1, "retries": 0, "signature": "{}", "result": "1", "error": None, "due_at": None}
-    place = {"has_place": False, "place": None, "place_done": None, "place_total": None}
-    return told | kept | place | {"message": None, "is_well": False, "started_at": NOW, "finished_at": NOW} | columns
+    return told | kept | {"message": None, "is_well": False, "started_at": NOW, "finished_at": NOW} | columns
 
 
 def held(operation: int, number: int, claim: int = 0) -> HeldClaim:
@@ -77,8 +79,8 @@ def standing(tx: Connection, operation: int, number: int) -> StepState:
 
 #: Every statement that moves a step.
 MOVERS: dict[str, Callable[[Connection, int], object]] = {
-    "claim": lambda tx, id_: store.claim_step(tx, id_, 1, NOBODY, NOW),
-    "claim next": lambda tx, id_: store.claim_next(tx, id_, task_of(tx, id_, 1), NOBODY, NOW),
+    "claim": lambda tx, id_: store.claim_step(tx, id_, 1, somebody(tx), NOW),
+    "claim next": lambda tx, id_: store.claim_next(tx, id_, task_of(tx, id_, 1), somebody(tx), NOW),
     "succeed": lambda tx, id_: store.record(tx, [ending(id_, 1, _S.RUNNING, _S.SUCCESS)]),
     "fail": lambda tx, id_: store.record(tx, [ending(id_, 1, _S.RUNNING, _S.FAILED)]),
     "retry": lambda tx, id_: store.record(tx, [ending(id_, 1, _S.RUNNING, _S.RETRYING)]),
@@ -147,7 +149,7 @@ def test_a_claim_forgets_how_often_its_step_was_published(database: Database) ->
         operation = add_operation(tx)
         add_steps(tx, operation, _S.QUEUED, due_at=NOW, publishes=5)
 
-        store.claim_step(tx, operation, 0, NOBODY, NOW)
+        store.claim_step(tx, operation, 0, somebody(tx), NOW)
         store.record(tx, [ending(operation, 0, _S.RUNNING, _S.RETRYING, key_claim=1, claim=1, due_at=NOW)])
 
         assert [due.publishes for due in due_steps(tx, NOW, limit=9)] == [0]
@@ -157,11 +159,11 @@ def test_a_step_is_not_claimed_before_its_clause_was_asked(database: Database) -
     with database.write() as tx:
         operation = add_operation(tx)
         add_steps(tx, operation, _S.QUEUED, _S.QUEUED, point=1, clause='{"task":"due"}')
-        assert store.claim_step(tx, operation, 0, NOBODY, NOW) is None
+        assert store.claim_step(tx, operation, 0, somebody(tx), NOW) is None
 
         assert store.answer_point(tx, operation, 1, pause=False) == 2
 
-        assert store.claim_step(tx, operation, 0, NOBODY, NOW) is not None
+        assert store.claim_step(tx, operation, 0, somebody(tx), NOW) is not None
 
 
 def test_a_record_under_an_older_claim_writes_nothing(database: Database) -> None:

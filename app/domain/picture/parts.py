@@ -15,9 +15,6 @@ _BY_INTEREST: Final = (
     "Success",
 )  # fmt: skip
 
-#: How the steps of a box lie that was folded because there are too many: anyhow, in neighbouring layers.
-LAYERS: Final = "layers"
-
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
@@ -36,7 +33,7 @@ class Box:
 
     steps: tuple[Drawn, ...]
     upstream: tuple[int, ...] = ()
-    #: How the steps of a folded box lie: one after the other ("line"), beside each other ("beside"), or in `LAYERS`.
+    #: How the steps of a folded box lie: one after the other, or beside each other.
     fold: str = field(default="")
 
     @property
@@ -57,9 +54,9 @@ class Box:
 
     @property
     def seconds(self) -> float | None:
-        """How long it took: one after the other in sum, beside each other the longest; of layers nobody knows."""
+        """How long it took: one after the other in sum, beside each other the longest."""
         known = [step.seconds for step in self.steps if step.seconds is not None]
-        if not known or self.fold == LAYERS:
+        if not known:
             return None
         return max(known) if self.fold == "beside" else sum(known)
 
