@@ -108,6 +108,9 @@ CREATE TABLE tokens (
     CONSTRAINT tokens_digest_key UNIQUE (digest)
 );
 
+-- The tokens of one user.
+CREATE INDEX tokens_by_user ON tokens (user_id);
+
 -- One requested run of a workflow.
 CREATE TABLE operations (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, -- counts up, never used twice: the newest has the largest
@@ -210,6 +213,7 @@ CREATE TABLE steps (
     cursor TEXT,                         -- JSON: the place that its code has kept; none once it has ended well
     done BIGINT,                         -- how much of it its code said to be done at that place
     total BIGINT,                        -- of how much
+    parked BOOLEAN DEFAULT 0 NOT NULL,   -- it waits for a retry, and its operation is PAUSED: no sweep looks at it
     CONSTRAINT steps_pkey PRIMARY KEY (operation_id, number),
     CONSTRAINT steps_holder_check CHECK (state <> 'Running' OR worker_id IS NOT NULL),
     CONSTRAINT steps_state_check CHECK (state IN ('Pending', 'Queued', 'Running', 'Retrying', 'Paused', 'Success', 'Cached', 'Skipped', 'Failed', 'TriggerFailed', 'Cancelled')),
@@ -217,9 +221,13 @@ CREATE TABLE steps (
     CONSTRAINT steps_worker_id_fkey FOREIGN KEY(worker_id) REFERENCES workers (id)
 );
 
+-- What a worker holds, for whoever deletes the worker.
+CREATE INDEX steps_by_worker ON steps (worker_id)
+    WHERE worker_id IS NOT NULL;
+
 -- What is to be published, the earliest first.
 CREATE INDEX steps_due ON steps (due_at)
-    WHERE state IN ('Queued', 'Retrying');
+    WHERE state IN ('Queued', 'Retrying') AND NOT parked;
 
 -- What of an operation runs: while there is any, it is not PAUSED.
 CREATE INDEX steps_running ON steps (operation_id)
@@ -290,6 +298,10 @@ CREATE TABLE lost_claims (
     CONSTRAINT lost_claims_operation_id_fkey FOREIGN KEY(operation_id) REFERENCES operations (id) ON DELETE CASCADE,
     CONSTRAINT lost_claims_worker_id_fkey FOREIGN KEY(worker_id) REFERENCES workers (id)
 ) WITHOUT ROWID;
+
+-- The same.
+CREATE INDEX lost_claims_by_worker ON lost_claims (worker_id)
+    WHERE worker_id IS NOT NULL;
 
 -- What a step's code logged, kept in parts as it runs.
 CREATE TABLE step_logs (

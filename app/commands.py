@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, Unpack
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from app import clock
 from app.domain.picture import Drawn, draw
@@ -15,6 +15,7 @@ from app.errors import (
     DocumentNotWritten,
     IdempotencyKeyReused,
     OperationNotFound,
+    PictureTooLarge,
     StepNotFound,
     TrustNeedsAdmin,
 )
@@ -27,14 +28,16 @@ from app.store.errors import once
 from app.store.events import Event, events_of
 from app.store.operations import (
     Operation,
+    OperationSummary,
     completion_of,
     find_by_idempotency_key,
     find_operation,
     list_operations,
     next_id,
 )
+from app.store.shown_steps import DrawnStep, ShownStep, count_edges, drawn_steps, shown_steps
 from app.store.step_logs import log_parts, number_of_slug
-from app.store.step_queries import Running, StepRow, edges_of, list_steps, running_steps
+from app.store.step_queries import Running, edges_of, running_steps
 from app.workflows.registry import flow_policy
 
 if TYPE_CHECKING:
@@ -48,6 +51,9 @@ if TYPE_CHECKING:
 
 #: Nothing runs of an operation that stands here.
 _AT_REST = ENDED | {Completion.SCHEDULED, Completion.PAUSED}
+#: Steps that a picture is made of at the most, and edges between them: so many are read for it.
+_DRAWN_STEPS: Final = 20_000
+_DRAWN_EDGES: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +126,7 @@ class Commands:
         workflow: str | None = None,
         before_id: int | None = None,
         limit: int = 50,
-    ) -> list[Operation]:
+    ) -> list[OperationSummary]:
         """The requester's operations, an admin's all, newest first, those older than `before_id`."""
         with self.engine.database.glance() as tx:
             return list_operations(
@@ -200,18 +206,23 @@ class Commands:
         steering.rebuild(self.engine, self._wish(requester, operation_id, None, None))
         return self.show(requester, operation_id)
 
-    def steps(self, requester: User, operation_id: int, *, after: int = -1, limit: int = 1000) -> Sequence[StepRow]:
-        """The operation's steps in topological order, those after number `after`."""
+    def steps(
+        self, requester: User, operation_id: int, *, after: int = -1, limit: int = 1000, has_results: bool = True
+    ) -> Sequence[ShownStep]:
+        """The operation's steps in topological order, those after number `after`; results only where asked for."""
         self.show(requester, operation_id)
         with self.engine.database.glance() as tx:
-            return list_steps(tx, operation_id, after=after, limit=limit)
+            return shown_steps(tx, operation_id, after=after, limit=limit, has_results=has_results)
 
     def graph(self, requester: User, operation_id: int) -> str:
-        """The picture of the operation's steps as they stand now, in SVG."""
+        """The picture of the operation's steps as they stand now, in SVG. Raises PictureTooLarge."""
         operation = self.show(requester, operation_id).operation
-        with self.engine.database.glance() as tx:
-            steps, edges = list_steps(tx, operation_id), edges_of(tx, operation_id)
-        return draw(f"{operation.workflow} {operation.id}: {operation.completion}", list(map(_drawn, steps)), edges)
+        with self.engine.database.read() as tx:
+            if operation.steps_total > _DRAWN_STEPS or count_edges(tx, operation_id, _DRAWN_EDGES + 1) > _DRAWN_EDGES:
+                raise PictureTooLarge(operation_id, _DRAWN_STEPS, _DRAWN_EDGES)
+            steps, edges = drawn_steps(tx, operation_id), edges_of(tx, operation_id)
+        title = f"{operation.workflow} {operation.id}: {operation.completion}"
+        return _picture(title, tuple(map(_drawn, steps)), tuple(edges))
 
     def step_log(self, requester: User, operation_id: int, slug: str) -> Iterator[str]:
         """What the code of a step has logged, run by run, read as it is asked for. Raises StepNotFound."""
@@ -265,10 +276,16 @@ def _demand_admin(requester: User, *, take_back: bool) -> None:
         raise TrustNeedsAdmin("take back an operation that was moved elsewhere")
 
 
-def _drawn(row: StepRow) -> Drawn:
+def _drawn(row: DrawnStep) -> Drawn:
     ended = row.finished_at or clock.now()
-    task = str(json.loads(row.signature)["task"]).rpartition(".")[2]
+    task = row.task.rpartition(".")[2]
     return Drawn(row.number, row.slug, task, row.state, None if row.started_at is None else ended - row.started_at)
+
+
+@lru_cache(maxsize=8)
+def _picture(title: str, steps: tuple[Drawn, ...], edges: tuple[tuple[int, int], ...]) -> str:
+    """The picture, drawn anew only where something of it has changed: a page asks for it with every change."""
+    return draw(title, steps, edges)
 
 
 def _log_of(database: Database, operation_id: int, number: int) -> Iterator[str]:

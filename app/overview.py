@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.domain.states import CLAIMABLE, ENDED, Completion
 from app.domain.timeline import Stretch, stretches
+from app.errors import PictureTooLarge
 from app.execution.explaining import explanation
 from app.store.overview import (
     Asked,
@@ -19,7 +20,7 @@ from app.store.overview import (
     searched_down_to,
     step_to_look_at,
 )
-from app.store.step_queries import list_steps
+from app.store.shown_steps import shown_steps
 from app.store.users import names_of
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
 
     from app.commands import Commands, View
     from app.store.events import Event
-    from app.store.operations import Operation
+    from app.store.operations import Operation, OperationSummary
     from app.store.overview import Move, Ran
-    from app.store.step_queries import StepRow
+    from app.store.shown_steps import ShownStep
     from app.store.users import User
 
 #: Steps that a page lists, and draws as bars; events that it tells.
@@ -55,7 +56,7 @@ class Listed:
     `parts` is how much of running steps is done, in steps; `searched_to` the id down to which a search looked.
     """
 
-    operations: Sequence[Operation]
+    operations: Sequence[OperationSummary]
     parts: Mapping[int, float]
     counts: Mapping[Completion, int]
     names: Mapping[int, str]
@@ -73,7 +74,7 @@ class Portrait:
     view: View
     requester: str
     part: float
-    steps: Sequence[StepRow]
+    steps: Sequence[ShownStep]
     bars: Sequence[Ran]
     moves: Sequence[Move]
     stretches: Sequence[Stretch]
@@ -108,7 +109,7 @@ def portrait(
     """
     view = commands.show(requester, operation_id)
     operation = view.operation
-    picture = commands.graph(requester, operation_id) if operation.steps_total <= DRAWN else None
+    picture = _picture(commands, requester, operation)
     causes = _causes(commands, view)
     with commands.engine.database.read() as tx:
         after = step_to_look_at(tx, operation_id) - _ABOVE - 1 if after is None else after
@@ -117,7 +118,7 @@ def portrait(
             view,
             names_of(tx, {operation.requester_id}).get(operation.requester_id, ""),
             running_parts(tx, [operation_id]).get(operation_id, 0.0),
-            list_steps(tx, operation_id, after=max(-1, after), limit=STEPS + 1),
+            shown_steps(tx, operation_id, after=max(-1, after), limit=STEPS + 1),
             latest_runs(tx, operation_id, BARS),
             moves,
             stretches([(move.at, move.new) for move in moves]),
@@ -125,6 +126,15 @@ def portrait(
             picture,
             causes,
         )
+
+
+def _picture(commands: Commands, requester: User, operation: Operation) -> str | None:
+    if operation.steps_total > DRAWN:
+        return None
+    try:
+        return commands.graph(requester, operation.id)
+    except PictureTooLarge:
+        return None
 
 
 def _causes(commands: Commands, view: View) -> Sequence[str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from app.commands import View
-    from app.store.operations import Operation
+    from app.store.operations import Operation, OperationSummary
     from app.store.step_queries import Running
 
 #: In flight steps that are named; of more, only the number is told.
@@ -31,7 +31,7 @@ def standing(view: View) -> str:
     return "; ".join(filter(None, parts)) + "."
 
 
-def count(operation: Operation) -> str:
+def count(operation: OperationSummary) -> str:
     """How many of its steps have ended, of how many; empty where the rest never will: those count as ended too."""
     if operation.completion in (Completion.CANCELLED, Completion.FAILED):
         return ""
@@ -46,7 +46,7 @@ def far(operation: Operation) -> str:
     return f"{done(operation)} of {operation.steps_total} steps, {percent} %"
 
 
-def done(operation: Operation) -> int:
+def done(operation: OperationSummary) -> int:
     """How many of its steps have ended."""
     return operation.steps_done
 
@@ -87,7 +87,7 @@ def holder(step: Running) -> str:
     return f"{step.slug}{where}{process}, for {since}" + (f", {told}" if told else "")
 
 
-def lasted(operation: Operation) -> float | None:
+def lasted(operation: OperationSummary) -> float | None:
     """The seconds from its first step to its end, or to now; None while it has not begun or is PAUSED."""
     if operation.started_at is None or operation.completion is Completion.PAUSED:
         return None

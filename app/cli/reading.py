@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from app.commands import View
-    from app.store.operations import Operation
-    from app.store.step_queries import StepRow
+    from app.store.operations import Operation, OperationSummary
+    from app.store.shown_steps import ShownStep
 
 #: Lines of a result that `show` prints.
 _LINES: Final = 20
@@ -130,7 +130,7 @@ def steps(operation_id: int, limit: int, after: int, user_name: str | None) -> N
 
     Each stands behind those that it waits for.
     """
-    found = commands().steps(acting(user_name), operation_id, after=after, limit=limit + 1)
+    found = commands().steps(acting(user_name), operation_id, after=after, limit=limit + 1, has_results=False)
     table(_STEPS, [_step_row(one) for one in found[:limit]])
     if len(found) > limit:
         hint(f"There are more: --after {found[limit - 1].number}")
@@ -197,13 +197,13 @@ def workflows() -> None:
     table((Column("workflow"), Column("parameters", keep=2, cut=True), Column("what it does", keep=1, cut=True)), rows)
 
 
-def _operation_row(one: Operation, called: dict[int, str]) -> tuple[object, ...]:
+def _operation_row(one: OperationSummary, called: dict[int, str]) -> tuple[object, ...]:
     requester = called.get(one.requester_id)
     when = moment(one.created_at), duration(lasted(one))
     return one.id, one.workflow, one.completion, count(one), requester, *when, moment(one.due_at)
 
 
-def _step_row(one: StepRow) -> tuple[object, ...]:
+def _step_row(one: ShownStep) -> tuple[object, ...]:
     took = None if one.started_at is None else (one.finished_at or clock.now()) - one.started_at
     error = json.loads(one.error) if one.error else {}
     fault = ": ".join(error[part] for part in ("type", "message") if error.get(part))

@@ -51,6 +51,17 @@ class OperationThinned(Exception):
         )
 
 
+class PictureTooLarge(Exception):
+    """An operation has too many steps, or edges between them, for a picture of it to be drawn."""
+
+    def __init__(self, operation_id: int, steps: int, edges: int) -> None:
+        self.operation_id = operation_id
+        super().__init__(
+            f"Operation {operation_id} is not drawn: a picture is made of {steps:,} steps and {edges:,} edges between "
+            "them at the most. List its steps instead."
+        )
+
+
 class VersionPassed(Exception):
     """The operation has changed since the version that the request was made for."""
 

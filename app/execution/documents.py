@@ -9,7 +9,7 @@ import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from app.domain.document import Cursor, Head, Origin, StepFacts, compose, digest_of, encode, in_order
+from app.domain.document import Cursor, Head, Origin, StepFacts, compose, digest_of, encode, in_order, needed_results
 from app.domain.document_check import LARGEST, check_document, demand_readable, read_document
 from app.domain.graph import PausePoint, full_signature
 from app.domain.states import ENDED, FINAL, Completion, StepState
@@ -22,7 +22,7 @@ from app.store.growing import growths_of
 from app.store.lineage import origin_of
 from app.store.operations import Operation, find_operation
 from app.store.remaining import code_when_paused
-from app.store.step_queries import Aims, StepRow, edges_of, list_aims, list_steps
+from app.store.step_queries import Aims, StepRow, edges_of, list_aims, list_bare_steps, results_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,7 +38,7 @@ _REGISTER: Final = "Bring back the code that it needs, and resume it then."
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An operation and all its steps at one moment."""
+    """An operation and all its steps at one moment, with the results that its document holds and no others."""
 
     operation: Operation
     steps: tuple[StepFacts, ...]
@@ -77,18 +77,20 @@ class Snapshot:
 
 
 def snapshot_of(tx: Connection, operation_id: int) -> Snapshot | None:
-    """The operation and its steps as one transaction sees them."""
+    """The operation and its steps as one transaction sees them; only results that a document holds are read."""
     operation = find_operation(tx, operation_id)
     if operation is None:
         return None
     upstream: dict[int, list[int]] = {}
     for up, down in edges_of(tx, operation_id):
         upstream.setdefault(down, []).append(up)
-    rows = zip(list_steps(tx, operation_id), list_aims(tx, operation_id), strict=True)
+    rows = zip(list_bare_steps(tx, operation_id), list_aims(tx, operation_id), strict=True)
     growths = growths_of(tx, operation_id)
-    steps = [
+    bare = [
         replace(_facts(row, aims, upstream.get(row.number, ())), growth=growths.get(row.number)) for row, aims in rows
     ]
+    results = results_of(tx, operation_id, needed_results(_loads(operation.outcome), bare))
+    steps = [replace(one, result=_loads(results[one.number])) if one.number in results else one for one in bare]
     code = code_when_paused(tx, operation_id) if operation.completion is Completion.PAUSED else None
     return Snapshot(operation, in_order(steps), origin_of(tx, operation), _paused_at(tx, operation_id), code)
 

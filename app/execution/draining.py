@@ -16,7 +16,7 @@ from app import clock
 from app.domain.document import CALLBACK_TASK, carried_value, remaining
 from app.domain.graph import numbers_in
 from app.domain.standing import NOT_YET
-from app.domain.states import FINAL, REQUESTING, Completion, StepState
+from app.domain.states import FINAL, Completion, StepState
 from app.execution.announcing import Announcer
 from app.execution.documents import Snapshot, code_here, snapshot_of
 from app.execution.errands import doing, run_aside
@@ -26,9 +26,9 @@ from app.execution.loading import load
 from app.execution.tallying import PAUSE_SECONDS
 from app.execution.values import compact, decode, restored
 from app.store import steps as store
-from app.store.claims import is_any_unconfirmed
+from app.store.claims import drainable, is_any_unconfirmed
 from app.store.events import append_event, last_asked
-from app.store.operations import Operation, completion_of, find_operation, lock_operation, save
+from app.store.operations import Operation, find_operation, lock_operation, save
 from app.store.remaining import keep_code
 from app.store.step_queries import is_anything_running
 
@@ -43,17 +43,15 @@ _log = logging.getLogger(__name__)
 def drain(engine: Engine, operation_id: int) -> None:
     """End the pause or cancel that is requested, unless something of the operation runs; safe to call at any time."""
     with engine.database.glance() as tx:
-        if completion_of(tx, operation_id) not in REQUESTING:
-            return  # nearly always: all the steps need not be read for that
-    with engine.database.read() as tx:
-        snapshot = snapshot_of(tx, operation_id)
-        if snapshot is None or snapshot.operation.completion not in REQUESTING or is_anything_running(tx, operation_id):
-            return
-        is_unconfirmed = is_any_unconfirmed(tx, operation_id)
-    if snapshot.operation.completion is Completion.REQUESTING_CANCEL:
+        requested = drainable(tx, operation_id)  # nearly always None: the steps need not be read for that
+    if requested is Completion.REQUESTING_CANCEL:
         _finish_cancel(engine, operation_id)
-    elif not is_unconfirmed:  # PAUSED promises that no code of it runs, not even code that can write nothing any more
-        _finish_pause(engine, snapshot)
+    elif requested is Completion.REQUESTING_PAUSE:
+        with engine.database.read() as tx:
+            # What begins to run between the two looks is found here, or by the update that sets PAUSED.
+            snapshot = snapshot_of(tx, operation_id) if drainable(tx, operation_id) else None
+        if snapshot and snapshot.operation.completion is Completion.REQUESTING_PAUSE:
+            _finish_pause(engine, snapshot)
 
 
 def drain_aside(engine: Engine, operation_id: int) -> None:
@@ -132,6 +130,7 @@ def _write_paused(engine: Engine, snapshot: Snapshot, stored: dict[str, str], re
         if present != operation or is_anything_running(tx, operation.id) or is_any_unconfirmed(tx, operation.id):
             return
         store.hold_queued(tx, operation.id)
+        store.park(tx, operation.id)
         after = replace(
             operation,
             completion=Completion.PAUSED,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from app import clock
@@ -38,8 +39,8 @@ _AGAIN: Final = 60.0
 _log: Final = logging.getLogger(__name__)
 
 
-def start_and_resume(engine: Engine) -> None:
-    """Start and resume every operation whose time has come."""
+def start_and_resume(engine: Engine, until: float = inf) -> None:
+    """Start and resume every operation whose time has come; begin with no further one `until` that monotonic time."""
     with engine.database.glance() as tx:
         due = due_operations(tx, clock.now(), _AT_ONCE)
         found = [operation for one in due if (operation := find_operation(tx, one))]
@@ -49,6 +50,8 @@ def start_and_resume(engine: Engine) -> None:
         else:
             what = f"the resuming of operation {operation.id}"
             run_aside(engine, operation.id, what, partial(_resume, engine, operation))
+        if clock.monotonic() >= until:
+            return
 
 
 def _start(engine: Engine, operation_id: int) -> None:

@@ -126,9 +126,12 @@ def lay(tx: Connection, operation_id: int, steps: Sequence[StepFacts], origin: O
     lay_growths(tx, operation_id, {step.number: step.growth for step in steps if step.growth})
 
 
-def _says(key: str, value: Any) -> bool:
-    """Whether a key of a signature holds anything but what it holds where nothing is said."""
-    return key not in _BLANK or _BLANK[key] != value
+def _said(signature: Mapping[str, Any]) -> dict[str, Any]:
+    """The signature without the keys that hold what they hold where nothing is said; its task stands first."""
+    return {
+        "task": signature["task"],
+        **{key: value for key, value in signature.items() if key not in _BLANK or _BLANK[key] != value},
+    }
 
 
 def _row(operation_id: int, step: StepFacts, states: dict[int, StepState]) -> dict[str, Any]:
@@ -141,11 +144,12 @@ def _row(operation_id: int, step: StepFacts, states: dict[int, StepState]) -> di
         "operation_id": operation_id,
         "waiting": 0 if step.state in FINAL else sum(state not in FINAL for state in above),
         "spoiled": sum(state in FINAL - GOOD for state in above),
-        "signature": compact({key: value for key, value in step.signature.items() if _says(key, value)}),
+        "signature": compact(_said(step.signature)),
         "inputs": _json(step.inputs),
         "result": _json(step.result),
         "error": _json(step.error),
         "reference": step.decides,
+        "parked": False,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from app import clock
@@ -29,6 +29,7 @@ from app.store.events import append_event
 from app.store.lineage import find_imported, installation_name, one_by_one, operations_of
 from app.store.operations import Operation, find_operation, insert_operation, lock_operation, next_id, save
 from app.store.remaining import keep_code
+from app.store.steps import park
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -223,7 +224,18 @@ def _operation(engine: Engine, new_id: int, head: Head, steps: list[StepFacts], 
 
 #: What nobody has asked for of an operation that comes in.
 _NONE_YET: Final[dict[str, Any]] = dict.fromkeys(
-    ("workflow_store", "workflow_digest", "reason", "idempotency_key", "request_digest"), None
+    (
+        "workflow_store",
+        "workflow_digest",
+        "reason",
+        "idempotency_key",
+        "request_digest",
+        "moved_at",
+        "moved_to",
+        "start_at",
+        "due_at",
+    ),
+    None,
 )
 
 
@@ -238,9 +250,11 @@ def _insert(
 ) -> None:
     now = clock.now()
     _supersede(tx, kin, operation.id, requester.name)
-    row = {name: getattr(operation, name) for name in Operation.__slots__}
+    row = {one.name: getattr(operation, one.name) for one in fields(operation)}
     insert_operation(tx, row | {"version": 1})
     lay(tx, operation.id, steps, head.origin)
+    if operation.completion is _C.PAUSED:
+        park(tx, operation.id)
     keep_code(tx, operation.id, head.code)
     why = f"imported: slice {head.slice} of operation {head.origin.operation_id} of {head.origin.installation}"
     append_event(tx, operation.id, at=now, who=requester.name, new=operation.completion, why=why)

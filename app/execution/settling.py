@@ -229,9 +229,14 @@ def _release(
     """Decide for each ready step: hold it, go on with it, ask its clause, or queue it for whoever comes first."""
     if not ready or operation.completion is Completion.REQUESTING_CANCEL:
         return Settled(operation.completion)
-    held = [step for step in ready if is_held(operation.completion, step)]
-    store.hold(tx, operation.id, [step.number for step in held])
-    free = [step for step in ready if step not in held]
+    free: list[StepTask] = []
+    held: list[int] = []
+    for step in ready:
+        if is_held(operation.completion, step):
+            held.append(step.number)
+        else:
+            free.append(step)
+    store.hold(tx, operation.id, held)
     mine = next((step for step in free if not step.clause and choice.may_go_on(operation.completion, step)), None)
     if mine and not store.claim_next(tx, operation.id, mine, engine.holder(), now):
         raise ClaimLost(operation.id)

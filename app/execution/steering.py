@@ -134,6 +134,7 @@ def _resume(engine: Engine, wish: Wish, seen: Operation) -> bool | None:
             if (operation.workflow_digest, operation.moved_at) != (seen.workflow_digest, seen.moved_at):
                 return None
             _start_clocks(tx, engine, operation.id)
+            store.unpark(tx, operation.id)
             going_on = replace(going_on, slice=operation.slice + 1, moved_at=None, moved_to=None)
         if (start_at := later(operation.start_at)) is not None:
             _move(tx, replace(going_on, due_at=start_at), _C.SCHEDULED, wish, was=operation)

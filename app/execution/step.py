@@ -21,6 +21,7 @@ from app.execution.cursors import StoppedAtCursor
 from app.execution.endings import Ending, ending_of, error_ending, failed, is_an_end, stopped, storable, words_of
 from app.execution.exits import is_of_the_code, is_told_to_leave
 from app.execution.guarding import Replaced, guard, said, unwrapped
+from app.execution.joining import StepSignature
 from app.execution.signatures import in_zone
 from app.execution.values import encode
 from app.secrets import found_in
@@ -41,6 +42,10 @@ class Step(Task[Any, Any]):
     """
 
     abstract = True
+
+    def signature(self, *args: Any, **options: Any) -> Any:
+        """Return a call of the task, as `celery.Task.signature`; `|` joins thousands of them without copying each."""
+        return StepSignature.of(Task.signature(self, *args, **options))
 
     def retry(self, *args: Any, **options: Any) -> Any:
         """Ask to be run again later, as `celery.Task.retry`; the engine keeps the time, the broker sees nothing."""

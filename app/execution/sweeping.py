@@ -16,8 +16,9 @@ from app.execution.due import start_and_resume
 from app.execution.errands import run_aside
 from app.execution.republishing import publish_due, publish_lost
 from app.store.bulks import next_due_bulk
+from app.store.claims import all_drainable
 from app.store.due import next_due
-from app.store.operations import next_due_operation, requesting
+from app.store.operations import next_due_operation
 from app.store.workers import stop_worker
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 #: Seconds between two sweeps at the least.
 _SHORTEST: Final = 0.05
+#: A sweep begins nothing more that takes its time once so large a part of the lease is over.
+_SHARE: Final = 4
+#: Operations that one sweep drains at the most.
+_AT_ONCE: Final = 100
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +41,7 @@ class Sweeper:
         self._engine = engine
         self._bell = engine.incarnation.bell or Bell()
         self._is_stopped = False
+        self._drained_to = 0
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
     def start(self) -> None:
@@ -55,7 +61,7 @@ class Sweeper:
     def _run(self) -> None:
         while not self._is_stopped:
             try:
-                sweep(self._engine)
+                self._drained_to = sweep(self._engine, self._drained_to)
                 pause = self._until_next()
             except Exception:  # the database is locked or gone: the next sweep may find it again
                 _log.exception("a sweep failed")
@@ -72,13 +78,31 @@ class Sweeper:
         return latest if due is None else max(_SHORTEST, min(latest, due - clock.now()))
 
 
-def sweep(engine: Engine) -> None:
-    """Start and resume what is due, publish every step that is or whose message is lost, drain what waits for it."""
-    start_and_resume(engine)
+def sweep(engine: Engine, after: int = 0) -> int:
+    """Start and resume what is due, publish every step that is or whose message is lost, drain what waits for it.
+
+    Args:
+        engine: The engine of this worker.
+        after: The id behind which the drains begin: what the last sweep returned.
+
+    Returns:
+        The id behind which the next sweep goes on, 0 for the first one: a sweep that took its time ends early.
+    """
+    until = clock.monotonic() + engine.lease / _SHARE
+    start_and_resume(engine, until)
     publish_due(engine)
     publish_lost(engine)
+    after = _drain(engine, after, until)
+    run_aside(engine, "bulks", "what was asked of many operations", partial(work_off, engine))
+    return after
+
+
+def _drain(engine: Engine, after: int, until: float) -> int:
+    """Drain what can be drained, one at least; returns the id behind which to go on."""
     with engine.database.glance() as tx:
-        waiting = requesting(tx)
+        waiting = all_drainable(tx, after, _AT_ONCE)
     for operation_id in waiting:
         drain_aside(engine, operation_id)
-    run_aside(engine, "bulks", "what was asked of many operations", partial(work_off, engine))
+        if clock.monotonic() >= until:
+            return operation_id
+    return waiting[-1] if len(waiting) == _AT_ONCE else 0

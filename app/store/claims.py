@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, insert, select, text, update
+from sqlalchemy import bindparam, delete, exists, insert, or_, select, text, update
 
-from app.domain.states import StepState
+from app.domain.states import REQUESTING, Completion, StepState
 from app.store.prepared import Prepared
 from app.store.step_queries import Running
 from app.store.steps import TASK_COLUMNS, StepTask
-from app.store.tables import lost_claims, steps, workers
+from app.store.tables import lost_claims, operations, steps, workers
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -70,7 +70,6 @@ _HELD = (
     )
     .outerjoin(workers, workers.c.id == steps.c.worker_id)
     .where(text("steps.state = 'Running'"))
-    .order_by(steps.c.operation_id, steps.c.number)
 )
 _LOST = (
     select(
@@ -123,16 +122,46 @@ _TAKE_OVER = (
 _KEEP = insert(lost_claims)
 _OF_OPERATION = lost_claims.c.operation_id == bindparam("key_operation")
 _ANY_LOST = Prepared(select(lost_claims.c.number).where(_OF_OPERATION).limit(1))
+_NOTHING_RUNS = ~exists().where(steps.c.operation_id == operations.c.id, text("steps.state = 'Running'"))
+_NOBODY_IS_LOST = ~exists().where(lost_claims.c.operation_id == operations.c.id)
+_IS_CANCEL = operations.c.completion == str(Completion.REQUESTING_CANCEL)
+_IS_PAUSE = operations.c.completion == str(Completion.REQUESTING_PAUSE)
+_CAN_DRAIN = (or_(_IS_CANCEL, _IS_PAUSE & _NOBODY_IS_LOST), _NOTHING_RUNS)
+_DRAINABLE = Prepared(select(operations.c.completion).where(operations.c.id == bindparam("operation_id"), *_CAN_DRAIN))
+#: The key is put together: SQLite would rather walk along the keys of all operations than look up the few that are
+#: meant.
+_KEY = operations.c.id + 0
+_ALL_DRAINABLE = (
+    select(operations.c.id)
+    .where(operations.c.completion.in_(sorted(REQUESTING)), bindparam("after") < _KEY, *_CAN_DRAIN)
+    .order_by(_KEY)
+    .limit(bindparam("limit"))
+)
 _CONFIRM = delete(lost_claims).where(
     _OF_OPERATION, lost_claims.c.number == bindparam("key_number"), lost_claims.c.claim == bindparam("key_claim")
 )
 _ACCEPT = delete(lost_claims).where(_OF_OPERATION)
 
 
+def drainable(tx: Connection, operation_id: int) -> Completion | None:
+    """The pause or cancel that was requested of an operation and can take effect: nothing of it runs any more.
+
+    A pause also waits for the former holders of claims that are not proven gone. None where there is nothing to do.
+    """
+    row = _DRAINABLE.first(tx, {"operation_id": operation_id})
+    return row and Completion(row[0])
+
+
+def all_drainable(tx: Connection, after: int, limit: int) -> list[int]:
+    """The ids above `after` of the operations of which a requested pause or cancel can take effect, at most `limit`."""
+    return list(tx.execute(_ALL_DRAINABLE, {"after": after, "limit": limit}).scalars())
+
+
 def held_claims(tx: Connection) -> list[HeldClaim]:
     """Every claim that is held: one for each step that runs anywhere."""
     rows: Any = tx.execute(_HELD)
-    return [HeldClaim(*row) for row in rows]
+    # Sorted here: for an order, SQLite would rather read all steps there are than those that run.
+    return sorted((HeldClaim(*row) for row in rows), key=lambda one: (one.operation_id, one.number))
 
 
 def take_away(tx: Connection, held: HeldClaim, *, is_loss: bool, due_at: float) -> StepTask | None:

@@ -36,8 +36,10 @@ class Unclaimed:
 
 
 # Written out, as in the partial index: SQLite uses it only where it can see that the rows are among its own.
-_IS_DUE = text("steps.state IN ('Queued', 'Retrying')")
-#: A step that waits for a retry keeps its time while its operation is paused, and is due again once that goes on.
+_IS_DUE = text("steps.state IN ('Queued', 'Retrying') AND NOT steps.parked")
+#: A step that waits for a retry keeps its time while its operation is paused, and is due again once that goes on. It is
+#: parked as long, so that no sweep looks at it; an operation that was paused before steps were parked has some that are
+#: not.
 _WAITS = _IS_DUE & exists().where(
     operations.c.id == steps.c.operation_id, operations.c.completion.in_(sorted(CLAIMABLE))
 )

@@ -53,6 +53,7 @@ def _unless_before(name: str) -> Case[Any]:
 #: Step numbers that one statement names at the most.
 _AT_ONCE: Final = 500
 
+_TEXTS = frozenset({steps.c.signature, steps.c.inputs, steps.c.clause, steps.c.callback, steps.c.cursor})
 _OPERATION = steps.c.operation_id == bindparam("key_operation")
 _STEP = _OPERATION & (steps.c.number == bindparam("key_number"))
 _BELOW_ONE = (edges.c.operation_id == bindparam("key_operation")) & (edges.c.upstream == bindparam("key_upstream"))
@@ -61,12 +62,22 @@ _BELOW_SOME = (edges.c.operation_id == bindparam("key_operation")) & (
 )
 
 
+#: The columns of a step that one of many upstreams has counted down; the texts, which may be large, are left out until
+#: the step waits for nothing: nobody looks at them before, and there are as many rows as upstreams.
+_WAITING_TASK = tuple(
+    case((steps.c.waiting == 0, column), else_=("" if column is steps.c.signature else null())).label(column.name)
+    if column in _TEXTS
+    else column
+    for column in TASK_COLUMNS
+)
+
+
 def _counting_down(below: ColumnElement[bool], by: Any) -> ReturningUpdate[Any]:
     return (
         update(steps)
         .where(_OPERATION, steps.c.state == _S.PENDING, steps.c.number.in_(select(edges.c.downstream).where(below)))
         .values(waiting=steps.c.waiting - by)
-        .returning(*TASK_COLUMNS)
+        .returning(*_WAITING_TASK)
     )
 
 
@@ -186,7 +197,7 @@ def spoil(tx: Connection, operation_id: int, ended: Iterable[int]) -> list[StepT
             update(steps)
             .where(_OPERATION, steps.c.state == _S.PENDING, steps.c.number.in_(below))
             .values(waiting=steps.c.waiting - many, spoiled=steps.c.spoiled + many)
-            .returning(*TASK_COLUMNS)
+            .returning(*_WAITING_TASK)
         )
         ready += (StepTask(*row) for row in tx.execute(statement, {"key_operation": operation_id}))
     return [task for task in ready if task.waiting == 0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, select
 
 from app.domain.document import Origin
-from app.store.operations import Operation
+from app.store.operations import OPERATION_COLUMNS, Operation
 from app.store.tables import installation, operations
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _NAMELESS = "inline"
 
 _NAME = select(installation.c.name)
-_IMPORTED = select(operations).where(operations.c.imported == bindparam("imported"))
-_OF_ORIGIN = select(operations).where(operations.c.origin == bindparam("origin")).order_by(operations.c.id)
+_IMPORTED = select(*OPERATION_COLUMNS).where(operations.c.imported == bindparam("imported"))
+_OF_ORIGIN = select(*OPERATION_COLUMNS).where(operations.c.origin == bindparam("origin")).order_by(operations.c.id)
 
 
 def installation_name(tx: Connection) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, insert, select, text, update
 
@@ -16,45 +16,33 @@ from app.store.tables import operations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Self
 
     from sqlalchemy import Connection, Select
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
-    """One row of `operations`; times are seconds since the epoch; arguments, result, error and outcome are JSON."""
+class OperationSummary:
+    """What lists show of an operation: none of the texts that may be large; times are seconds since the epoch."""
 
     id: int
     requester_id: int
     completion: Completion
-    workflow_store: str | None
-    result: str | None
     workflow: str
-    arguments: str
     version: int
     steps_total: int
     steps_left: int
     steps_done: int
-    outcome: str
-    workflow_digest: str | None
-    error: str | None
     reason: str | None
     created_at: float
     started_at: float | None
     finished_at: float | None
-    idempotency_key: str | None
-    request_digest: str | None
-    slice: int = 0
-    origin: str | None = None
-    imported: str | None = None
-    moved_at: float | None = None
-    moved_to: str | None = None
+    moved_at: float | None
+    moved_to: str | None
     #: Before this moment no step of it is started.
-    start_at: float | None = None
+    start_at: float | None
     #: When the service itself starts it, where it is SCHEDULED, or resumes it, where it is asked to pause or PAUSED.
-    due_at: float | None = None
-    #: What the flow that its workflow returned asks for by itself, as JSON; None where it asks for nothing.
-    flow_options: str | None = None
+    due_at: float | None
 
     @property
     def resume_at(self) -> float | None:
@@ -62,13 +50,36 @@ class Operation:
         return None if self.completion is Completion.SCHEDULED else self.due_at
 
     @classmethod
-    def from_row(cls, row: Sequence[Any]) -> Operation:
-        """The operation that a row of all columns tells of."""
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        """The operation that a row tells of: its columns are the fields, in their order."""
         id_, requester_id, completion, *rest = row
         return cls(id_, requester_id, Completion(completion), *rest)
 
 
-_ALL = select(operations)
+@dataclass(frozen=True, slots=True)
+class Operation(OperationSummary):
+    """One row of `operations`, whole; arguments, result, error and outcome are JSON."""
+
+    workflow_store: str | None
+    result: str | None
+    arguments: str
+    outcome: str
+    workflow_digest: str | None
+    error: str | None
+    idempotency_key: str | None
+    request_digest: str | None
+    slice: int = 0
+    origin: str | None = None
+    imported: str | None = None
+    #: What the flow that its workflow returned asks for by itself, as JSON; None where it asks for nothing.
+    flow_options: str | None = None
+
+
+#: The columns of a summary and of a whole operation, in the order of their fields.
+SUMMARY_COLUMNS: Final = tuple(operations.c[one.name] for one in fields(OperationSummary))
+OPERATION_COLUMNS: Final = tuple(operations.c[one.name] for one in fields(Operation))
+
+_ALL = select(*OPERATION_COLUMNS)
 _ONE = _ALL.where(operations.c.id == bindparam("id"))
 _BY_ID = Prepared(_ONE)
 _LOCKED = Prepared(_ONE.with_for_update(key_share=True))
@@ -178,9 +189,9 @@ def list_operations(
     workflow: str | None,
     before_id: int | None,
     limit: int,
-) -> list[Operation]:
+) -> list[OperationSummary]:
     """The newest operations first, below `before_id`, at most `limit`; None means any."""
-    query: Select[Any] = _ALL.order_by(operations.c.id.desc()).limit(limit)
+    query: Select[Any] = select(*SUMMARY_COLUMNS).order_by(operations.c.id.desc()).limit(limit)
     if requester_id is not None:
         query = query.where(operations.c.requester_id == requester_id)
     if completions:
@@ -189,14 +200,7 @@ def list_operations(
         query = query.where(operations.c.workflow == workflow)
     if before_id is not None:
         query = query.where(operations.c.id < before_id)
-    return [Operation.from_row(row) for row in tx.execute(query)]
-
-
-def requesting(tx: Connection) -> list[int]:
-    """The ids of all operations that wait for `drain`."""
-    waiting = (Completion.REQUESTING_PAUSE, Completion.REQUESTING_CANCEL)
-    query = select(operations.c.id).where(operations.c.completion.in_(waiting)).order_by(operations.c.id)
-    return list(tx.execute(query).scalars())
+    return [OperationSummary.from_row(row) for row in tx.execute(query)]
 
 
 def due_operations(tx: Connection, now: float, limit: int) -> list[int]:

@@ -11,7 +11,7 @@ from app.domain.numbers import number_in
 from app.domain.states import BAD, FINAL, Completion, StepState
 from app.store.counting import COUNTED, count_some
 from app.store.events import Event
-from app.store.operations import Operation
+from app.store.operations import SUMMARY_COLUMNS, OperationSummary
 from app.store.tables import events, operations, steps
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Move(NamedTuple):
     why: str | None
 
 
-def find_operations(tx: Connection, asked: Asked, limit: int, down_to: int = 0) -> list[Operation]:
+def find_operations(tx: Connection, asked: Asked, limit: int, down_to: int = 0) -> list[OperationSummary]:
     """The newest operations that are asked for, at most `limit`, none of whose ids is `down_to` or below.
 
     The one whose id is what is searched for comes first, however old it is, and on no page but the first.
@@ -156,7 +156,7 @@ def _among(asked: Asked, *, are_few: bool) -> Select[Any]:
     key, workflow = operations.c.id, operations.c.workflow
     by = key + 0 if are_few and len(asked.completions) > 1 else key
     named = workflow.concat("") if are_few else workflow
-    query: Select[Any] = select(operations).order_by(by.desc())
+    query: Select[Any] = select(*SUMMARY_COLUMNS).order_by(by.desc())
     if asked.requester_id is not None:
         query = query.where(operations.c.requester_id == asked.requester_id)
     if asked.completions:
@@ -179,7 +179,7 @@ def _has(words: str) -> Any:
     return found if number is None else and_(found, operations.c.id != number)
 
 
-def _named(tx: Connection, asked: Asked) -> list[Operation]:
+def _named(tx: Connection, asked: Asked) -> list[OperationSummary]:
     """The operation whose id is what is searched for, where the first page is asked for and it fits the rest."""
     number = number_in(asked.words)
     if number is None or asked.before_id is not None:
@@ -187,8 +187,8 @@ def _named(tx: Connection, asked: Asked) -> list[Operation]:
     return _read(tx, _among(asked, are_few=False).where(operations.c.id == number))
 
 
-def _read(tx: Connection, query: Select[Any]) -> list[Operation]:
-    return [Operation.from_row(row) for row in tx.execute(query)]
+def _read(tx: Connection, query: Select[Any]) -> list[OperationSummary]:
+    return [OperationSummary.from_row(row) for row in tx.execute(query)]
 
 
 def _count(tx: Connection, completion: Completion, requester_id: int | None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import JSON, bindparam, cast, func, select, text
+from sqlalchemy import JSON, bindparam, cast, func, null, select, text
 
 from app.domain.states import StepState
 from app.store.prepared import Prepared
@@ -106,6 +106,11 @@ _SHOWN = (
 )
 _LIST = select(*_SHOWN).where(_OPERATION, steps.c.number > bindparam("after")).order_by(steps.c.number)
 _LIST_SOME = _LIST.limit(bindparam("limit"))
+_LIST_BARE = (
+    select(*(null().label(column.name) if column is steps.c.result else column for column in _SHOWN))
+    .where(_OPERATION)
+    .order_by(steps.c.number)
+)
 _AIMS = (
     select(steps.c.reference, steps.c.passed, steps.c.plain, steps.c.retries).where(_OPERATION).order_by(steps.c.number)
 )
@@ -121,7 +126,6 @@ _RUNNING = Prepared(
     )
     .outerjoin(workers, workers.c.id == steps.c.worker_id)
     .where(_OPERATION, _IS_RUNNING)
-    .order_by(steps.c.number)
 )
 _ANY_RUNNING = Prepared(select(steps.c.number).where(_OPERATION, _IS_RUNNING).limit(1))
 _QUEUED = select(*TASK_COLUMNS).where(_OPERATION, steps.c.state == _S.QUEUED).order_by(steps.c.number)
@@ -164,6 +168,12 @@ def list_steps(tx: Connection, operation_id: int, *, after: int = -1, limit: int
     return [StepRow(number, slug, StepState(state), *rest) for number, slug, state, *rest in rows]
 
 
+def list_bare_steps(tx: Connection, operation_id: int) -> list[StepRow]:
+    """All steps of an operation in topological order, without their results: these may be large, and few are needed."""
+    rows: Any = tx.execute(_LIST_BARE, {"operation_id": operation_id})
+    return [StepRow(number, slug, StepState(state), *rest) for number, slug, state, *rest in rows]
+
+
 def list_aims(tx: Connection, operation_id: int) -> list[Aims]:
     """What of the steps nobody is shown, in the order of `list_steps`."""
     rows: Any = tx.execute(_AIMS, {"operation_id": operation_id})
@@ -172,7 +182,8 @@ def list_aims(tx: Connection, operation_id: int) -> list[Aims]:
 
 def running_steps(tx: Connection, operation_id: int) -> list[Running]:
     """The steps that run now."""
-    rows = _RUNNING.all(tx, {"operation_id": operation_id})
+    # Sorted here: for an order, SQLite would rather read all of an operation's steps than those that run.
+    rows = sorted(_RUNNING.all(tx, {"operation_id": operation_id}))
     return [
         Running(number, slug, at, host, process, done=done, total=total)
         for number, slug, at, host, process, done, total in rows

@@ -6,9 +6,10 @@ What inserts steps lives in `app.store.laying`, what only reads them in `app.sto
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Boolean, Float, bindparam, case, not_, null, or_, update
 
@@ -19,9 +20,13 @@ from app.store.tables import steps
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy import Case, Connection
+    from sqlalchemy import Case, Connection, Update
 
 _S = StepState
+#: Steps that one statement names at the most.
+AT_ONCE: Final = 500
+#: Steps that are changed one by one: that is quicker than a statement made for as many.
+_FEW: Final = 8
 
 #: What a worker must know of a step in order to run it.
 _TASK = (
@@ -166,9 +171,12 @@ _RECORD = Prepared(
         process_start=None,
     )
 )
-_READY = _STEP & (steps.c.state == _S.PENDING) & (steps.c.waiting == 0)
-_RELEASE = Prepared(update(steps).where(_READY).values(state=_S.QUEUED, due_at=bindparam("due_at")))
-_HOLD = Prepared(update(steps).where(_READY).values(state=_S.PAUSED))
+_SOME = steps.c.number.in_(bindparam("key_numbers", expanding=True))
+_IS_READY = (steps.c.state == _S.PENDING) & (steps.c.waiting == 0)
+_RELEASE = Prepared(update(steps).where(_STEP, _IS_READY).values(state=_S.QUEUED, due_at=bindparam("due_at")))
+_RELEASE_SOME = update(steps).where(_OPERATION, _SOME, _IS_READY).values(state=_S.QUEUED, due_at=bindparam("due_at"))
+_HOLD = Prepared(update(steps).where(_STEP, _IS_READY).values(state=_S.PAUSED))
+_HOLD_SOME = update(steps).where(_OPERATION, _SOME, _IS_READY).values(state=_S.PAUSED)
 _RELEASE_HELD = (
     update(steps)
     .where(_OPERATION, steps.c.state == _S.PAUSED)
@@ -179,6 +187,8 @@ _RELEASE_FIRST = (
     .where(_OPERATION, steps.c.state == _S.PAUSED)
     .values(state=_S.QUEUED, due_at=bindparam("due_at"), publishes=0)
 )
+_PARK = update(steps).where(_OPERATION, steps.c.state == _S.RETRYING).values(parked=True)
+_UNPARK = update(steps).where(_OPERATION, steps.c.parked).values(parked=False)
 _HOLD_QUEUED = update(steps).where(_OPERATION, steps.c.state == _S.QUEUED).values(state=_S.PAUSED, due_at=None)
 _CANCEL = (
     update(steps)
@@ -199,11 +209,9 @@ _PUBLISHED_AGAIN = (
     .values(state=_S.QUEUED, publishes=steps.c.publishes + 1, due_at=bindparam("due_at"))
     .returning(*_TASK)
 )
-_POSTPONE = Prepared(
-    update(steps)
-    .where(_STEP, steps.c.state == _S.RETRYING)
-    .values(due_at=steps.c.due_at + bindparam("seconds", type_=Float))
-)
+_LATER = {"due_at": steps.c.due_at + bindparam("seconds", type_=Float)}
+_POSTPONE = Prepared(update(steps).where(_STEP, steps.c.state == _S.RETRYING).values(_LATER))
+_POSTPONE_SOME = update(steps).where(_OPERATION, _SOME, steps.c.state == _S.RETRYING).values(_LATER)
 _UNPUBLISHED = Prepared(
     update(steps)
     .where(_STEP, steps.c.state == _S.QUEUED)
@@ -235,16 +243,26 @@ def record(tx: Connection, rows: Sequence[dict[str, Any]]) -> bool:
 
 def release(tx: Connection, operation_id: int, due: Mapping[int, float]) -> None:
     """Queue ready steps, each with the time when it is published again if nobody has claimed it."""
-    keys = [{"key_operation": operation_id, "key_number": number, "due_at": at} for number, at in due.items()]
-    if keys:
-        _RELEASE.change_many(tx, keys)
+    alike: defaultdict[float, list[int]] = defaultdict(list)
+    for number, at in due.items():
+        alike[at].append(number)
+    for at, numbers in alike.items():
+        _change(tx, _RELEASE, _RELEASE_SOME, {"key_operation": operation_id, "due_at": at}, numbers)
 
 
-def hold(tx: Connection, operation_id: int, numbers: Iterable[int]) -> None:
+def hold(tx: Connection, operation_id: int, numbers: Sequence[int]) -> None:
     """Hold ready steps at their pause point."""
-    keys = [{"key_operation": operation_id, "key_number": number} for number in numbers]
-    if keys:
-        _HOLD.change_many(tx, keys)
+    _change(tx, _HOLD, _HOLD_SOME, {"key_operation": operation_id}, numbers)
+
+
+def _change(tx: Connection, one: Prepared, some: Update, key: dict[str, Any], numbers: Sequence[int]) -> None:
+    """Change steps alike: a few one by one, which is quicker, many by a statement for each `AT_ONCE`."""
+    if len(numbers) <= _FEW:
+        for number in numbers:
+            one.change(tx, key | {"key_number": number})
+        return
+    for start in range(0, len(numbers), AT_ONCE):
+        tx.execute(some, key | {"key_numbers": numbers[start : start + AT_ONCE]})
 
 
 def release_held(tx: Connection, operation_id: int, due_at: float) -> int:
@@ -260,6 +278,16 @@ def release_first(tx: Connection, operation_id: int, due_at: float) -> int:
 def hold_queued(tx: Connection, operation_id: int) -> int:
     """Hold every queued step: the pause takes effect before anybody claimed it. Returns how many."""
     return tx.execute(_HOLD_QUEUED, {"key_operation": operation_id}).rowcount
+
+
+def park(tx: Connection, operation_id: int) -> None:
+    """Keep the steps that wait for a retry out of every sweep: their operation is paused."""
+    tx.execute(_PARK, {"key_operation": operation_id})
+
+
+def unpark(tx: Connection, operation_id: int) -> None:
+    """Let sweeps see again what was parked: the operation goes on."""
+    tx.execute(_UNPARK, {"key_operation": operation_id})
 
 
 def answer_point(tx: Connection, operation_id: int, point: int | None, *, pause: bool) -> int:
@@ -282,11 +310,9 @@ def publish_again(
     return StepTask(*row) if row else None
 
 
-def postpone(tx: Connection, operation_id: int, numbers: Iterable[int], seconds: float) -> None:
+def postpone(tx: Connection, operation_id: int, numbers: Sequence[int], seconds: float) -> None:
     """Let steps wait so much longer for their retry."""
-    keys = [{"key_operation": operation_id, "key_number": number, "seconds": seconds} for number in numbers]
-    if keys:
-        _POSTPONE.change_many(tx, keys)
+    _change(tx, _POSTPONE, _POSTPONE_SOME, {"key_operation": operation_id, "seconds": seconds}, numbers)
 
 
 def mark_unpublished(tx: Connection, operation_id: int, numbers: Iterable[int], due_at: float) -> None:

@@ -58,6 +58,8 @@ tokens: Final = Table(
     sqlite_autoincrement=True,
 )
 
+Index("tokens_by_user", tokens.c.user_id)
+
 operations: Final = Table(
     "operations",
     metadata,
@@ -161,6 +163,7 @@ steps: Final = Table(
     Column("cursor", Text),
     Column("done", BigInteger),
     Column("total", BigInteger),
+    Column("parked", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("operation_id", "number"),
     CheckConstraint("state <> 'Running' OR worker_id IS NOT NULL", name="holder"),
 )
@@ -172,7 +175,12 @@ Index(
 Index(
     "steps_due",
     steps.c.due_at,
-    **only("state IN ('Queued', 'Retrying')"),
+    **only("state IN ('Queued', 'Retrying') AND NOT parked"),
+)
+Index(
+    "steps_by_worker",
+    steps.c.worker_id,
+    **only("worker_id IS NOT NULL"),
 )
 
 edges: Final = Table(
@@ -240,6 +248,12 @@ lost_claims: Final = Table(
     Column("lost_at", Float, nullable=False),
     PrimaryKeyConstraint("operation_id", "number", "claim"),
     sqlite_with_rowid=False,
+)
+
+Index(
+    "lost_claims_by_worker",
+    lost_claims.c.worker_id,
+    **only("worker_id IS NOT NULL"),
 )
 
 step_logs: Final = Table(

@@ -55,7 +55,9 @@ _UNFINISHED: Final = (
 )
 # Written out, as in the partial indexes: SQLite uses one only where it can see that the rows are among its own.
 _RUNNING: Final = select(func.count()).select_from(steps).where(text("steps.state = 'Running'"))
-_WAITING: Final = select(func.count()).select_from(steps).where(text("steps.state IN ('Queued', 'Retrying')"))
+_WAITING: Final = (
+    select(func.count()).select_from(steps).where(text("steps.state IN ('Queued', 'Retrying') AND NOT steps.parked"))
+)
 _OVERDUE: Final = _WAITING.where(steps.c.due_at <= bindparam("now"))
 _ALIVE: Final = (
     select(func.count())

@@ -38,7 +38,7 @@ class Overdue(NamedTuple):
 
 # Written out, as in the partial indexes: SQLite uses one only where it can see that the rows are among its own.
 _IS_RUNNING = text("steps.state = 'Running'")
-_WAITS = text("steps.state IN ('Queued', 'Retrying')")
+_WAITS = text("steps.state IN ('Queued', 'Retrying') AND NOT steps.parked")
 _IS_OVERDUE = steps.c.due_at <= bindparam("now")
 _RANK = func.row_number().over(
     partition_by=steps.c.worker_id, order_by=(steps.c.started_at, steps.c.operation_id, steps.c.number)

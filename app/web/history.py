@@ -67,10 +67,13 @@ def step_log(path: StepPath) -> Response:
 _PICTURE = {"description": "The picture", "content": {"image/svg+xml": {"schema": {"type": "string"}}}}
 
 
-@history.get("/operations/<id:operation_id>/graph.svg", responses={200: _PICTURE, **problems(404)})
+@history.get("/operations/<id:operation_id>/graph.svg", responses={200: _PICTURE, **problems(404, 422)})
 @reads_request
 def graph(path: OperationPath) -> Response:
-    """Draw an operation's steps as they stand, each state by a colour and a mark; what repeats itself is folded."""
+    """Draw an operation's steps as they stand, each state by a colour and a mark; what repeats itself is folded.
+
+    Of more than 1,000 boxes or 3,000 lines, neighbouring layers are folded into one box each.
+    """
     return current_app.response_class(commands().graph(requester(), path.operation_id), content_type="image/svg+xml")
 
 

@@ -21,8 +21,9 @@ from app.secrets import redacted_parts
 from app.store.bulks import Bulk
 from app.store.edits import Edit
 from app.store.events import Event
-from app.store.operations import Operation
-from app.store.step_queries import Running, StepRow
+from app.store.operations import OperationSummary
+from app.store.shown_steps import ShownStep
+from app.store.step_queries import Running
 from app.workflows.registry import Workflow
 
 _C = Completion
@@ -36,7 +37,7 @@ _OFFERED: Final = {
 }
 
 
-def offered(one: Operation) -> tuple[str, ...]:
+def offered(one: OperationSummary) -> tuple[str, ...]:
     """What can be asked of an operation now; what was moved elsewhere goes on there, unless it is taken back."""
     verbs = _OFFERED.get(one.completion, ())
     return verbs if one.moved_at is None else tuple(verb for verb in verbs if verb not in ("resume", "retry"))
@@ -49,7 +50,7 @@ def operation(view: View, root: str) -> str:
     return _object(said, arguments=one.arguments, result=_result(one.result), error=one.error)
 
 
-def operation_summary(one: Operation, root: str) -> str:
+def operation_summary(one: OperationSummary, root: str) -> str:
     """An operation in a list."""
     return _object(_summary(one, root))
 
@@ -69,12 +70,12 @@ def operation_status(view: View) -> str:
     return _object(said)
 
 
-def step(row: StepRow) -> str:
+def step(row: ShownStep) -> str:
     """One step."""
     said = {
         "number": row.number,
         "slug": row.slug,
-        "task": from_json(row.signature)["task"],
+        "task": row.task,
         "state": row.state,
         "pause_point": row.point,
         "runs": row.runs,
@@ -157,7 +158,7 @@ def page(name: str, items: Iterable[str], following: str | None) -> str:
     return f'{{"{name}":[{",".join(items)}],"next":{_json(following)}}}'
 
 
-def _summary(one: Operation, root: str) -> dict[str, Any]:
+def _summary(one: OperationSummary, root: str) -> dict[str, Any]:
     return {
         "id": one.id,
         "workflow": one.workflow,
@@ -177,13 +178,13 @@ def _summary(one: Operation, root: str) -> dict[str, Any]:
     }
 
 
-def _links(one: Operation, here: str) -> dict[str, str]:
+def _links(one: OperationSummary, here: str) -> dict[str, str]:
     links = {"self": here, "status": f"{here}/status", "steps": f"{here}/steps", "events": f"{here}/events"}
     links |= {verb: f"{here}/{verb}" for verb in offered(one)}
     return links | {"workflow.json": f"{here}/workflow.json"} if one.completion is _C.PAUSED else links
 
 
-def _progress(one: Operation) -> dict[str, float]:
+def _progress(one: OperationSummary) -> dict[str, float]:
     done = one.steps_done
     return {"done": done, "total": one.steps_total, "percent": done * 1000 // max(one.steps_total, 1) / 10}
 

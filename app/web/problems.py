@@ -53,6 +53,7 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     errors.BulkRefused: Kind(422, "bulk-refused", "That cannot be asked of many operations"),
     errors.MoveRefused: Kind(409, "move-refused", "The operation cannot do that where it stands"),
     errors.NothingToRetry: Kind(409, "nothing-to-retry", "No step of the operation has failed"),
+    errors.PictureTooLarge: Kind(422, "picture-too-large", "The operation has too many steps to be drawn"),
     errors.OperationThinned: Kind(409, "operation-thinned", "Parts of the operation were taken away"),
     errors.PreflightFailed: Kind(409, "preflight-failed", "The operation would not go on as it was paused"),
     errors.DocumentUnusable: Kind(409, "document-unusable", "The workflow.json is missing or altered"),

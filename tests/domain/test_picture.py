@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import cProfile
+from dataclasses import replace
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -13,6 +16,11 @@ from app.domain.picture import Drawn, draw
 from app.domain.picture.folding import fold
 from app.domain.picture.layout import lay_out
 from app.domain.states import StepState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Graph = tuple[list[Drawn], list[tuple[int, int]]]
 
 _S = StepState
 SVG = "{http://www.w3.org/2000/svg}"
@@ -104,9 +112,56 @@ def test_any_graph_is_drawn_whole_from_left_to_right(graph: tuple[int, set[tuple
     drawn = [Drawn(number, f"s{number}", f"t{number % 3}", None) for number in range(many)]
 
     boxes = fold(drawn, edges)
-    layout = lay_out([box.upstream for box in boxes])
+    layout = lay_out(tuple(box.upstream for box in boxes))
 
     assert sorted(step.number for box in boxes for step in box.steps) == list(range(many))
     assert all(layout.place[up][0] < layout.place[box][0] for box, one in enumerate(boxes) for up in one.upstream)
     assert len(set(layout.place)) == len(boxes)
     ET.fromstring(draw("any", drawn, edges))  # noqa: S314
+
+
+def handed_all(many: int) -> tuple[list[Drawn], list[tuple[int, int]]]:
+    """A line in which the last step is also handed what each before it returned."""
+    drawn, edges = line(many)
+    return drawn, edges + [(number, many - 1) for number in range(many - 2)]
+
+
+def layered(many: int, width: int = 10) -> tuple[list[Drawn], list[tuple[int, int]]]:
+    """Layers of so many steps, each of which waits for the whole layer before."""
+    layers = [range(first, min(many, first + width)) for first in range(0, many, width)]
+    return steps(*(f"add-{n}" for n in range(many))), [(up, one) for a, b in pairwise(layers) for one in b for up in a]
+
+
+def calls_to_draw(graph: tuple[list[Drawn], list[tuple[int, int]]]) -> int:
+    """Function calls that drawing takes: the same on every machine."""
+    lay_out.cache_clear()
+    profile = cProfile.Profile()
+    profile.runcall(draw, "large", *graph)
+    return sum(entry.callcount for entry in profile.getstats())
+
+
+@pytest.mark.parametrize("graph", [handed_all, layered])
+def test_a_dense_picture_takes_no_more_work_for_each_step_the_more_steps_there_are(graph: Callable[[int], Any]) -> None:
+    few, many = calls_to_draw(graph(200)), calls_to_draw(graph(10_000))
+
+    assert many < 50 * few
+
+
+@pytest.mark.parametrize("graph", [handed_all(10_000), layered(1_000), layered(20_000)])
+def test_a_picture_that_would_have_too_many_lines_is_folded_by_layers_and_says_so(graph: Graph) -> None:
+    picture = draw("large", *graph)
+
+    assert "Too many steps and edges to draw each: neighbouring layers are one box." in texts(picture)
+    assert f"<desc>{len(graph[0])} steps, folded by layers</desc>" in picture
+    assert len(fold(*graph)) <= 100
+    assert len(picture) < 500_000
+
+
+def test_a_graph_is_laid_out_once_while_its_steps_change_their_states() -> None:
+    drawn, edges = diamond(3)
+    draw("a report", drawn, edges)
+    before = lay_out.cache_info().misses
+
+    draw("a report", [replace(one, state=_S.RUNNING) for one in drawn], edges)
+
+    assert lay_out.cache_info().misses == before

@@ -26,6 +26,7 @@ from app.execution.plain_message import RUN_SLICE
 from app.execution.requests import seed_of
 from app.execution.values import decode
 from app.store.migrations import upgrade
+from app.store.step_queries import list_steps
 from app.store.users import User, add_user, user_named
 from app.store.workers import list_workers
 from app.workflows.registry import load_workflows
@@ -116,7 +117,8 @@ class Service:
         return error
 
     def steps(self, operation_id: int) -> dict[str, StepRow]:
-        return {step.slug: step for step in self.commands.steps(self.ada, operation_id)}
+        with self.engine.database.glance() as tx:
+            return {step.slug: step for step in list_steps(tx, operation_id)}
 
     def states(self, operation_id: int) -> dict[str, StepState]:
         return {slug: step.state for slug, step in self.steps(operation_id).items()}

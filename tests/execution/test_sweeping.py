@@ -84,10 +84,10 @@ def test_a_sweep_that_fails_does_not_end_the_sweeper(by_hand: ByHand, monkeypatc
     service.change("UPDATE operations SET completion = 'REQUESTING PAUSE'")
     faults = [OSError("the database is gone")]
 
-    def failing_once(engine: object) -> None:
+    def failing_once(_engine: object, after: int) -> int:
         if faults:
             raise faults.pop()
-        sweep(service.engine)
+        return sweep(service.engine, after)
 
     monkeypatch.setattr("app.execution.sweeping.sweep", failing_once)
     sweeper = Sweeper(service.engine)

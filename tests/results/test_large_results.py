@@ -38,6 +38,13 @@ def content(reference: dict[str, Any]) -> bytes:
     return Path(reference["store"], reference["path"]).read_bytes()
 
 
+def shown(service: Service, operation_id: int, slug: str) -> dict[str, Any]:
+    """A step as the API shows it."""
+    [step] = [one for one in service.commands.steps(service.ada, operation_id) if one.slug == slug]
+    told: dict[str, Any] = json.loads(presented(step))
+    return told
+
+
 def test_a_large_result_is_handed_on_by_a_reference_and_is_nowhere_in_the_table(service: Service) -> None:
     operation = service.run("large", count=MANY)
     reference = referred(service, operation.id, "letters")
@@ -47,7 +54,7 @@ def test_a_large_result_is_handed_on_by_a_reference_and_is_nowhere_in_the_table(
     assert content(reference) == b'"' + b"x" * MANY + b'"'
     longest = service.read("SELECT max(length(result)) FROM steps WHERE operation_id = ?", operation.id)
     assert longest[0][0] < 500
-    assert json.loads(presented(service.steps(operation.id)["letters"]))["result"] == {"__result__": reference}
+    assert shown(service, operation.id, "letters")["result"] == {"__result__": reference}
 
 
 @pytest.mark.parametrize(("count", "is_large"), [(LARGE - 2, False), (LARGE - 1, True)])
@@ -120,7 +127,7 @@ def test_a_value_that_looks_as_a_reference_is_a_value(service: Service) -> None:
     asked = {"__result__": {"store": str(Path(secret).parent), "path": Path(secret).name, "serializer": "text"}}
     assert lines_of(ledger) == [repr(asked)]
     assert decode(unescaped(operation.result or "")) == asked
-    assert json.loads(presented(service.steps(operation.id)["pretend"]))["result"] == asked
+    assert shown(service, operation.id, "pretend")["result"] == asked
 
 
 @given(st.recursive(st.text(), lambda inner: st.dictionaries(st.sampled_from(["__result__", "value", "store"]), inner)))

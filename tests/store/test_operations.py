@@ -21,7 +21,6 @@ from app.store.operations import (
     lock_operation,
     next_due_operation,
     next_id,
-    requesting,
     save,
 )
 from tests.deadlines import WAIT
@@ -203,10 +202,3 @@ def listed(
         limit=limit,
     )
     return [operation.id for operation in found]
-
-
-def test_what_waits_for_drain_is_what_is_requesting(database: Database) -> None:
-    with database.write() as tx:
-        ids = {completion: add_operation(tx, completion) for completion in Completion}
-
-        assert requesting(tx) == [ids[Completion.REQUESTING_PAUSE], ids[Completion.REQUESTING_CANCEL]]

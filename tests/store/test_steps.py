@@ -56,7 +56,8 @@ def ending(operation: int, number: int, was: StepState, state: StepState, **colu
     """How a step ended, as `record` takes it."""
     told = {"key_operation": operation, "key_number": number, "key_state": was, "key_claim": 0, "state": state}
     kept = {"claim": 0, "runs": 1, "retries": 0, "signature": "{}", "result": "1", "error": None, "due_at": None}
-    return told | kept | {"message": None, "is_well": False, "started_at": NOW, "finished_at": NOW} | columns
+    place = {"has_place": False, "place": None, "place_done": None, "place_total": None}
+    return told | kept | place | {"message": None, "is_well": False, "started_at": NOW, "finished_at": NOW} | columns
 
 
 def held(operation: int, number: int, claim: int = 0) -> HeldClaim:

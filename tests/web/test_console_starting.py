@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.store.operations import list_operations
+from app.store.operations import find_operation, list_operations
 from app.store.users import list_users
 from tests.execution.pausing import in_database
 from tests.web.serving import serving
@@ -73,7 +73,8 @@ def bob(served: Served) -> Visitor:
 
 def operations(served: Served) -> list[Operation]:
     with served.commands.engine.database.glance() as tx:
-        return list_operations(tx, requester_id=None, completions=(), workflow=None, before_id=None, limit=50)
+        found = list_operations(tx, requester_id=None, completions=(), workflow=None, before_id=None, limit=50)
+        return [operation for one in found if (operation := find_operation(tx, one.id))]
 
 
 def user_of(name: str, served: Served) -> User:

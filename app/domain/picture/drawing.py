@@ -7,6 +7,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from app.domain.picture.folding import fold
 from app.domain.picture.layout import lay_out
+from app.domain.picture.parts import LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,6 +34,9 @@ _LOOKS: Final = {
     "TriggerFailed": ("#ffe4e6", "#be123c", "M8 2l6 11H2zM8 6v3M8 11v.5"),
     "Cancelled": ("#f3f4f6", "#4b5563", "M8 2.5a5.5 5.5 0 1 0 .01 0zM4 4l8 8"),
 }
+#: What is said of a picture of which too much would have been drawn.
+_FOLDED: Final = ", folded by layers"
+_TOO_MANY: Final = "Too many steps and edges to draw each: neighbouring layers are one box."
 #: The lines of the marks alone.
 MARKS: Final = {state: mark for state, (_, _, mark) in _LOOKS.items()}
 _LINE: Final = ' fill="none" stroke="{}" stroke-width="2"'
@@ -41,7 +45,7 @@ _LINE: Final = ' fill="none" stroke="{}" stroke-width="2"'
 def draw(title: str, steps: Sequence[Drawn], edges: Iterable[tuple[int, int]]) -> str:
     """The picture of these steps and the edges between their numbers, as an SVG document that stands alone."""
     boxes = fold(steps, edges)
-    layout = lay_out([box.upstream for box in boxes])
+    layout = lay_out(tuple(box.upstream for box in boxes))
     first, last = layout.rows
     broad = 2 * _EDGE + layout.columns * _WIDTH + (layout.columns - 1) * _GAP
     height = 2 * _EDGE + (last - first) * _ROW + _HEIGHT + _LEGEND
@@ -57,8 +61,12 @@ def _head(title: str, boxes: Sequence[Box], width: float, height: float) -> Iter
         f' height="{height:g}" role="img" font-family="ui-sans-serif, system-ui, sans-serif" font-size="13">'
     )
     yield f"<title>{escape(_shown(title))}</title>"
-    yield f"<desc>{many} steps</desc>"
+    yield f"<desc>{many} steps{_FOLDED if _is_by_layers(boxes) else ''}</desc>"
     yield f'<rect width="{width:g}" height="{height:g}" fill="#ffffff"/>'
+
+
+def _is_by_layers(boxes: Sequence[Box]) -> bool:
+    return any(box.fold == LAYERS for box in boxes)
 
 
 def _boxes(boxes: Sequence[Box], layout: Layout) -> Iterator[str]:
@@ -114,6 +122,8 @@ def _legend(boxes: Sequence[Box], height: float) -> Iterator[str]:
         yield f'<path transform="translate({x:g} {height - 30:g})" d="{mark}"{_LINE.format(stroke)}/>'
         yield f'<text x="{x + 20:g}" y="{height - 18:g}" fill="#374151" font-size="11">{state}</text>'
         x += _entry_width(state)
+    if _is_by_layers(boxes):
+        yield f'<text x="{_EDGE}" y="16" fill="#374151" font-size="11">{_TOO_MANY}</text>'
 
 
 def _seen(boxes: Sequence[Box]) -> list[str]:

@@ -6,11 +6,11 @@ ends are put beside each other; and what became one line by that is put together
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from app.domain.picture.parts import Box
+from app.domain.picture.parts import LAYERS, Box
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 #: Steps that are shown one by one: of a line, and beside each other.
 _LINE, _BESIDE = 12, 12
+#: Boxes and lines of a picture at the most. What has more is folded by its layers, into so many boxes.
+MOST_BOXES: Final = 1_000
+MOST_LINES: Final = 3_000
+_LAYERS: Final = 60
 #: Of a line that is folded, so many steps are shown at its beginning and at its end.
 _HEAD, _TAIL = 3, 2
 
@@ -28,7 +32,24 @@ def fold(steps: Sequence[Drawn], edges: Iterable[tuple[int, int]]) -> list[Box]:
     boxes = _Boxes(steps, edges)
     boxes.fold_beside()
     boxes.fold_lines()
-    return boxes.ordered()
+    found = boxes.ordered()
+    is_large = len(found) > MOST_BOXES or sum(len(box.upstream) for box in found) > MOST_LINES
+    return _by_layers(found) if is_large else found
+
+
+def _by_layers(boxes: Sequence[Box]) -> list[Box]:
+    """The boxes folded by their distance from the start: neighbouring layers become one box, so that few are left."""
+    layers: list[int] = []
+    for box in boxes:
+        layers.append(1 + max((layers[up] for up in box.upstream), default=-1))
+    many = 1 + max(layers, default=0)
+    places = [layer * _LAYERS // many if many > _LAYERS else layer for layer in layers]
+    steps: defaultdict[int, list[Drawn]] = defaultdict(list)
+    upstream: defaultdict[int, set[int]] = defaultdict(set)
+    for box, place in zip(boxes, places, strict=True):
+        steps[place] += box.steps
+        upstream[place] |= {places[up] for up in box.upstream} - {place}
+    return [Box(tuple(steps[place]), tuple(sorted(upstream[place])), LAYERS) for place in range(len(steps))]
 
 
 @dataclass(slots=True)
@@ -83,9 +104,9 @@ class _Boxes:
         """The boxes in topological order; each names those above it by their places in the list."""
         order: list[int] = []
         waits = {key: len(above) for key, above in self._above.items()}
-        ready = sorted(key for key, many in waits.items() if not many)
+        ready = deque(sorted(key for key, many in waits.items() if not many))
         while ready:
-            key = ready.pop(0)
+            key = ready.popleft()
             order.append(key)
             for below in sorted(self._below[key]):
                 waits[below] -= 1
@@ -123,9 +144,11 @@ class _Boxes:
         above = {up for key in keys for up in self._above[key]} - merged
         below = {down for key in keys for down in self._below[key]} - merged
         for up in above:
-            self._below[up] = (self._below[up] - merged) | {first}
+            self._below[up].difference_update(merged)
+            self._below[up].add(first)
         for down in below:
-            self._above[down] = (self._above[down] - merged) | {first}
+            self._above[down].difference_update(merged)
+            self._above[down].add(first)
         self._above[first], self._below[first] = above, below
         for key in keys[1:]:
             del self._parts[key], self._above[key], self._below[key]

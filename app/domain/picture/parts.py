@@ -15,6 +15,9 @@ _BY_INTEREST: Final = (
     "Success",
 )  # fmt: skip
 
+#: How the steps of a box lie that was folded because there are too many: anyhow, in neighbouring layers.
+LAYERS: Final = "layers"
+
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
@@ -33,7 +36,7 @@ class Box:
 
     steps: tuple[Drawn, ...]
     upstream: tuple[int, ...] = ()
-    #: How the steps of a folded box lie: one after the other, or beside each other.
+    #: How the steps of a folded box lie: one after the other ("line"), beside each other ("beside"), or in `LAYERS`.
     fold: str = field(default="")
 
     @property
@@ -54,9 +57,9 @@ class Box:
 
     @property
     def seconds(self) -> float | None:
-        """How long it took: one after the other in sum, beside each other the longest."""
+        """How long it took: one after the other in sum, beside each other the longest; of layers nobody knows."""
         known = [step.seconds for step in self.steps if step.seconds is not None]
-        if not known:
+        if not known or self.fold == LAYERS:
             return None
         return max(known) if self.fold == "beside" else sum(known)
 

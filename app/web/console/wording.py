@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from app.commands import View
     from app.overview import Portrait
-    from app.store.operations import Operation
+    from app.store.operations import Operation, OperationSummary
     from app.store.overview import Move
-    from app.store.step_queries import Running, StepRow
+    from app.store.shown_steps import ShownStep
+    from app.store.step_queries import Running
 
 _C = Completion
 #: The lines of the marks of steps.
@@ -75,12 +76,12 @@ def slug(state: str) -> str:
     return state.lower().replace(" ", "-")
 
 
-def part(operation: Operation, running: float = 0.0) -> float:
+def part(operation: OperationSummary, running: float = 0.0) -> float:
     """How much of it is done, from 0 to 1, with what is done of the steps that run."""
     return min(1.0, (operation.steps_done + running) / operation.steps_total) if operation.steps_total else 0.0
 
 
-def far(operation: Operation) -> str:
+def far(operation: OperationSummary) -> str:
     """How many of its steps have ended."""
     many = "step" if operation.steps_total == 1 else "steps"
     return f"{operation.steps_done:,} of {operation.steps_total:,} {many}"
@@ -149,7 +150,7 @@ def time_left(of: Portrait) -> str:
     return "" if seconds is None else f"about {spoken(seconds)} left"
 
 
-def within(step: Running | StepRow) -> str:
+def within(step: Running | ShownStep) -> str:
     """How far a step is by its own account."""
     if step.done is None:
         return ""

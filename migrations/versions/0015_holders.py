@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0014"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 
 _CHECK = "state <> 'Running' OR worker_id IS NOT NULL"
 _KEY = "CONSTRAINT steps_pkey PRIMARY KEY (operation_id, number)"

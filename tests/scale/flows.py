@@ -1,0 +1,56 @@
+"""Workflows of any number of steps, in three shapes: one after the other, beside each other, and densely connected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from celery import chain, group
+
+from app.execution.celery_app import this_engine
+from app.execution.steering import Wish, pause
+from app.workflows import Canvas, Flow, step, workflow
+
+if TYPE_CHECKING:
+    from app.execution.flow import Node
+
+#: Steps in one layer of a dense graph; each waits for all steps of the layer before.
+LAYER = 10
+
+
+@step
+def count_up(value: Any = None) -> int:
+    return len(value) if isinstance(value, list) else 1
+
+
+@step
+def begin(gate: str, operation_id: int, *, pauses: bool) -> int:
+    """Fail while the gate is closed, which is so until a file lies there; ask for a pause, or do neither."""
+    if not Path(gate).exists():
+        raise ArithmeticError(gate)
+    if pauses:
+        pause(this_engine(), Wish(operation_id, "a step"))
+    return 1
+
+
+@workflow("deep")
+def deep(operation_id: int, size: int, gate: str, *, pauses: bool = False) -> Canvas:
+    """So many steps, one after the other."""
+    return chain(begin.s(gate, operation_id, pauses=pauses), *(count_up.s() for _ in range(size - 1)))
+
+
+@workflow("wide")
+def wide(operation_id: int, size: int, gate: str, *, pauses: bool = False) -> Canvas:
+    """So many steps: one, all but two beside each other, and one that is handed all their values."""
+    first = begin.s(gate, operation_id, pauses=pauses)
+    return first | group(count_up.s() for _ in range(size - 2)) | count_up.s()
+
+
+@workflow("dense")
+def dense(operation_id: int, size: int, gate: str, *, pauses: bool = False) -> Flow:
+    """So many steps in layers; each step is handed the values of the whole layer before."""
+    flow = Flow("dense")
+    layer: list[Node] = [flow.add(begin.s(gate, operation_id, pauses=pauses))]
+    for number in range(1, size, LAYER):
+        layer = [flow.add(count_up.s(list(layer))) for _ in range(min(LAYER, size - number))]
+    return flow

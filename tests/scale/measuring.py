@@ -1,0 +1,82 @@
+"""How much work an act is, counted: the same on every machine, however busy it is."""
+
+from __future__ import annotations
+
+import cProfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from app.store.database import Database
+
+
+@dataclass
+class Work:
+    """Function calls, statements, rows that were read, and characters in these rows."""
+
+    calls: int = 0
+    statements: int = 0
+    rows: int = 0
+    characters: int = 0
+
+    def take_in(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        self.rows += 1
+        self.characters += sum(len(value) for value in row if isinstance(value, str))
+        return row
+
+
+@contextmanager
+def measured(database: Database) -> Iterator[Work]:
+    """Count the work that this thread does within the block."""
+    work = Work()
+    with database.glance() as tx:
+        driver: Any = tx.connection.driver_connection
+    profile = cProfile.Profile()
+    with _counting_on_sqlite(driver, work) if database.is_sqlite else _counting_on_postgresql(driver, work):
+        profile.enable()
+        try:
+            yield work
+        finally:
+            profile.disable()
+    work.calls = sum(entry.callcount for entry in profile.getstats())
+
+
+@contextmanager
+def _counting_on_sqlite(driver: Any, work: Work) -> Iterator[None]:
+    def count(_statement: str) -> None:
+        work.statements += 1
+
+    driver.set_trace_callback(count)
+    driver.row_factory = lambda _cursor, row: work.take_in(row)
+    try:
+        yield
+    finally:
+        driver.row_factory = None
+        driver.set_trace_callback(None)
+
+
+@contextmanager
+def _counting_on_postgresql(driver: Any, work: Work) -> Iterator[None]:
+    plain_cursor, plain_rows = driver.cursor_factory, driver.row_factory
+
+    class Counting(plain_cursor):  # type: ignore[misc, valid-type]
+        def execute(self, *given: Any, **more: Any) -> Any:
+            work.statements += 1
+            return super().execute(*given, **more)
+
+        def executemany(self, query: Any, rows: Any, **more: Any) -> None:
+            work.statements += len(rows)
+            super().executemany(query, rows, **more)
+
+    def counting_rows(cursor: Any) -> Callable[[Any], Any]:
+        make = plain_rows(cursor)
+        return lambda values: work.take_in(make(values))
+
+    driver.cursor_factory, driver.row_factory = Counting, counting_rows
+    try:
+        yield
+    finally:
+        driver.cursor_factory, driver.row_factory = plain_cursor, plain_rows

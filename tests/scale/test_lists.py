@@ -1,0 +1,86 @@
+"""Lists read what they show: no arguments, results and errors of operations, and no values of steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.overview import operations_of, portrait
+from app.store.overview import Asked
+from tests.databases import on_both
+from tests.scale.measuring import measured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.execution.conftest import ByHand
+    from tests.execution.service import Service
+
+    Look = Callable[[Service, int], object]
+
+_LARGE = f'"{"x" * 1_000_000}"'
+
+_LISTS: dict[str, Look] = {
+    "the API and the terminal": lambda service, _: service.commands.list(service.ada),
+    "the console": lambda service, _: operations_of(service.commands, service.ada, Asked(None), 50),
+}
+_STEPS: dict[str, Look] = {
+    "the terminal": lambda service, one: service.commands.steps(service.ada, one, has_results=False),
+    "the picture": lambda service, one: service.commands.graph(service.ada, one),
+}
+
+
+@on_both
+@pytest.mark.parametrize("name", _LISTS)
+def test_a_list_of_operations_reads_none_of_their_values(by_hand: ByHand, name: str) -> None:
+    service = by_hand()
+    for _ in range(3):
+        service.start("adding", numbers=[1, 2])
+    service.change("UPDATE operations SET arguments = ?, result = ?, error = ?", _LARGE, _LARGE, _LARGE)
+
+    with measured(service.engine.database) as work:
+        _LISTS[name](service, 0)
+
+    assert work.characters < 2_000
+
+
+@on_both
+@pytest.mark.parametrize("name", _STEPS)
+def test_a_list_of_steps_reads_none_of_their_values(by_hand: ByHand, name: str) -> None:
+    service = by_hand()
+    operation = service.start("adding", numbers=[1, 2, 3])
+    service.change(
+        """UPDATE steps SET result = ?, signature = '{"task":"same","args":[' || ? || ']}'""", _LARGE, _LARGE
+    )
+    service.change("UPDATE operations SET arguments = '{}'")
+
+    with measured(service.engine.database) as work:
+        _STEPS[name](service, operation)
+
+    assert work.characters < 5_000
+
+
+@on_both
+def test_the_page_of_an_operation_reads_no_value_of_its_steps(by_hand: ByHand) -> None:
+    service = by_hand()
+    operation = service.start("adding", numbers=[1, 2, 3])
+    service.change(
+        """UPDATE steps SET result = ?, signature = '{"task":"same","args":[' || ? || ']}'""", _LARGE, _LARGE
+    )
+
+    with measured(service.engine.database) as work:
+        found = portrait(service.commands, service.ada, operation)
+
+    assert [step.task for step in found.steps] == ["same"] * 3
+    assert work.characters < 10_000
+
+
+def test_a_task_that_does_not_stand_first_in_its_signature_is_found(by_hand: ByHand) -> None:
+    service = by_hand()
+    operation = service.start("adding", numbers=[1, 2])
+    service.change("""UPDATE steps SET signature = '{"args": ["' || ? || '"], "task": "a.\\"b\\""}'""", "x" * 600)
+
+    steps = service.commands.steps(service.ada, operation)
+
+    assert [step.task for step in steps] == ['a."b"'] * 2
