@@ -232,7 +232,6 @@ _NONE_YET: Final[dict[str, Any]] = dict.fromkeys(
         "request_digest",
         "moved_at",
         "moved_to",
-        "start_at",
         "due_at",
     ),
     None,
