@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app import clock
 from app.domain.bulk import completions_meant
-from app.errors import BulkKeyReused, BulkNotFound
+from app.errors import BulkKeyReused, BulkNotFound, WorkflowUnknown
 from app.store.bulks import bulk_of_key, find_bulk, insert_bulk, list_bulks, measure, stop_bulk
 from app.store.errors import once
+from app.store.operations import list_operations
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from app.domain.bulk import Verb
     from app.domain.states import Completion
@@ -45,16 +47,29 @@ class Demand:
 
 
 def ask(
-    database: Database, requester: User, demand: Demand, *, idempotency_key: str | None = None
+    database: Database,
+    requester: User,
+    demand: Demand,
+    *,
+    known: Collection[str],
+    idempotency_key: str | None = None,
 ) -> tuple[Bulk, bool]:
     """Ask it of the requester's operations, an admin's all; False with it when the key had asked for it before.
 
-    The operations that are meant are those that stand so now. Raises BulkRefused, BulkKeyReused.
+    `known` are the names of the workflows that there are.
+
+    The operations that are meant are those that stand so now.
+
+    Raises:
+        BulkRefused: That cannot be asked of these.
+        BulkKeyReused: The key stands for something else.
+        WorkflowUnknown: No code and none of the operations that the requester may see is of that workflow.
     """
 
     def make() -> tuple[Bulk, bool]:
         completions = completions_meant(demand.verb, demand.workflow, demand.completions)
         owner_id = None if requester.is_admin else requester.id
+        _demand_workflow(database, demand.workflow, owner_id, known)
         with database.read() as tx:
             measured = measure(tx, completions, demand.workflow, owner_id)
         row = _row(requester, demand, completions, idempotency_key) | measured | {"owner_id": owner_id}
@@ -63,6 +78,22 @@ def ask(
         return show(database, requester, bulk_id), True
 
     return once(partial(_asked, database, requester, idempotency_key, demand), make)
+
+
+def count(database: Database, requester: User, demand: Demand) -> int:
+    """Return how many operations a demand means now. Raises BulkRefused."""
+    completions = completions_meant(demand.verb, demand.workflow, demand.completions)
+    with database.read() as tx:
+        return measure(tx, completions, demand.workflow, None if requester.is_admin else requester.id)["total"]
+
+
+def _demand_workflow(database: Database, workflow: str | None, owner_id: int | None, known: Collection[str]) -> None:
+    if workflow is None or workflow in known:
+        return
+    with database.glance() as tx:  # operations outlive the code of their workflow, and can still be cancelled
+        of_old = list_operations(tx, requester_id=owner_id, completions=(), workflow=workflow, before_id=None, limit=1)
+    if not of_old:
+        raise WorkflowUnknown(workflow, get_close_matches(workflow, known))
 
 
 def show(database: Database, requester: User, bulk_id: int) -> Bulk:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
 from app import clock
 from app.domain.picture import Drawn, draw
-from app.domain.states import ENDED, Completion
+from app.domain.states import ENDED, Completion, StepState
 from app.errors import (
     DocumentNotWritten,
     IdempotencyKeyReused,
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from app.store.users import User
     from app.workflows.registry import Workflow, Workflows
 
+
+ShownT = TypeVar("ShownT", ShownStep, DrawnStep)
 
 #: Nothing runs of an operation that stands here.
 _AT_REST = ENDED | {Completion.SCHEDULED, Completion.PAUSED}
@@ -210,9 +212,10 @@ class Commands:
         self, requester: User, operation_id: int, *, after: int = -1, limit: int = 1000, has_results: bool = True
     ) -> Sequence[ShownStep]:
         """The operation's steps in topological order, those after number `after`; results only where asked for."""
-        self.show(requester, operation_id)
+        operation = self.show(requester, operation_id).operation
         with self.engine.database.glance() as tx:
-            return shown_steps(tx, operation_id, after=after, limit=limit, has_results=has_results)
+            found = shown_steps(tx, operation_id, after=after, limit=limit, has_results=has_results)
+        return as_shown(operation, found)
 
     def graph(self, requester: User, operation_id: int) -> str:
         """The picture of the operation's steps as they stand now, in SVG. Raises PictureTooLarge."""
@@ -222,7 +225,7 @@ class Commands:
                 raise PictureTooLarge(operation_id, _DRAWN_STEPS, _DRAWN_EDGES)
             steps, edges = drawn_steps(tx, operation_id), edges_of(tx, operation_id)
         title = f"{operation.workflow} {operation.id}: {operation.completion}"
-        return _picture(title, tuple(map(_drawn, steps)), tuple(edges))
+        return _picture(title, tuple(map(_drawn, as_shown(operation, steps))), tuple(edges))
 
     def step_log(self, requester: User, operation_id: int, slug: str) -> Iterator[str]:
         """What the code of a step has logged, run by run, read as it is asked for. Raises StepNotFound."""
@@ -269,6 +272,13 @@ class Commands:
         canvas = recipe.canvas(operation_id or 0, request.arguments)
         graph = starting.graph_of(self.engine, canvas, operation_id, recipe.pause_every)
         return starting.insert(self.engine, request, graph, operation_id, flow_policy(canvas))
+
+
+def as_shown(operation: Operation, steps: Sequence[ShownT]) -> Sequence[ShownT]:
+    """Return steps as people are shown them: one that is held until its operation may start is Pending, not Paused."""
+    if operation.completion is not Completion.SCHEDULED or operation.due_at is None:
+        return steps
+    return [replace(step, state=StepState.PENDING) if step.state is StepState.PAUSED else step for step in steps]
 
 
 def _demand_admin(requester: User, *, take_back: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from app.commands import as_shown
 from app.domain.states import CLAIMABLE, ENDED, Completion
 from app.domain.timeline import Stretch, stretches
 from app.errors import PictureTooLarge
@@ -118,7 +119,7 @@ def portrait(
             view,
             names_of(tx, {operation.requester_id}).get(operation.requester_id, ""),
             running_parts(tx, [operation_id]).get(operation_id, 0.0),
-            shown_steps(tx, operation_id, after=max(-1, after), limit=STEPS + 1),
+            as_shown(operation, shown_steps(tx, operation_id, after=max(-1, after), limit=STEPS + 1)),
             latest_runs(tx, operation_id, BARS),
             moves,
             stretches([(move.at, move.new) for move in moves]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -18,11 +19,11 @@ from app.cli.people import acting, commands, user_option
 from app.cli.printing import Column, console, hint, moment, say, table
 from app.cli.reading import CompletionType
 from app.cli.refusals import CommandGroup
+from app.domain.bulk import Verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.domain.bulk import Verb
     from app.domain.states import Completion
     from app.store.bulks import Bulk
     from app.store.users import User
@@ -56,6 +57,7 @@ class Many:
     completions: tuple[Completion, ...]
     per_minute: int | None
     is_watched: bool
+    is_sure: bool = False
 
 
 def of_one_or_many(command: Callable[..., None]) -> Callable[..., None]:
@@ -63,7 +65,7 @@ def of_one_or_many(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def asked(operation_id: int | None, **given: Any) -> None:
-        named = Many(**{one.name: given.pop(one.name) for one in fields(Many)})
+        named = Many(**{one.name: given.pop(one.name) for one in fields(Many) if one.name in given})
         command(operation_id, many=_demanded(operation_id, named), **given)
 
     rate = click.IntRange(1, 60_000)
@@ -93,11 +95,20 @@ def ask_many(
     """Ask it of many, and tell how far that is."""
     user = acting(user_name)
     demand = Demand(verb, many.workflow, many.completions, reason, many.per_minute, resume_at)
-    made, _ = asking.ask(commands().engine.database, user, demand)
+    if verb is Verb.CANCEL and not many.is_sure:
+        _demand_sure(asking.count(commands().engine.database, user, demand))
+    made, _ = asking.ask(commands().engine.database, user, demand, known=commands().workflows.names)
     if many.is_watched:
         return _watch(user, made)
     say(_standing(made))
     return hint(f"`flask bulks watch {made.id}` follows it, `flask bulks stop {made.id}` stops it.")
+
+
+def _demand_sure(total: int) -> None:
+    """Ask before so many operations are cancelled for good; where nobody can answer, `--yes` has to be given."""
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"That cancels {total:,} operations for good: give --yes too.")
+    click.confirm(f"Cancel {total:,} operation{'s' * (total != 1)} for good?", abort=True, err=True)
 
 
 @bulks.command("list")

@@ -10,6 +10,7 @@ from app import inspecting
 from app.cli.people import acting, commands, operation_argument, user_option
 from app.cli.printing import hint, say
 from app.domain.findings import in_the_way
+from app.domain.states import ENDED
 
 if TYPE_CHECKING:
     from app.domain.findings import Finding
@@ -42,7 +43,10 @@ def preflight(operation_id: int, user_name: str | None) -> None:
         say(f"- {one.sentence}{_way(one)}")
     if blocking := in_the_way(found):
         raise click.ClickException(f"Operation {operation_id} would not be resumed: {len(blocking)} in the way.")
-    hint(f"Nothing is in the way of operation {operation_id}.")
+    completion = commands().completion(operation_id)
+    if completion in ENDED:
+        return hint(f"Operation {operation_id} is {completion}: nothing of it is left to be resumed.")
+    return hint(f"Nothing is in the way of operation {operation_id}.")
 
 
 def _way(one: Finding) -> str:

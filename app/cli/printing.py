@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 #: Between two columns of a table.
 _GAP: Final = 2
-#: To so few characters a column's texts may be cut.
-_CUT: Final = 24
 #: A file or a pipe is as wide as any line.
 _ENDLESS: Final = 100_000
 #: Colour only underlines what the word says already.
@@ -55,6 +53,8 @@ class Column:
     keep: int = 9
     right: bool = False
     cut: bool = False
+    #: To so few characters its texts may be cut.
+    least: int = 24
 
 
 def console() -> Console:
@@ -124,7 +124,9 @@ def _width(column: Column, texts: Sequence[str]) -> int:
 
 def _fitting(columns: Sequence[Column], widths: Sequence[int], width: int) -> dict[int, int]:
     """The places and widths of the columns that stay when those of the lowest `keep` go until the rest fits."""
-    needed = {place: min(widths[place], _CUT) if column.cut else widths[place] for place, column in enumerate(columns)}
+    needed = {
+        place: min(widths[place], column.least) if column.cut else widths[place] for place, column in enumerate(columns)
+    }
     while _together(needed) > width and len({columns[place].keep for place in needed}) > 1:
         del needed[min(needed, key=lambda place: columns[place].keep)]
     for place in needed:

@@ -10,7 +10,7 @@ from app.cli.printing import duration, moment
 from app.domain.states import Completion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from app.commands import View
     from app.store.operations import Operation, OperationSummary
@@ -98,6 +98,11 @@ def failure(operation: Operation) -> dict[str, Any]:
     """What made it fail: `step`, `type`, `message`, `traceback`; empty where nothing did."""
     facts: dict[str, Any] = json.loads(operation.error) if operation.error else {}
     return facts
+
+
+def failed(fault: Mapping[str, Any]) -> str:
+    """Return what failed, by the facts of `failure`: a step, or what belongs to the operation itself."""
+    return f"Step {fault['step']} failed" if fault.get("step") else "A state handler of the operation failed it"
 
 
 def advice(operation: Operation) -> str:

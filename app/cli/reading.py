@@ -48,12 +48,12 @@ _STEPS: Final = (
 )
 _EVENTS: Final = (
     Column("id", keep=1, right=True),
-    Column("when", keep=3),
-    Column("who", keep=2),
-    Column("what", cut=True),
-    Column("from", keep=4),
+    Column("when", keep=5),
+    Column("who", keep=4, cut=True, least=8),
+    Column("what", cut=True, least=10),
+    Column("from", keep=2),
     Column("to"),
-    Column("why", keep=5, cut=True),
+    Column("why", keep=3, cut=True, least=16),
 )
 _limit = click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="So many at most.")
 
@@ -234,7 +234,7 @@ def _facts(view: View) -> Iterator[tuple[str, str]]:
 
 def _ending(operation: Operation) -> Iterator[tuple[str, str]]:
     if fault := failure(operation):
-        yield "failed in", fault["step"]
+        yield "failed in", fault.get("step") or "a state handler of the operation"
         yield "error", f"{fault['type']}: {fault['message']}"
         yield "traceback", f"\n{fault['traceback'].rstrip()}" if fault.get("traceback") else ""
     elif operation.completion is Completion.COMPLETED:

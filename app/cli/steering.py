@@ -119,12 +119,13 @@ def resume(
 
 @click.command("cancel")
 @of_one_or_many
+@click.option("--yes", "is_sure", is_flag=True, help="Of many: do not ask whether that is meant.")
 @click.option("--reason", metavar="TEXT", help="Why; the history keeps it.")
 @user_option
 def cancel(operation_id: int, many: Many | None, reason: str | None, user_name: str | None) -> None:
     """Cancel operation ID, or many.
 
-    It is CANCELLED once the steps that run have ended.
+    It is CANCELLED once the steps that run have ended. Before many are, it asks.
     """
     if many:
         return ask_many(user_name, Verb.CANCEL, many, reason=reason)

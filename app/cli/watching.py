@@ -14,7 +14,7 @@ from app import clock
 from app.cli.bars import bar
 from app.cli.people import commands
 from app.cli.printing import STYLES, console, duration, hint, moment, plain, say
-from app.cli.progress import advice, done, failure, far, lasted, running, standing
+from app.cli.progress import advice, done, failed, failure, far, lasted, running, standing
 from app.domain.states import ENDED, Completion
 from app.following import Feed, follow
 from app.store.events import Event
@@ -98,7 +98,7 @@ def _conclude(view: View) -> None:
     operation = view.operation
     say(standing(view))
     if fault := failure(operation):
-        hint(f"Step {fault['step']} failed: {fault['type']}: {fault['message']}")
+        hint(f"{failed(fault)}: {fault['type']}: {fault['message']}")
     hint(advice(operation))
     raise click.exceptions.Exit(_STATUS[operation.completion])
 

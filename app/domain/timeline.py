@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 #: The part of the width that one rest takes, and all of them together at the most.
 _REST: Final = 0.03
 _RESTS: Final = 0.3
+#: Seconds without a running step from which on an operation stands still: it waits for a worker, or for a retry.
+_STANDSTILL: Final = 2.0
+#: So many steps tell how long others take, however short they were.
+_ENOUGH: Final = 20
 #: Nothing of an operation runs while it stands here.
 _AT_REST: Final = frozenset({*ENDED, Completion.PAUSED, Completion.SCHEDULED})
 
@@ -43,14 +47,28 @@ def stretches(moves: Iterable[tuple[float, str]]) -> list[Stretch]:
     return [*found, Stretch(since, None)] if since is not None and has_run else found
 
 
-def worked(rests: Iterable[Stretch], begin: float, now: float) -> float:
-    """The seconds from `begin` to now in which the operation was not at rest."""
-    return max(0.0, now - begin - sum(_within(rest, begin, now) for rest in rests))
+def left(spans: Iterable[tuple[float, float]], done: float, rest: float) -> float | None:
+    """Return the seconds that the rest takes if steps go on as the latest have; None while that tells nothing.
+
+    Args:
+        spans: When each of the latest steps began and ended, or the present moment for one that runs; in seconds.
+        done: How many steps these came to, each that runs by the part that it has done.
+        rest: How many steps are left.
+    """
+    seconds = covered(spans)
+    is_enough = (seconds > 1 or done >= _ENOUGH) and done > 0.01 * min(rest, 100)
+    return seconds * rest / done if is_enough else None
 
 
-def left(seconds: float, part: float) -> float | None:
-    """The seconds that the rest takes if it goes on as it did for that part (0 to 1); None while that tells nothing."""
-    return seconds * (1 - part) / part if part > 0.01 and seconds > 1 else None
+def covered(spans: Iterable[tuple[float, float]]) -> float:
+    """Return the seconds in which steps ran, the short waits between them included, but no standstill."""
+    total, until = 0.0, None
+    for begin, end in sorted(spans):
+        if until is None or begin - until > _STANDSTILL:
+            total, until = total + end - begin, end
+        else:
+            total, until = total + max(0.0, end - until), max(until, end)
+    return total
 
 
 class Axis:
@@ -72,7 +90,3 @@ class Axis:
         within = sum((min(at, stop) - start) / (stop - start) * self._wide for start, stop in rested)
         working = at - self._begin - sum(min(at, stop) - start for start, stop in rested)
         return min(1.0, within + working * self._scale)
-
-
-def _within(rest: Stretch, begin: float, now: float) -> float:
-    return max(0.0, min(rest.end or now, now) - max(rest.begin, begin))

@@ -45,7 +45,7 @@ def _asking(body: type) -> dict[str, Any]:
         "responses": {
             200: Bulk,
             202: answering("The workers ask them; `Location` tells how far they are", Bulk, "Location"),
-            **problems(*OF_A_BODY),
+            **problems(404, *OF_A_BODY),
         },
         "request_body": {"required": False, "content": {"application/json": {"schema": reference}}},
     }
@@ -103,7 +103,9 @@ def _ask(
 ) -> Response:
     per_minute = body.per_minute or query.per_minute
     demand = Demand(verb, query.workflow, query.completion, body.reason, per_minute, resume_at)
-    made, is_new = asking.ask(_database(), requester(), demand, idempotency_key=header.idempotency_key)
+    made, is_new = asking.ask(
+        _database(), requester(), demand, known=commands().workflows.names, idempotency_key=header.idempotency_key
+    )
     root = request.script_root
     return answer(bulk(made, root), 202 if is_new else 200, {"Location": f"{root}/bulks/{made.id}"})
 

@@ -32,7 +32,7 @@ from app.workflows.parameters import OPERATION_ID, Parameters, parameters_of
 from app.workflows.step import notifications_of, workflow_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from types import ModuleType
 
     from app.execution.policies import WorkflowPolicy
@@ -186,6 +186,11 @@ class Workflows:
             raise WorkflowUnknown(name, get_close_matches(name, self._by_name)) from None
 
     __getitem__ = get
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names of all, sorted."""
+        return self._by_name.keys()
 
     def __contains__(self, name: object) -> bool:
         return name in self._by_name

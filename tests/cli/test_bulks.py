@@ -37,7 +37,7 @@ def test_where_they_stand_says_which_are_cancelled(terminal: Terminal) -> None:
     terminal.start("three")
     terminal.says("operations", "pause", terminal.start("three"))
 
-    terminal.says("operations", "cancel", "--completion", "paused")
+    terminal.says("operations", "cancel", "--completion", "paused", "--yes")
     work(terminal)
 
     assert [terminal.completion(one) for one in "12"] == ["SCHEDULED", "CANCELLED"]
@@ -75,6 +75,27 @@ def test_where_nothing_would_change_is_refused(terminal: Terminal) -> None:
     assert "COMPLETED changes nothing" in terminal.refuses("operations", "pause", "--completion", "completed")
 
 
+def test_many_are_not_cancelled_before_that_is_confirmed(terminal: Terminal) -> None:
+    terminal.start("three")
+    terminal.start("three")
+
+    said = terminal.refuses("operations", "cancel", "--workflow", "three", status=2)
+    work(terminal)
+
+    assert "That cancels 2 operations for good: give --yes too." in said
+    assert [terminal.completion(one) for one in "12"] == ["SCHEDULED", "SCHEDULED"]
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "cancel"])
+def test_a_workflow_that_there_is_not_is_named_and_nothing_is_asked(terminal: Terminal, verb: str) -> None:
+    terminal.start("three")
+
+    said = terminal.refuses("operations", verb, "--workflow", "thre", *(["--yes"] if verb == "cancel" else []))
+
+    assert "There is no workflow 'thre'. Is three meant?" in said
+    assert terminal.says("bulks", "list").splitlines()[1:] == []
+
+
 def test_bulks_are_listed_and_stopped(terminal: Terminal) -> None:
     terminal.start("three")
     terminal.says("operations", "pause", "--workflow", "three")
@@ -107,7 +128,9 @@ def test_a_bulk_is_watched_until_all_were_asked(terminal: Terminal) -> None:
         terminal.start("three")
 
     with terminal.served.working():
-        watched = terminal.says("operations", "cancel", "--workflow", "three", "--completion", "scheduled", "--watch")
+        watched = terminal.says(
+            "operations", "cancel", "--workflow", "three", "--completion", "scheduled", "--watch", "--yes"
+        )
 
     assert "Bulk 1 is DONE: cancel three that stood at SCHEDULED; " in watched
 

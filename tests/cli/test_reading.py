@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.terminal import undrawn
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -102,6 +104,49 @@ def test_an_error_is_shown_with_its_step_and_traceback(terminal: Terminal) -> No
 
     assert "failed in  fail\nerror      ArithmeticError: no such number\ntraceback\nTraceback" in shown
     assert "ArithmeticError: no such number" in terminal.says("operations", "steps", started)
+
+
+def test_an_error_of_the_operation_s_own_handler_names_no_step(terminal: Terminal) -> None:
+    started = terminal.start("judged")
+    terminal.served.deliver()
+
+    shown = terminal.says("operations", "show", started)
+    watched = terminal.run("operations", "watch", started, status=1)
+
+    assert "failed in  a state handler of the operation\nerror      Failed: not good enough" in shown
+    assert watched.stderr.startswith("A state handler of the operation failed it: Failed: not good enough\n")
+
+
+def test_a_step_whose_operation_starts_later_is_pending(terminal: Terminal) -> None:
+    started = terminal.start("three", "--start-at", "2030-01-01T00:00")
+
+    first, *_ = terminal.says("operations", "steps", started).splitlines()[1:]
+
+    assert first.split()[2] == "Pending"
+
+
+def test_a_preflight_of_what_has_ended_says_that_nothing_is_left(terminal: Terminal) -> None:
+    started = terminal.start("three")
+    terminal.run("operations", "cancel", started)
+
+    said = terminal.run("operations", "preflight", started)
+
+    assert said.stderr == "Operation 1 is CANCELLED: nothing of it is left to be resumed.\n"
+
+
+def test_on_a_terminal_of_80_columns_the_history_tells_when_and_who(terminal: Terminal) -> None:
+    started = terminal.start("three")
+    terminal.run("operations", "pause", started, "--reason", "a deploy of the whole cluster tonight", "--user", "bob")
+
+    with terminal.seated("operations", "events", started) as seat:
+        seat.wait_for("PAUSED")
+        assert seat.status() == 0
+
+    drawn = undrawn(seat.drawn)
+    heads = drawn.splitlines()[0].split()
+    assert heads[:3] == ["when", "who", "what"] or heads[1:4] == ["when", "who", "what"]
+    assert "bob" in drawn
+    assert max(len(line) for line in drawn.splitlines()) <= 80
 
 
 def test_steps_are_listed_in_order_from_where_one_asks(terminal: Terminal) -> None:

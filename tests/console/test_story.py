@@ -180,6 +180,8 @@ def test_enter_in_a_field_presses_no_button(page: Page, person: Person, installa
     show(page, operation_id)
     page.get_by_text("With a reason…", exact=True).click()
     page.get_by_label("Why").press("Enter")
+    expect(page.get_by_text("Press the button of what you want.")).to_be_visible()
+    expect(button(page, "Pause with this reason")).to_be_focused()
     gate.touch()
 
     installation.wait_until(person, operation_id, Completion.COMPLETED)

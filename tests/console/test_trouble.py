@@ -175,6 +175,8 @@ def test_a_lost_connection_is_told_until_it_is_back_and_the_page_is_current_then
     installation.stop_web()
     expect(page.get_by_text(lost)).to_be_visible()
     expect(listed.get_by_text(lost)).to_be_visible()
+    expect(button(page, "Pause")).to_be_disabled()
+    expect(row(listed, operation_id).get_by_role("button").first).to_be_disabled()
     judge(page, pictures, "lost connection")
     gate.touch()
     installation.wait_until(person, operation_id, Completion.COMPLETED)

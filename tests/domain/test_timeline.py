@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.timeline import Axis, Stretch, left, stretches, worked
+from app.domain.timeline import Axis, Stretch, left, stretches
 
 moments = st.floats(0, 1e6, allow_nan=False)
 
@@ -34,18 +34,30 @@ def test_an_operation_rests_from_where_it_stopped_until_it_went_on(
     assert stretches(moves) == rests
 
 
-def test_time_in_which_it_rested_is_no_work() -> None:
-    assert worked([Stretch(10, 40), Stretch(50, None)], 0, 60) == 20
+def test_the_rest_takes_as_long_as_the_latest_steps_did() -> None:
+    assert left([(0, 10), (10, 20), (20, 30)], 3, 9) == 90
+    assert left([(0, 30)], 0.25, 0.75) == 90
+    assert left([(0, 30)], 3, 0) == 0
 
 
-def test_the_rest_takes_as_long_as_what_is_done_did() -> None:
-    assert left(30, 0.25) == 90
-    assert left(30, 1) == 0
+def test_a_standstill_between_two_steps_is_no_work_and_a_short_wait_is() -> None:
+    assert left([(0, 10), (110, 120)], 2, 2) == 20
+    assert left([(0, 10), (11, 20)], 2, 2) == 20
 
 
-@pytest.mark.parametrize(("seconds", "part"), [(0.5, 0.5), (100, 0.0), (100, 0.001)])
-def test_nothing_is_foretold_from_too_little(seconds: float, part: float) -> None:
-    assert left(seconds, part) is None
+def test_steps_beside_each_other_are_not_counted_twice() -> None:
+    assert left([(0, 10), (0, 10), (5, 10)], 3, 6) == 20
+
+
+def test_many_short_steps_tell_enough() -> None:
+    assert left([(number / 100, number / 100 + 0.01) for number in range(40)], 40, 4000) == pytest.approx(40)
+
+
+@pytest.mark.parametrize(
+    ("spans", "done", "rest"), [([(0, 0.5)], 1, 1), ([(0, 100)], 0.0, 1), ([(0, 100)], 0.001, 1), ([], 0, 5)]
+)
+def test_nothing_is_foretold_from_too_little(spans: list[tuple[float, float]], done: float, rest: float) -> None:
+    assert left(spans, done, rest) is None
 
 
 def test_a_rest_is_drawn_short_however_long_it_was() -> None:

@@ -54,7 +54,7 @@ def paused_before_it_starts(service: Service) -> int:
 
 def ask(service: Service, verb: Verb, **given: Any) -> Bulk:
     demand = Demand(verb, **({"workflow": "adding"} | given))
-    return asking.ask(service.engine.database, service.ada, demand)[0]
+    return asking.ask(service.engine.database, service.ada, demand, known=service.commands.workflows.names)[0]
 
 
 def now(service: Service, bulk: Bulk) -> Bulk:

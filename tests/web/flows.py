@@ -9,7 +9,7 @@ from typing import Any
 
 from celery import chain
 
-from app.workflows import Canvas, step, workflow
+from app.workflows import Canvas, State, Subject, states, step, workflow
 
 
 @step
@@ -62,6 +62,17 @@ def gate(gate: str, after: int = 2) -> Canvas:
 def fails() -> Canvas:
     """Fail at the second step."""
     return give.s(1) | fail.s() | give.s()
+
+
+def refuse_the_end(_obj: Subject, _old: State, new: State) -> State | None:
+    """Fail an operation that has come to its end."""
+    return states.Failed("not good enough") if new.is_successful() else None
+
+
+@workflow("judged", state_handlers=[refuse_the_end])
+def judged() -> Canvas:
+    """A step whose operation is failed by its own handler."""
+    return chain(give.s(1))
 
 
 @step

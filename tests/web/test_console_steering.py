@@ -89,7 +89,29 @@ def test_one_of_the_list_is_steered_from_its_row(visitor: Visitor, bob: Caller) 
 
     visitor.post(f"/console{address}/row/pause", next="/console/operations?completion=PAUSED")
 
+    assert visitor.page is not None
+    assert visitor.page.headers["Location"].endswith(f"#operation-{number(address)}")
     assert rows(visitor.follow().text) == [number(address)]
+
+
+def test_a_form_that_is_sent_without_a_button_does_nothing_and_says_so(visitor: Visitor, bob: Caller) -> None:
+    address = bob.start("three")
+    visitor.see(f"/console{address}")
+
+    visitor.post("/console/choose", next=f"/console{address}", reason="a deploy")
+
+    assert "Nothing was done: press the button of what you want." in visitor.follow().text
+    assert bob.completion(address) == "SCHEDULED"
+
+
+def test_the_fault_of_an_operation_s_own_handler_names_no_step(visitor: Visitor, bob: Caller, served: Served) -> None:
+    address = bob.start("judged")
+    served.deliver()
+
+    page = visitor.see(f"/console{address}").text
+
+    assert "A state handler of the operation failed it" in page
+    assert "Step <b>" not in page
 
 
 def test_without_a_selection_nothing_is_done(visitor: Visitor) -> None:

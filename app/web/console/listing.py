@@ -79,7 +79,8 @@ def steer_one(operation_id: int, verb: str) -> Redirect:
         act(verb, operation_id)
     except tuple(KINDS) as why:
         flash(f"Operation {operation_id}: {_short(why)}", "bad")
-    return redirect(own_place(request.form.get("next")), 303)
+    # The page is shown where the row is, and not from its top.
+    return redirect(f"{own_place(request.form.get('next'))}#operation-{operation_id}", 303)
 
 
 def asked_for() -> Asked:

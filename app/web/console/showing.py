@@ -19,6 +19,7 @@ from app.web.auth import commands, requester
 from app.web.console.acting import act
 from app.web.console.drawing import time_line
 from app.web.console.pages import console
+from app.web.console.session import where_asked
 from app.web.problems import KINDS
 
 if TYPE_CHECKING:
@@ -71,6 +72,13 @@ def steer(operation_id: int, verb: str) -> Redirect:
     except tuple(KINDS) as refused:
         flash(_why(refused), "bad")
     return redirect(url_for("console.show_operation", operation_id=operation_id), 303)
+
+
+@console.post("/choose")
+def choose() -> Redirect:
+    """Say that no button was pressed: what Enter in a field asks for, where no script has led to the buttons."""
+    flash("Nothing was done: press the button of what you want.", "bad")
+    return redirect(where_asked(), 303)
 
 
 @console.get("/operations/<id:operation_id>/steps/<slug>/log")

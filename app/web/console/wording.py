@@ -10,7 +10,7 @@ from app.domain import picture
 from app.domain.durations import in_utc, spoken
 from app.domain.moments import utc
 from app.domain.states import Completion
-from app.domain.timeline import left, worked
+from app.domain.timeline import left
 from app.results.references import unescaped
 from app.store.counting import COUNTED
 
@@ -146,7 +146,9 @@ def time_left(of: Portrait) -> str:
     one = of.view.operation
     if one.completion is not _C.IN_PROGRESS or one.started_at is None:
         return ""
-    seconds = left(worked(of.stretches, one.started_at, clock.now()), part(one, of.part))
+    ended = sum(ran.finished_at is not None for ran in of.bars)
+    spans = [(ran.started_at, ran.finished_at or clock.now()) for ran in of.bars]
+    seconds = left(spans, ended + of.part, one.steps_left - of.part)
     return "" if seconds is None else f"about {spoken(seconds)} left"
 
 

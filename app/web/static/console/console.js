@@ -19,7 +19,22 @@
   let heardAt = performance.now();
   let isOver = false;
 
-  const show = (isLost) => { banner.hidden = !isLost; };
+  // While nothing answers, what is shown may be old, and a button could ask for what nobody sees any more.
+  const show = (isLost) => {
+    banner.hidden = !isLost;
+    for (const button of document.querySelectorAll('#live button')) button.disabled = isLost;
+  };
+
+  // Enter in a field presses none of several buttons: it leads to them.
+  document.addEventListener("keydown", (event) => {
+    const field = event.target;
+    if (event.key !== "Enter" || field.tagName !== "INPUT" || field.form?.id !== "act") return;
+    event.preventDefault();
+    const button = field.closest("details")?.querySelector("button");
+    const said = document.getElementById("choose");
+    if (button) button.focus();
+    if (button && said) said.textContent = "Press the button of what you want.";
+  });
 
   const askAgain = () => { asking ??= setInterval(() => document.hidden || ask(), EVERY); };
 
