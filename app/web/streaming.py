@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +28,9 @@ PLACES: Final = 200
 #: Streams beside those, for people who have fewer than so many.
 KEPT: Final = 32
 _FEW: Final = 4
+#: Streams of one session of the console. A browser opens six connections to a server that speaks HTTP/1.1: the pages in
+#: more windows than these ask again and again instead, or their streams would keep the browser from asking anything.
+_OF_A_SESSION: Final = 4
 #: Threads of a web server that answer all else.
 _ANSWERING: Final = 64
 #: Milliseconds after which a browser that lost the connection asks again.
@@ -44,6 +49,9 @@ _END: Final = "event: end\ndata: {}\n\n"
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}
 
 
+IsGone = Callable[[], bool]
+
+
 class StreamHeader(Asked):
     """The headers of a request that follows an operation."""
 
@@ -59,6 +67,7 @@ class StreamRoom:
         self._places = places
         self._kept = kept
         self._held: Counter[int] = Counter()
+        self._of_sessions: dict[str, list[IsGone]] = {}
         self._lock = threading.Lock()
 
     def fit(self, threads: int) -> None:
@@ -67,18 +76,46 @@ class StreamRoom:
         self._kept = min(self._kept, room * self._kept // (self._places + self._kept))
         self._places = min(self._places, room - self._kept)
 
-    def enter(self, user_id: int) -> Callable[[], None]:
-        """Take a place for a person; what is returned gives it back. Raises TooManyWatchers."""
+    def enter(self, user_id: int, session: str | None = None, is_gone: IsGone = lambda: False) -> Callable[[], None]:
+        """Take a place for a person, in a session of the console or in none; what is returned gives it back.
+
+        `is_gone` tells whether the client has gone: such a stream ends when it is next written to, and counts no longer
+        for its session. Raises TooManyWatchers.
+        """
         with self._lock:
             open_to_them = self._places + (self._kept if self._held[user_id] < _FEW else 0)
-            if self._held.total() >= open_to_them:
+            theirs = self._of_sessions.get(session or "", [])
+            if self._held.total() >= open_to_them or sum(not gone() for gone in theirs) >= _OF_A_SESSION:
                 raise TooManyWatchers
             self._held[user_id] += 1
-        return lambda: self._leave(user_id)
+            if session:
+                self._of_sessions.setdefault(session, []).append(is_gone)
+        return lambda: self._leave(user_id, session, is_gone)
 
-    def _leave(self, user_id: int) -> None:
+    def _leave(self, user_id: int, session: str | None, is_gone: IsGone) -> None:
         with self._lock:
             self._held -= Counter([user_id])
+            if session:
+                self._of_sessions[session].remove(is_gone)
+                if not self._of_sessions[session]:
+                    del self._of_sessions[session]
+
+
+def _leaver() -> IsGone:
+    """What tells whether the client of this request has closed its connection, where the web server lets one look."""
+    connection = request.environ.get("gunicorn.socket")
+
+    def is_gone() -> bool:
+        if connection is None:
+            return False
+        poll = select.poll()
+        try:
+            poll.register(connection, select.POLLIN)
+            return bool(poll.poll(0)) and connection.recv(1, socket.MSG_PEEK) == b""
+        except (OSError, ValueError):  # reset, or closed by now
+            return True
+
+    return is_gone
 
 
 def prefers_stream() -> bool:
@@ -100,14 +137,16 @@ def stream(operation_id: int, after: int | None) -> Response:
     return streamed(messages(told, lambda: feed.read(is_let_in)), told.close)
 
 
-def streamed(body: Iterator[str], close: Callable[[], None] = lambda: None) -> Response:
+def streamed(body: Iterator[str], close: Callable[[], None] = lambda: None, *, session: str | None = None) -> Response:
     """A stream as an answer, which takes a place until it is closed; `close` is called before. Raises TooManyWatchers.
+
+    `session` names the session of the console whose page it is for.
 
     Of what is only asked for its head nothing is begun: nothing would be read of it, and so nothing closed.
     """
     if request.method == "HEAD":
         return current_app.response_class(headers=_HEADERS, mimetype=MEDIA_TYPE)
-    leave = cast("StreamRoom", current_app.extensions["stream_room"]).enter(requester().id)
+    leave = cast("StreamRoom", current_app.extensions["stream_room"]).enter(requester().id, session, _leaver())
     answer = current_app.response_class(body, headers=_HEADERS, mimetype=MEDIA_TYPE)
     answer.call_on_close(close)
     answer.call_on_close(leave)

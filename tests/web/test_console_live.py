@@ -124,6 +124,20 @@ def test_a_stream_ends_when_its_session_is_signed_out_of(visitor: Visitor, bob: 
         watching.until("Cancelled")
 
 
+def test_more_windows_than_a_browser_has_connections_for_ask_by_themselves(visitor: Visitor, bob: Caller) -> None:
+    address = bob.start("three")
+    place = f"/console{address}/stream"
+    windows = [Watching(visitor, place) for _ in range(4)]
+
+    assert visitor.see(place, Accept="text/event-stream").status_code == 503
+
+    windows.pop().close()
+    windows.append(Watching(visitor, place))
+    assert visitor.see(f"/console{address}").status_code == 200
+    for window in windows:
+        window.close()
+
+
 def test_where_too_many_watch_the_page_is_told_to_ask_by_itself(app: Flask, visitor: Visitor, bob: Caller) -> None:
     address = bob.start("three")
     app.extensions["stream_room"] = StreamRoom(0)

@@ -35,3 +35,20 @@ def test_streams_leave_a_server_threads_for_all_else(threads: int, streams: int)
         room.enter(person)
     with pytest.raises(TooManyWatchers):
         room.enter(streams)
+
+
+def test_windows_that_were_closed_count_no_longer_for_their_session() -> None:
+    room, closed = StreamRoom(20), [False] * 5
+    for number in range(4):
+        room.enter(1, "a session", lambda number=number: closed[number])  # type: ignore[misc]
+    with pytest.raises(TooManyWatchers):
+        room.enter(1, "a session")
+    room.enter(1, "another session")
+
+    closed[0] = True
+
+    leave = room.enter(1, "a session")
+    with pytest.raises(TooManyWatchers):
+        room.enter(1, "a session")
+    leave()
+    room.enter(1, "a session")

@@ -14,10 +14,12 @@ from app.domain.tokens import digest_of
 from app.store.users import user_of_token
 from app.supervisor.embedded_broker import free_port
 from app.supervisor.programs import web_command
+from app.web.console.session import COOKIE
 from app.web.streaming import PLACES
 from tests.execution.pausing import in_database
 from tests.programs import running
 from tests.web.serving import DEADLINE, ROOT, Served, serving, token_of, wait_for
+from tests.web.visiting import Visitor
 
 if TYPE_CHECKING:
     import subprocess
@@ -136,3 +138,17 @@ def ends_with(server: subprocess.Popen[bytes], streams: Iterable[http.client.HTT
         stream.read()
         stream.close()
     assert server.wait(DEADLINE) == 0
+
+
+def test_windows_that_were_closed_make_room_for_others_of_the_same_browser(
+    served: Served, server: subprocess.Popen[bytes]
+) -> None:
+    cookie = Visitor.signed_in(served, "bob").client.get_cookie(COOKIE, path="/console")
+    assert cookie is not None
+    browser = {"Cookie": f"{COOKIE}={cookie.value}", "Authorization": "", "Accept": "text/event-stream"}
+    for _ in range(3):
+        windows = [ask(served, "/console/operations/stream", **browser) for _ in range(4)]
+        assert [window.status for window in windows] == [200] * 4
+        assert ask(served, "/console/operations/stream", **browser).status == 503
+        for window in windows:
+            window.close()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar, cast
 
-from flask import Flask, Response, current_app, render_template, request
+from flask import Flask, Response, current_app, render_template, request, session
 
 from app import clock
 from app.domain.states import Completion
@@ -81,7 +81,7 @@ def _stream(
 ) -> Response:
     if request.args.get("who", whose := str(requester().id)) != whose:  # a page of somebody who has signed out here
         return current_app.response_class("This page is of somebody else.", 401, content_type="text/plain")
-    return streamed(_Watching(render, ids, sweep, ahead).messages())
+    return streamed(_Watching(render, ids, sweep, ahead).messages(), session=session["name"])
 
 
 class _SignedOut(Exception):
