@@ -24,7 +24,7 @@ def healthz() -> Response:
 
 @health.get("/readyz", responses={200: schemas.Readiness, **problems(503)})
 def readyz() -> Response:
-    """Tell of database, migrations, broker and workers whether each is there."""
+    """Tell of database, migrations, disk, broker and workers whether each is there."""
     checks = cast("Readiness", current_app.extensions["readiness"]).checks()
     if not all(check["ok"] for check in checks.values()):
         raise NotReady(checks)

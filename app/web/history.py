@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import cast
+
 from flask import Response, current_app
 from pydantic import Field
 
+from app.following import Feed
 from app.web.answering import answer, page_answer
 from app.web.auth import commands, demand_token, requester
 from app.web.describing import answering, answering_also, api, problems
@@ -60,7 +64,8 @@ _LOG = {"description": "Every run in order", "content": {"text/plain": {"schema"
 def step_log(path: StepPath) -> Response:
     """Give what the code of a step has logged so far: each run is headed by a line, and keeps 64 KiB at the most."""
     return current_app.response_class(
-        commands().step_log(requester(), path.operation_id, path.slug), content_type="text/plain; charset=utf-8"
+        _read_apart(commands().step_log(requester(), path.operation_id, path.slug)),
+        content_type="text/plain; charset=utf-8",
     )
 
 
@@ -91,3 +96,14 @@ def workflow_document(path: OperationPath) -> Response:
     # copy under it, because it is asked for first, is refused an edit that they could have made, and loses nothing.
     tag = commands().show(requester(), path.operation_id).operation.workflow_digest
     return answer(commands().document(requester(), path.operation_id), 200, {"ETag": f'"{tag}"'})
+
+
+def _read_apart(lines: Iterator[str]) -> Iterator[str]:
+    """Read each part where a few read at a time, and keep no connection while the client takes it."""
+    feed = cast("Feed", current_app.extensions["feed"])
+
+    def read() -> Iterator[str]:
+        while (part := feed.read(lambda: next(lines, None))) is not None:
+            yield part
+
+    return read()

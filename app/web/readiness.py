@@ -1,10 +1,12 @@
-"""Whether all that the service needs answers: database, migrations, broker, workers, each named."""
+"""Whether all that the service needs answers: database, migrations, broker, workers, disk, each named."""
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from app import clock
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 _RECENTLY: Final = 30.0
 #: For so many seconds one answer serves all who ask: nobody needs a token for that, and each answer costs a connection.
 _FRESH_FOR: Final = 1.0
+#: Seconds after which what has not been found out yet counts as not there: whoever asks has a deadline too.
+_PATIENCE: Final = 3.0
+#: Bytes that must be free on the disk of an SQLite database: a transaction may need some MiB.
+_FREE: Final = 4 * 1024 * 1024
 
 Checks = Mapping[str, Mapping[str, Any]]
 _log = logging.getLogger(__name__)
@@ -27,19 +33,48 @@ _log = logging.getLogger(__name__)
 class Readiness:
     """Looks at everything, at the most once a second however many ask."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, patience: float = _PATIENCE) -> None:
         self._engine = engine
-        self._looking = threading.Lock()
-        self._found: Checks = {}
-        self._until = float("-inf")
+        self._patience = patience
+        self._asking = threading.Lock()
+        self._look: _Look | None = None
 
     def checks(self) -> Checks:
-        """Of each part whether it is `ok`, and a `detail` that is fit for strangers."""
-        with self._looking:
-            if clock.monotonic() >= self._until:
-                self._found = {name: _checked(self._engine, *probe) for name, probe in _PROBES.items()}
-                self._until = clock.monotonic() + _FRESH_FOR
-            return self._found
+        """Of each part whether it is `ok`, and a `detail` that is fit for strangers; within `patience` seconds."""
+        with self._asking:
+            if self._look is None or self._look.is_stale:
+                self._look = _Look(self._engine)
+                self._look.start()
+            look = self._look
+        look.done.wait(max(0.0, look.begun + self._patience - clock.monotonic()))
+        return {name: look.found.get(name, {"ok": False, "detail": no}) for name, (_, _, no) in _PROBES.items()}
+
+
+class _Look(threading.Thread):
+    """One look at everything, in a thread of its own: a database that is silent holds up nobody else."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(name="readiness", daemon=True)
+        self._engine = engine
+        self.begun = clock.monotonic()
+        self.done = threading.Event()
+        self.found: dict[str, dict[str, Any]] = {}
+        self._until = float("inf")
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether another look is due."""
+        return clock.monotonic() >= self._until
+
+    def run(self) -> None:
+        """Look at one part after the other; those that need no database come first."""
+        try:
+            for name, probe in _PROBES.items():
+                self.found[name] = _checked(self._engine, *probe)
+        finally:
+            self._until = clock.monotonic() + _FRESH_FOR
+            self.done.set()
+            self._engine.database.close()
 
 
 def _checked(engine: Engine, is_there: Callable[[Engine], bool], yes: str, no: str) -> dict[str, Any]:
@@ -71,9 +106,18 @@ def _workers_were_seen(engine: Engine) -> bool:
     return seen is not None and clock.now() - seen <= _RECENTLY
 
 
+def _disk_has_room(engine: Engine) -> bool:
+    file = engine.database.file
+    if file is None:  # of a server's disk nothing is known here
+        return True
+    disk = os.statvfs(Path(file).absolute().parent)
+    return disk.f_bavail * disk.f_frsize >= _FREE
+
+
 _PROBES: Final[Mapping[str, tuple[Callable[[Engine], bool], str, str]]] = {
+    "disk": (_disk_has_room, "has room", "the disk of the database is full"),
+    "broker": (_broker_answers, "answers", "does not answer within a second"),
     "database": (_database_answers, "answers", "does not answer"),
     "migrations": (_migrations_are_current, "the schema is the present one", "the schema is not the present one"),
-    "broker": (_broker_answers, "answers", "does not answer within a second"),
     "workers": (_workers_were_seen, "seen in the last 30 seconds", "none was seen in the last 30 seconds"),
 }

@@ -51,7 +51,7 @@ def test_ready_is_told_of_each_part(stranger: Caller) -> None:
     ready = stranger.get("/readyz")
 
     assert (ready.status_code, json_of(ready)["status"]) == (200, "ready")
-    assert json_of(ready)["checks"].keys() == {"database", "migrations", "broker", "workers"}
+    assert json_of(ready)["checks"].keys() == {"database", "migrations", "disk", "broker", "workers"}
     assert not_ok(json_of(ready)["checks"]) == []
 
 
