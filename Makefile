@@ -1,5 +1,5 @@
 # `make run` starts the service, `make test` checks it. Both need Python 3.11 or newer, make, and what pip can reach; `make test` also
-# wants Chromium, which it installs as root on Debian, and goes without elsewhere.
+# wants Chromium and pgbouncer, which it installs as root on Debian, and goes without elsewhere.
 # Settings are given in the environment, in `.env`, or behind the target: `make run PORT=9000`.
 
 VENV := .venv
@@ -11,7 +11,7 @@ UV_VERSION := 0.13.8
 LOCK := $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(UPGRADE)
 
-.PHONY: help run test coverage browser pictures lint format bench chaos lock clean
+.PHONY: help run test coverage browser pooler pictures lint format bench chaos lock clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,14 +19,17 @@ help: ## what can be made
 run: $(VENV)/.for-running ## start everything on this machine; Ctrl-C stops it
 	@exec $(BIN)/python -m app.supervisor
 
-test: lint browser ## lint, types, import contracts and every test
+test: lint browser pooler ## lint, types, import contracts and every test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-coverage: browser ## the tests again, slower, and which lines and branches they have run: 90 % at least
+coverage: browser pooler ## the tests again, slower, and which lines and branches they have run: 90 % at least
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 browser: $(VENV)/.for-testing ## find Chromium for the tests of the console; as root on Debian, install it
 	@$(BIN)/python -m tests.console.chromium
+
+pooler: $(VENV)/.for-testing ## find pgbouncer for the tests on PostgreSQL; as root on Debian, install it
+	@$(BIN)/python -m tests.pgbouncer
 
 pictures: browser ## renew the pictures of the console that its manual shows
 	@PICTURES=$(VENV)/pictures $(BIN)/python -m pytest -q tests/console/test_every_page.py

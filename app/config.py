@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import quote, unquote
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 #: Where, under `DATA_DIR`, the embedded broker keeps its URL for the programs that speak to it.
 EMBEDDED_BROKER_URL = Path("broker", "url")
 
+_SQLITE = "sqlite:///"
 _PASSWORD = re.compile(r"(://[^:@/\s]*:)\S*(?=@)|(password=)[^&\s]+")
 
 
@@ -59,9 +61,30 @@ def _key(value: SecretStr) -> SecretStr:
     return value
 
 
+def sqlite_url(file: Path) -> str:
+    """The URL of an SQLite file, whatever signs there are in its name."""
+    return f"{_SQLITE}{quote(str(file))}"
+
+
+def _absolute_url(url: str) -> str:
+    """The same URL; a file of SQLite's is named from the root, since the program may change its folder."""
+    if not url.startswith(_SQLITE) or url.startswith(f"{_SQLITE}file:"):
+        return url
+    file, mark, query = url.removeprefix(_SQLITE).partition("?")
+    return f"{sqlite_url(Path(unquote(file)).absolute())}{mark}{query}"
+
+
+def _absolute_folder(place: str) -> str:
+    return place if "://" in place else str(Path(place).absolute())
+
+
 _DottedName = Annotated[str, Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*$")]
 _Host = Annotated[str, Field(pattern=r"^([^\s/@:\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$")]
-_DatabaseUrl = Annotated[str, Field(pattern=r"^(sqlite:///[^:\s].*|postgresql(\+psycopg)?://\S+)$")]
+_DatabaseUrl = Annotated[
+    str, Field(pattern=r"^(sqlite:///[^:\s].*|postgresql(\+psycopg)?://\S+)$"), AfterValidator(_absolute_url)
+]
+#: Named from the root once the settings are read, since a step may change the folder of its process.
+_Folder = Annotated[Path, AfterValidator(Path.absolute)]
 _BrokerUrl = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9+.-]*://\S+$")]
 _Token = Annotated[SecretStr, AfterValidator(_token)]
 
@@ -80,8 +103,8 @@ class Settings(BaseModel):
 
     host: str = Field("127.0.0.1", min_length=1, description="an address of this machine, such as 127.0.0.1 or 0.0.0.0")
     port: int = Field(8000, ge=1, le=65535, description="a whole number from 1 to 65535")
-    data_dir: Path = Field(Path("var"), description="a folder")
-    input_dir: Path = Field(Path("input"), description="a folder")
+    data_dir: _Folder = Field(Path("var"), validate_default=True, description="a folder")
+    input_dir: _Folder = Field(Path("input"), validate_default=True, description="a folder")
     workers: int = Field(2, ge=1, description="a whole number, at least 1")
     workflows: Annotated[tuple[_DottedName, ...], BeforeValidator(_split)] = Field(
         (), description="names of Python modules parted by commas, such as reports.monthly,imports"
@@ -102,7 +125,7 @@ class Settings(BaseModel):
     )
     grace: float = Field(5.0, ge=0, allow_inf_nan=False, description="a number of seconds, 0 or more, such as 5")
     database_url: _DatabaseUrl = Field(
-        default_factory=lambda known: f"sqlite:///{known['data_dir'] / 'operations.db'}",
+        default_factory=lambda known: sqlite_url(known["data_dir"] / "operations.db"),
         description="sqlite:///path/to/file or postgresql://user:password@host/database",
         repr=False,
     )
@@ -115,12 +138,14 @@ class Settings(BaseModel):
     synchronous: Annotated[Literal["FULL", "NORMAL"], BeforeValidator(_upper)] = Field(
         "FULL", description="FULL or NORMAL"
     )
-    secrets_dir: Path = Field(Path("/run/secrets"), description="a folder")
+    secrets_dir: _Folder = Field(Path("/run/secrets"), description="a folder")
     webhook_hosts: Annotated[tuple[_Host, ...], BeforeValidator(_split)] = Field(
         (), description="hosts parted by commas, each as it stands in the URL, such as example.com,10.0.0.7:8443"
     )
-    workflow_store: Path = Field(default_factory=lambda known: known["data_dir"] / "operations", description="a folder")
-    results: str = Field(
+    workflow_store: _Folder = Field(
+        default_factory=lambda known: known["data_dir"] / "operations", description="a folder"
+    )
+    results: Annotated[str, AfterValidator(_absolute_folder)] = Field(
         default_factory=lambda known: str(known["data_dir"] / "results"),
         pattern=r"^([a-zA-Z][a-zA-Z0-9+.-]*://[^\s@]+|[^\s@:][^@:]*)$",
         description="a folder, or a URL such as s3://bucket/prefix or gs://bucket/prefix",

@@ -25,7 +25,7 @@ DEADLINE = 60.0
 #: The role that the service has: one that owns its database and may do nothing else.
 ROLE = "operations"
 #: PostgreSQL refuses to run as root; then it runs as this account (65534), which owns nothing else.
-_NOBODY: Final[dict[str, Any]] = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+NOBODY: Final[dict[str, Any]] = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
 #: No listening but on a socket in its folder, and nothing waits for a disk: the tests' data is not worth keeping.
 _OPTIONS: Final = ("-h", "", "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=200")
 
@@ -43,7 +43,7 @@ class PostgreSQL:
         with (self.folder / "log").open("ab") as log:
             command = [self._program("postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder)]
             command += [*_OPTIONS, *self.options]
-            process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, **_NOBODY)
+            process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, **NOBODY)
         self._process = process
         until = time.monotonic() + DEADLINE
         while not self._answers():
@@ -91,7 +91,7 @@ class PostgreSQL:
             shutil.copytree(part, self.folder / part.name, symlinks=True, ignore=_unused)
         options = ("--no-sync", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C")
         laying = [self._program("initdb"), "-D", str(self.folder / "data"), *options]
-        laid = subprocess.run(laying, cwd=self.folder, capture_output=True, text=True, **_NOBODY)
+        laid = subprocess.run(laying, cwd=self.folder, capture_output=True, text=True, **NOBODY)
         assert laid.returncode == 0, laid.stderr
 
     def _program(self, name: str) -> str:
@@ -150,10 +150,10 @@ def streaming_from(primary: PostgreSQL) -> Iterator[PostgreSQL]:
 def _folder() -> Path:
     """A folder that the server's account owns and can reach; pytest's own is closed to it."""
     for parent in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):  # noqa: S108 - where anybody may be
-        if not _NOBODY or all(folder.stat().st_mode & 0o001 for folder in (Path(parent), *Path(parent).parents)):
+        if not NOBODY or all(folder.stat().st_mode & 0o001 for folder in (Path(parent), *Path(parent).parents)):
             folder = Path(tempfile.mkdtemp(prefix="pg-", dir=parent))
-            if _NOBODY:
-                os.chown(folder, _NOBODY["user"], _NOBODY["group"])
+            if NOBODY:
+                os.chown(folder, NOBODY["user"], NOBODY["group"])
             return folder
     pytest.skip("PostgreSQL refuses to run as root, and no temporary folder lets another account through")
 

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from app.config import Settings, load_settings, masked, read_settings
 from app.errors import SettingsInvalid
+from app.store.database import Database
 
 NO_FILE = Path("/dev/null")
 TABLE = Path(__file__).parents[1] / "docs" / "operating.md"
@@ -38,8 +39,8 @@ def test_nothing_given_means_the_defaults() -> None:
     settings = load_settings({}, NO_FILE)
 
     assert settings == Settings()
-    assert settings.database_url == "sqlite:///var/operations.db"
-    assert settings.workflow_store == Path("var/operations")
+    assert settings.database_url == f"sqlite:///{Path.cwd()}/var/operations.db"
+    assert settings.workflow_store == Path.cwd() / "var/operations"
 
 
 def test_what_is_given_is_taken_and_the_rest_follows_from_it() -> None:
@@ -145,3 +146,32 @@ def test_the_table_in_the_docs_names_each_setting_with_its_default() -> None:
         if field.default_factory is None and field.default:
             shown = str(field.default).lower() if field.default is True else field.default
             assert rows[name.upper()] == f"`{shown}`"
+
+
+@pytest.mark.parametrize("name", ["what?", "%41", "a #1", "it's", 'a "quoted" one', "back\\slash", "späte"])
+def test_a_folder_of_any_name_is_the_one_that_the_database_lies_in(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / name
+    settings = load_settings({"DATA_DIR": str(folder)}, NO_FILE)
+    folder.mkdir()
+
+    database = Database(settings.database_url)
+    with database.write() as tx:
+        tx.exec_driver_sql("CREATE TABLE it (is_here INTEGER)")
+    database.close()
+
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (folder / "operations.db").is_file()
+
+
+def test_places_stay_where_they_are_when_a_step_changes_the_folder_of_its_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    given = {"DATABASE_URL": "sqlite:///x/y.db?timeout=3", "RESULTS": "kept", "INPUT_DIR": "in"}
+    settings = load_settings({"DATA_DIR": "data", **given}, NO_FILE)
+
+    assert settings.data_dir == tmp_path / "data"
+    assert settings.workflow_store == tmp_path / "data" / "operations"
+    assert settings.database_url == f"sqlite:///{tmp_path}/x/y.db?timeout=3"
+    assert (settings.results, settings.input_dir) == (str(tmp_path / "kept"), tmp_path / "in")

@@ -156,6 +156,7 @@ def test_make_alone_tells_what_can_be_made(tmp_path: Path) -> None:
         "test",
         "coverage",
         "browser",
+        "pooler",
         "pictures",
         "lint",
         "format",

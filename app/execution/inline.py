@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from celery import Celery, current_app
 
 from app import clock
-from app.config import read_settings
+from app.config import read_settings, sqlite_url
 from app.domain.states import ENDED, Completion
 from app.errors import OperationNotFound, Stalled
 from app.execution import pause, slices, starting, tasks
@@ -100,7 +100,7 @@ class Inline:
     def __init__(self, folder: Path) -> None:
         self.app = own_app()
         self.row = Row()
-        self._database = Database(f"sqlite:///{folder / 'run.db'}", synchronous="NORMAL")
+        self._database = Database(sqlite_url(folder / "run.db"), synchronous="NORMAL")
         self.engine = self._engine(folder)
         vars(self.app)["engine"] = self.engine
         with self._database.write() as tx:

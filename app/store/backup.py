@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import and_, bindparam, delete, insert, literal, or_, select, text, update
 
 from app import clock
+from app.config import sqlite_url
 from app.domain.states import StepState
 from app.errors import BackupNeedsPgDump, BackupUnusable, DatabaseInTheWay, DatabaseInUse, RestoreNeedsPgRestore
 from app.store.archive import DATABASE, DOCUMENTS, Contents, unpack, untold, writing
-from app.store.database import Database
+from app.store.database import Database, sqlite_file
 from app.store.errors import is_of_the_database
 from app.store.files import VERSION, alone_in, sync_folder, write_atomically
 from app.store.migrations import upgrade_database
@@ -57,8 +58,8 @@ _MOVE: Final = update(operations).where(operations.c.id == bindparam("key")).val
 def size_of(settings: Settings, database: Database, *, only_documents: bool = False) -> int:
     """About how many bytes a backup has to read."""
     paths = [path for _, path in _documents(settings.workflow_store)]
-    if not only_documents and database.is_sqlite:
-        paths.append(Path(database.url.database or ""))
+    if not only_documents and database.file:
+        paths.append(database.file)
     return sum(path.stat().st_size for path in paths if path.exists())
 
 
@@ -130,8 +131,8 @@ def _put_in_place(settings: Settings, file: Path, folder: Path, target: Path | N
 
 def _target(settings: Settings) -> Path | None:
     """The file of the database; none where it is no file."""
-    database = Database(settings.database_url)
-    return Path(database.url.database or "").absolute() if database.is_sqlite else None
+    file = sqlite_file(settings.database_url)
+    return file.absolute() if file else None
 
 
 def _copy(database: Database, file: Path) -> None:
@@ -149,7 +150,7 @@ def _documents(store: Path) -> Iterator[tuple[str, Path]]:
 
 def _make_fit(file: Path, copy: Path, store: Path) -> None:
     """Bring a database that nobody else has open to the present schema, and to this place and moment."""
-    database = Database(f"sqlite:///{copy}")
+    database = Database(sqlite_url(copy))
     try:
         with database.read() as tx:
             if (said := tx.execute(text("PRAGMA quick_check")).scalars().first()) != "ok":
@@ -195,7 +196,7 @@ def _move_documents(tx: Connection, store: Path) -> None:
 def _make_way(target: Path) -> None:
     """Take away what belongs to the database that is replaced: its write-ahead log would be taken for the new one's."""
     if target.exists():
-        database = Database(f"sqlite:///{target}")
+        database = Database(sqlite_url(target))
         try:
             with database.glance() as tx:
                 driver: Any = tx.connection.driver_connection

@@ -11,20 +11,14 @@ import threading
 import weakref
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from app.store.postgresql import (
-    begin_glancing,
-    begin_reading,
-    begin_writing,
-    is_gone,
-    is_read_only,
-    postgresql_engine,
-)
+from app.store.postgresql import begin_reading, begin_writing, is_gone, is_read_only, postgresql_engine
 from app.store.write_lock import NoQueue, WriteLock
 
 if TYPE_CHECKING:
@@ -57,12 +51,20 @@ class _Own:
     busy: threading.RLock = field(default_factory=threading.RLock)
 
 
+def sqlite_file(url: str) -> Path | None:
+    """Return the file that an SQLite URL names, or None if the URL is PostgreSQL's. All who want to know ask here."""
+    if not url.startswith("sqlite:"):
+        return None
+    return Path(make_url(url).database or "")
+
+
 class Database:
     """The store's door: gives each thread a connection of its own and wraps its statements in transactions."""
 
     def __init__(self, url: str, *, synchronous: Synchronous = "FULL") -> None:
-        self.url: Final = make_url(url)
-        self.is_sqlite: Final = self.url.get_backend_name() == "sqlite"
+        self.url: Final = url
+        self.file: Final = sqlite_file(url)
+        self.is_sqlite: Final = self.file is not None
         self._synchronous: Final = synchronous
         self._mine = threading.local()
         self._all: weakref.WeakSet[_Own] = weakref.WeakSet()
@@ -86,8 +88,6 @@ class Database:
     def glance(self) -> Iterator[Connection]:
         """Run a single statement that only reads: cheaper than `read`, without a moment that several could share."""
         with self._in_use(self._own()) as connection:
-            if not self.is_sqlite:
-                begin_glancing(_raw(connection))
             try:
                 yield connection
             finally:
@@ -187,10 +187,9 @@ class Database:
         return not connection.invalidated
 
     def _queue(self) -> Queue:
-        path = self.url.database
-        if not self.is_sqlite or not path or path == ":memory:":
+        if self.file is None:
             return NoQueue()
-        lock = WriteLock(f"{path}.lock")
+        lock = WriteLock(f"{self.file}.lock")
         self._locks.add(lock)
         return lock
 

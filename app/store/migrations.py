@@ -19,6 +19,7 @@ from sqlalchemy import event, text
 
 from app.errors import DatabaseTooNew, ReferencesBroken
 from app.store.database import Database
+from app.store.postgresql import lift_bounds
 from app.store.tables import metadata
 
 if TYPE_CHECKING:
@@ -110,8 +111,7 @@ def without_references(database: Database) -> Database:
     Most changes of a table rebuild it, and to drop the old one would delete every row that refers to it. The PRAGMA has
     no effect inside a transaction, so it takes a connection of its own.
     """
-    url = database.url.render_as_string(hide_password=False)
-    other = Database(url)
+    other = Database(database.url)
     if other.is_sqlite:
         event.listen(other.engine(), "connect", _rest_references)
     return other
@@ -140,10 +140,9 @@ def _check_references(tx: Connection) -> None:
 def _wait_for_others(tx: Connection) -> None:
     """Queue at PostgreSQL until no other process upgrades, however long that takes; SQLite's writers queue anyway."""
     if tx.dialect.name == "postgresql":
-        tx.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))  # a migration may be in no hurry
-        tx.execute(text("SET LOCAL lock_timeout = 0"))
+        lift_bounds(tx.connection.driver_connection)  # a migration may be in no hurry
         tx.execute(text("SELECT pg_advisory_xact_lock(hashtext('migrations'))"))
-        tx.execute(text("SET LOCAL lock_timeout = DEFAULT"))
+        tx.execute(text("SET LOCAL lock_timeout = '5s'"))
 
 
 def _refuse_newer(tx: Connection, folder: Path) -> None:

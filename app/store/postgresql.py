@@ -1,52 +1,161 @@
-"""What is particular about connections to PostgreSQL: how long they wait, what they see, whether they still live."""
+"""What is particular about connections to PostgreSQL: how they are made, what bounds them, whether they still live.
+
+libpq alone reads the URL, so what it can name (several hosts, a socket, `target_session_attrs`) works here and in the
+checks before the start. Bounds are set by statements, not by start-up options: poolers such as pgbouncer refuse those.
+"""
 
 from __future__ import annotations
 
+import re
 import select
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
-from sqlalchemy import URL, Engine, create_engine
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
 if TYPE_CHECKING:
-    from psycopg import Connection
+    from collections.abc import Generator, Mapping
 
-#: Nobody waits longer than 5 s for a row. A client that stops inside a transaction (SIGSTOP, a machine without power)
-#: loses it, and the row with it, a second before those who wait for that row would give up.
-_OPTIONS: Final = "-c lock_timeout=5s -c idle_in_transaction_session_timeout=4s"
-#: A server that is silent is noticed; libpq by itself waits for minutes (postgresql.org/docs/18/libpq-connect.html).
+#: What the server bounds, in seconds. Nobody waits longer than 5 s for a row. A client that stops inside a transaction
+#: (SIGSTOP, a machine without power) loses it, and the row with it, a second before those who wait for that row would
+#: give up. A transaction that only reads holds no row, and has time to compute between two statements.
+_LOCK: Final = "lock_timeout"
+_IDLE: Final = "idle_in_transaction_session_timeout"
+_STATEMENT: Final = "statement_timeout"
+_BOUNDS: Final[Mapping[str, str]] = {_LOCK: "5s", _IDLE: "4s", _STATEMENT: "15s"}
+_IDLE_READER: Final = "60s"
+#: Seconds beyond the bound of a statement after which a silent server is given up: it is stopped, or the way to it is.
+_BEYOND: Final = 2.0
+#: libpq by itself waits for a server for minutes (postgresql.org/docs/18/libpq-connect.html).
 _PATIENCE: Final = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "tcp_user_timeout": 15_000}
 
-
-def postgresql_engine(url: URL) -> Engine:
-    """An engine whose connections keep to the bounds on waiting; what the URL asks for itself goes before them."""
-    asked = {name for name in url.query if name in _PATIENCE}
-    given: dict[str, Any] = {name: value for name, value in _PATIENCE.items() if name not in asked}
-    options = " ".join((_OPTIONS, *url.normalized_query.get("options", ())))
-    return create_engine(url, poolclass=NullPool, connect_args={**given, "options": options})
+_OPTION: Final = re.compile(r"(?:-c\s*|--)(\w+)\s*=\s*(\S+)")
+_DURATION: Final = re.compile(r"(\d+)(us|ms|s|min|h|d)?")
+_SECONDS: Final[Mapping[str | None, float]] = {
+    "us": 1e-6, None: 0.001, "ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0,
+}  # fmt: skip
 
 
-def begin_reading(connection: Connection) -> None:
-    """Let the next transaction see one moment of the database throughout, and change nothing."""
-    connection.set_autocommit(False)
-    connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
-    connection.set_read_only(True)
+class _Connection(psycopg.Connection[Any]):
+    """A connection that gives its server up when that is silent for too long.
+
+    `silence` is the bound in seconds, if there is one. `begins` are the statements that begin a transaction that reads,
+    and one that writes.
+    """
+
+    silence: float | None = None
+    begins: tuple[str, str] = ("", "")
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """Wait for the server, as psycopg does, and close the connection if it stays silent."""
+        if self.silence is None:
+            return super().wait(gen, interval, timeout)
+        try:
+            return super().wait(_heard(gen, self.silence), interval, timeout)
+        except _Silent:
+            self.close()
+            raise
 
 
-def begin_writing(connection: Connection) -> None:
-    """Let the next transaction write: behind a row that it waited for it sees what was committed meanwhile."""
-    connection.set_autocommit(False)
-    connection.set_isolation_level(psycopg.IsolationLevel.READ_COMMITTED)
-    connection.set_read_only(False)
+class _Silent(psycopg.OperationalError):
+    """The server has not said anything for too long."""
 
 
-def begin_glancing(connection: Connection) -> None:
-    """Let each statement be a transaction of its own, which spares two ways to the server."""
-    connection.set_autocommit(True)
+def _heard(generator: Generator[Any, Any, Any], silence: float) -> Generator[Any, Any, Any]:
+    """Run what psycopg waits for, and raise when nothing has come from the server for so many seconds."""
+    try:
+        wanted = next(generator)
+        until = time.monotonic() + silence
+        while True:
+            ready = yield wanted
+            now = time.monotonic()
+            if ready:
+                until = now + silence
+            elif now >= until:
+                generator.close()
+                raise _Silent(f"the server has not answered for {silence:g} s")
+            wanted = generator.send(ready)
+    except StopIteration as ended:
+        return ended.value
 
 
-def is_gone(connection: Connection) -> bool:
+def postgresql_engine(url: str) -> Engine:
+    """Make an engine whose connections keep to the bounds on waiting; what the URL asks for goes before them.
+
+    Raises psycopg.Error where libpq cannot read the URL.
+    """
+    given = _PATIENCE | conninfo_to_dict(_for_libpq(url))
+    asked = dict(_OPTION.findall(str(given.get("options", ""))))
+    bounds = {name: value for name, value in _BOUNDS.items() if name not in asked}
+    silence = _silence(asked.get(_STATEMENT, _BOUNDS[_STATEMENT]))
+    engine = create_engine("postgresql+psycopg://", poolclass=NullPool)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: object, _record: object, _arguments: object, parameters: dict[str, Any]) -> _Connection:
+        connection: _Connection = _Connection.connect(autocommit=True, **(parameters | given))
+        connection.silence = silence
+        _bound(connection, bounds)
+        return connection
+
+    return engine
+
+
+def _for_libpq(url: str) -> str:
+    """The URL as libpq wants it: without the name of a driver, and `=` in a value written as `%3D`."""
+    place, mark, query = url.replace("postgresql+psycopg:", "postgresql:", 1).partition("?")
+    pairs = (pair.partition("=") for pair in query.split("&"))
+    return place + mark + "&".join(name + sign + value.replace("=", "%3D") for name, sign, value in pairs)
+
+
+def _silence(statement_timeout: str) -> float | None:
+    told = _DURATION.fullmatch(statement_timeout.strip("'"))
+    seconds = int(told[1]) * _SECONDS[told[2]] if told else 0.0
+    return seconds + _BEYOND if seconds else None
+
+
+def _bound(connection: _Connection, bounds: Mapping[str, str]) -> None:
+    """Set the bounds for the session, or, behind a pooler, have each transaction set them.
+
+    A pooler hands out process ids of its own, and may give each transaction another session: what were set for one
+    would be left behind for others, and so would be prepared statements.
+    """
+    settings = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in bounds.items()) or "1"
+    of_the_session = f"SELECT {settings} WHERE pg_backend_pid() = {connection.info.backend_pid}"
+    is_direct = connection.execute(of_the_session.encode(), prepare=False).fetchone() is not None
+    if not is_direct:
+        connection.prepare_threshold = None
+    of_a_reader = {name: _IDLE_READER if name == _IDLE else value for name, value in bounds.items()}
+    connection.begins = (
+        _beginning("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", of_a_reader, bounds if is_direct else {}),
+        _beginning("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", bounds, bounds if is_direct else {}),
+    )
+
+
+def _beginning(begin: str, bounds: Mapping[str, str], already: Mapping[str, str]) -> str:
+    lacking = [f"SET LOCAL {name} = '{value}'" for name, value in bounds.items() if already.get(name) != value]
+    return "; ".join([begin, *lacking])
+
+
+def begin_reading(connection: _Connection) -> None:
+    """Begin a transaction that sees one moment of the database throughout, and changes nothing."""
+    connection.execute(connection.begins[0].encode(), prepare=False)
+
+
+def begin_writing(connection: _Connection) -> None:
+    """Begin a transaction that writes: behind a row that it waited for it sees what was committed meanwhile."""
+    connection.execute(connection.begins[1].encode(), prepare=False)
+
+
+def lift_bounds(connection: Any) -> None:
+    """Let the transaction take as long as it needs: it waits for others, or rebuilds tables."""
+    connection.silence = None
+    connection.execute("; ".join(f"SET LOCAL {name} = 0" for name in _BOUNDS).encode(), prepare=False)
+
+
+def is_gone(connection: _Connection) -> bool:
     """Whether the server has ended a connection on which nothing is awaited: then there is something to be read."""
     if connection.closed:
         return True

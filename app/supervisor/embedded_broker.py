@@ -29,7 +29,7 @@ bind 127.0.0.1
 protected-mode yes
 port {port}
 requirepass {password}
-dir "{folder}"
+dir {folder}
 save ""
 appendonly yes
 appendfsync everysec
@@ -79,7 +79,7 @@ def prepare_broker(data_dir: Path) -> EmbeddedBroker:
     for path in (data_dir, folder, files):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     address = _address(data_dir / EMBEDDED_BROKER_URL)
-    _keep_private(files / "server.conf", _CONFIGURATION.format(folder=files, **address))
+    _keep_private(files / "server.conf", _CONFIGURATION.format(folder=_quoted(files), **address))
     url = "redis://:{password}@127.0.0.1:{port}/0".format(**address)
     _keep_private(data_dir / EMBEDDED_BROKER_URL, url + "\n")
     return EmbeddedBroker(url, (str(server), str(files / "server.conf")))
@@ -103,6 +103,12 @@ def _pinned_server() -> Path | None:
         return Path(get_binary_path())
     except OSError:
         return None
+
+
+def _quoted(folder: Path) -> str:
+    """The folder as the server's configuration names one, whatever signs there are in it."""
+    signs = (sign if 32 < sign < 127 and sign not in b'"\\' else f"\\x{sign:02x}" for sign in bytes(folder))
+    return '"' + "".join(chr(sign) if isinstance(sign, int) else sign for sign in signs) + '"'
 
 
 def _flavour(server: Path) -> str:

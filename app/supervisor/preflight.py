@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import kombu
-import psycopg
 
 from app.config import masked
 from app.errors import BrokerProgramMissing, ModuleUnusable, StorePackageMissing, StoreUnknown, WorkflowTwice
 from app.results.remote import RemoteResult
 from app.results.stores import store_at
+from app.store.database import Database, sqlite_file
+from app.store.errors import is_of_the_database
 from app.supervisor.embedded_broker import find_server
 from app.workflows import load_workflows
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from app.config import Settings
 
 _PATIENCE = 3  # seconds that a database or a broker has to answer
-_SQLITE = "sqlite:///"
 
 
 def faults_of(settings: Settings, wrong: Collection[str] = ()) -> list[str]:
@@ -108,13 +109,22 @@ def _loading(modules: tuple[str, ...]) -> Iterator[str]:
 
 def _database_url(settings: Settings) -> Iterator[str]:
     url = settings.database_url
-    if url.startswith(_SQLITE):
-        yield from _sqlite_file(Path(url.removeprefix(_SQLITE).partition("?")[0]), settings.data_dir)
+    if file := sqlite_file(url):
+        yield from _sqlite_file(file, settings.data_dir)
         return
+    database = Database(url)
     try:
-        psycopg.connect(url.replace("+psycopg", "", 1), connect_timeout=_PATIENCE).close()
-    except psycopg.Error as fault:
-        yield f"DATABASE_URL {masked(url)} cannot be reached ({_reason(fault)}): start it, or correct the URL."
+        with database.read():
+            pass
+        with database.write():  # a pooler may let one connect, and refuse transactions
+            pass
+    except Exception as fault:
+        if not is_of_the_database(fault):
+            raise
+        why = getattr(fault, "orig", None) or fault
+        yield f"DATABASE_URL {masked(url)} cannot be reached ({_reason(why)}): start it, or correct the URL."
+    finally:
+        database.close()
 
 
 def _sqlite_file(file: Path, data_dir: Path) -> Iterator[str]:
@@ -125,6 +135,19 @@ def _sqlite_file(file: Path, data_dir: Path) -> Iterator[str]:
         yield f"DATABASE_URL's file {file} cannot be written to: correct its rights, or name another file."
     elif not _is_sqlite(file):
         yield f"DATABASE_URL's file {file} is no SQLite database: name another file."
+    elif _is_alone(file):
+        yield (
+            f"DATABASE_URL's file {file} is mounted without its folder, or has a second name: what lies beside it "
+            "(-wal, -shm, .lock) would not be found by others, and operations be lost. Mount the folder."
+        )
+
+
+def _is_alone(file: Path) -> bool:
+    """Whether the file is here without the files beside it: mounted by itself (man 5 proc), or hard-linked."""
+    mounts = Path("/proc/self/mountinfo")
+    lines = mounts.read_text(errors="surrogateescape").splitlines() if mounts.exists() else []
+    places = {re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), line.split()[4]) for line in lines}
+    return str(file.resolve()) in places or file.stat().st_nlink > 1
 
 
 def _is_sqlite(file: Path) -> bool:

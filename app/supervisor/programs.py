@@ -78,13 +78,18 @@ def token_sentence(token: Path | None) -> str:
     """Where the first user's token is kept, if it is."""
     if token is None:
         return "The first user's token is kept no more; `flask users add NAME` makes another user."
-    return f"The first user's token is kept in {token}."
+    return f"The first user's token is kept in {_near(token)}."
 
 
 def _line_to_paste(settings: Settings, token: Path) -> str:
-    authorization = f'-H "Authorization: Bearer $(cat {shlex.quote(str(token))})"'
+    authorization = f'-H "Authorization: Bearer $(cat {shlex.quote(str(_near(token)))})"'
     content = f"-H 'Content-Type: application/json' -d '{_EXAMPLE}'"
     return f" Start an operation:\n\ncurl -s -X POST {authorization} {content} {address_of(settings)}/operations\n"
+
+
+def _near(path: Path) -> Path:
+    """The path as one names it in the folder that the service was started in."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _broker(embedded: EmbeddedBroker) -> Program:

@@ -44,12 +44,12 @@ def install() -> str:
     if os.geteuid() or not shutil.which("apt-get"):
         return lacking()
     print("Installing the package chromium, which the tests of the console run in (once) ...", flush=True)
-    _apt_get("update")  # a host that does not answer need not be the one that is asked next
-    failed = _apt_get("install", "--yes", "--no-install-recommends", "chromium")
+    apt_get("update")  # a host that does not answer need not be the one that is asked next
+    failed = apt_get("install", "--yes", "--no-install-recommends", "chromium")
     return "" if find_chromium() else f"{lacking()} (apt-get: {failed or 'it brought none'})"
 
 
-def _apt_get(*arguments: str) -> str:
+def apt_get(*arguments: str) -> str:
     """Run it; the answer is what it says was wrong, in one line."""
     command = ["apt-get", "--quiet=2", "--option", "DPkg::Lock::Timeout=120", *arguments]
     unasked = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}

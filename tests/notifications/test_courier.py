@@ -103,7 +103,7 @@ def test_the_history_tells_it_behind_what_another_is_about_to_commit(
 ) -> None:
     endpoint.answers = lambda _number: 503
     operation, database = outbox.put(), outbox.service.engine.database
-    other = Database(database.url.render_as_string(hide_password=False))
+    other = Database(database.url)
 
     with closing(other), other.write() as tx:
         lock_operation(tx, operation)

@@ -178,7 +178,7 @@ def test_what_a_child_process_commits_is_kept_when_its_parent_and_others_close_t
     child.start()
     assert child_wrote.wait(WAIT)
     counter.close()
-    with sqlite3.connect(str(counter.url.database)) as other:
+    with sqlite3.connect(str(counter.file)) as other:
         assert other.execute("SELECT value FROM counter").fetchall() == [(1,)]
     other.close()
     parent_closed.set()
@@ -216,7 +216,7 @@ def test_a_database_that_was_closed_opens_again(counter: Database) -> None:
 def test_somebody_else_may_read_the_file_meanwhile(counter: Database) -> None:
     with counter.write() as tx:
         tx.execute(text("UPDATE counter SET value = 5"))
-        with sqlite3.connect(str(counter.url.database)) as other:
+        with sqlite3.connect(str(counter.file)) as other:
             assert other.execute("SELECT value FROM counter").fetchall() == [(0,)]
         other.close()
 

@@ -91,7 +91,7 @@ def test_schema_sql_says_what_the_migrations_give() -> None:
 
 @on_sqlite_alone
 def test_schema_sql_makes_the_schema_of_the_migrations(database: Database, empty: Database) -> None:
-    connection = sqlite3.connect(str(empty.url.database))
+    connection = sqlite3.connect(str(empty.file))
 
     connection.executescript(SCHEMA.read_text())
     connection.close()
@@ -235,7 +235,7 @@ def _upgrade_after(start: multiprocessing.synchronize.Barrier, url: str) -> None
 
 
 def _url(database: Database) -> str:
-    return database.url.render_as_string(hide_password=False)
+    return database.url
 
 
 def _add_user_with_token(database: Database) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
@@ -132,7 +132,7 @@ def test_a_process_that_stops_inside_a_transaction_keeps_nobody_from_the_row_for
         operation = add_operation(tx)
     spawn = multiprocessing.get_context("spawn")
     holds = spawn.Event()
-    as_the_service = database.url.difference_update_query(["options"]).render_as_string(hide_password=False)
+    as_the_service = database.url.partition("&options=")[0]
     stopped = spawn.Process(target=hold_and_stop, args=(as_the_service, operation, holds))
     stopped.start()
     assert holds.wait(60)
@@ -162,3 +162,70 @@ def hold_and_stop(url: str, operation: int, holds: Event) -> None:
     except Exception as fault:
         raise SystemExit(not is_outage(fault)) from fault
     raise SystemExit(1)
+
+
+@pytest.fixture
+def hurried(counter: Database) -> Iterator[Database]:
+    """The same database, whose statements have little time."""
+    database = Database(f"{counter.url}&options=-c%20statement_timeout=200ms")
+    yield database
+    database.close()
+
+
+def test_a_server_that_falls_silent_holds_nobody_up_for_good(hurried: Database, counter: Database) -> None:
+    with hurried.glance() as tx:
+        backend = tx.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    os.kill(backend, signal.SIGSTOP)
+
+    try:
+        with pytest.raises(OF_AN_OUTAGE, match="has not answered") as raised:
+            count_up(hurried)
+        assert is_outage(raised.value)
+        assert value_of(counter) == 0
+        count_up(hurried)
+        assert value_of(counter) == 1
+    finally:
+        os.kill(backend, signal.SIGCONT)
+
+
+def test_a_statement_that_takes_too_long_is_an_outage(hurried: Database) -> None:
+    with pytest.raises(OF_AN_OUTAGE) as raised:
+        sleep_in(hurried)
+
+    assert is_outage(raised.value)
+    assert value_of(hurried) == 0
+
+
+def sleep_in(database: Database) -> None:
+    with database.glance() as tx:
+        tx.execute(text("SELECT pg_sleep(60)"))
+
+
+def test_who_only_reads_may_compute_for_longer_than_who_holds_rows(counter: Database) -> None:
+    shown = text("SHOW idle_in_transaction_session_timeout")
+
+    with counter.read() as tx:
+        reading = tx.execute(shown).scalar()
+    with counter.write() as tx:
+        writing = tx.execute(shown).scalar()
+
+    assert (reading, writing) == ("1min", "4s")
+
+
+def test_one_way_to_the_server_begins_a_transaction_and_one_ends_it(counter: Database) -> None:
+    with counter.glance() as tx:
+        connection: Any = tx.connection.driver_connection
+    ways: list[object] = []
+    wait = connection.wait
+
+    def counted(*given: object) -> object:
+        ways.append(given)
+        return wait(*given)
+
+    connection.wait = counted
+
+    count_up(counter)
+    with counter.read() as tx:
+        tx.execute(text("SELECT value FROM counter")).scalar_one()
+
+    assert len(ways) == 2 * 3

@@ -109,3 +109,17 @@ def test_without_any_server_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch,
 
     with pytest.raises(BrokerProgramMissing, match="install one of them, or set BROKER_URL"):
         find_server()
+
+
+@pytest.mark.parametrize("name", ["what? %41", 'a "quoted" one', "back\\slash", "späte it's"])
+def test_it_starts_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
+    broker = prepare_broker(tmp_path / name)
+
+    with running(broker) as client:
+        assert client.config_get("dir")["dir"] == str(broker_folder(tmp_path / name))
+
+
+def broker_folder(data_dir: Path) -> Path:
+    """The folder of the server's files."""
+    [configuration] = data_dir.glob("broker/*/server.conf")
+    return configuration.parent

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.config import Settings
+from app.config import Settings, sqlite_url
 from app.supervisor.preflight import faults_of
 from tests.conftest import free_port
 
@@ -135,3 +136,38 @@ def test_a_store_of_results_that_there_is_not_is_named(faults: Any) -> None:
 def test_a_folder_for_results_that_cannot_be_written_to_is_named(faults: Any, a_file: Path) -> None:
     [fault] = faults(results=str(a_file))
     assert fault.startswith(f"RESULTS {a_file} cannot be written to (")
+
+
+def test_a_database_file_that_is_mounted_without_its_folder_is_named(faults: Any, tmp_path: Path) -> None:
+    file, mounted = tmp_path / "operations.db", tmp_path / "elsewhere" / "operations.db"
+    for path in (file, mounted):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    done = subprocess.run(["mount", "--bind", str(file), str(mounted)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"nothing can be mounted here ({done.stderr.strip()})")
+
+    try:
+        [found] = faults(database_url=f"sqlite:///{mounted}")
+    finally:
+        subprocess.run(["umount", "--lazy", str(mounted)], check=True)
+
+    assert "is mounted without its folder" in found
+    assert faults(database_url=f"sqlite:///{file}") == []
+
+
+@pytest.mark.parametrize("name", ["what?", "%41", 'a "quoted" one', "back\\slash"])
+def test_the_folder_of_a_database_is_made_under_its_own_name(faults: Any, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "odd" / name
+
+    assert faults(database_url=sqlite_url(folder / "operations.db")) == []
+
+    assert folder.is_dir()
+    assert [path.name for path in (tmp_path / "odd").iterdir()] == [name]
+
+
+def test_an_address_of_a_database_that_cannot_be_read_is_named(faults: Any) -> None:
+    [found] = faults(database_url="postgresql://me:hunter2@host/operations?what=1")
+
+    assert "hunter2" not in found
+    assert 'invalid URI query parameter: "what"' in found
