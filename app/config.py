@@ -165,6 +165,7 @@ class Settings(BaseModel):
         510.0, gt=0, allow_inf_nan=False, description="a number of seconds greater than 0, such as 510"
     )
     function_steps: int | None = Field(None, ge=1, description="a whole number, at least 1")
+    edits: Annotated[Literal["owner", "admin"], BeforeValidator(_lower)] = Field("admin", description="owner or admin")
     checkpointing: bool = Field(True, description="true or false")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "INFO", description="DEBUG, INFO, WARNING or ERROR"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from app.errors import TrustNeedsAdmin
 from app.execution import editing
 from app.execution.steering import Wish
 from app.store.edits import list_edits
@@ -27,10 +28,10 @@ def edit(
 ) -> tuple[View, bool]:
     """Change what remains as a merge patch says: see `app.domain.editing`; False with it when that is so already.
 
-    With `digests`, its workflow.json must have one of these. Raises OperationNotFound, PatchMalformed, EditRefused,
-    MoveRefused, VersionPassed, OperationMoved.
+    With `digests`, its workflow.json must have one of these. Raises OperationNotFound, TrustNeedsAdmin, PatchMalformed,
+    EditRefused, MoveRefused, VersionPassed, OperationMoved.
     """
-    commands.show(requester, operation_id)
+    _demand_editor(commands, requester, operation_id)
     changed = editing.edit(commands.engine, Wish(operation_id, requester.name, reason), patch, digests)
     return commands.show(requester, operation_id), changed
 
@@ -38,10 +39,23 @@ def edit(
 def undo(
     commands: Commands, requester: User, operation_id: int, *, reason: str | None = None, version: int | None = None
 ) -> View:
-    """Take the newest edit back that is left. Raises NothingToUndo, UndoTooLate, VersionPassed, OperationMoved."""
-    commands.show(requester, operation_id)
+    """Take the newest edit back that is left.
+
+    Raises OperationNotFound, TrustNeedsAdmin, NothingToUndo, UndoTooLate, VersionPassed, OperationMoved.
+    """
+    _demand_editor(commands, requester, operation_id)
     editing.undo(commands.engine, Wish(operation_id, requester.name, reason, version))
     return commands.show(requester, operation_id)
+
+
+def _demand_editor(commands: Commands, requester: User, operation_id: int) -> None:
+    """Demand that this requester may edit the operation: an edit gives code arguments that no workflow has checked."""
+    workflow = commands.show(requester, operation_id).operation.workflow
+    if not requester.is_admin and commands.engine.policies.editor_of(workflow) == "admin":
+        raise TrustNeedsAdmin(
+            f"edit operations of {workflow!r} here, as edits pass the checks of the workflow by: "
+            "EDITS=owner, or @workflow(…, editable='owner'), lets those do it whom they belong to"
+        )
 
 
 def edits(commands: Commands, requester: User, operation_id: int, *, after: int = 0, limit: int = 1000) -> list[Edit]:

@@ -30,6 +30,7 @@ WRONG = {
     "SESSION_KEY": ["too-short-to-be-a-key", "with a space in it, and yet long enough to be one"],
     "SYNCHRONOUS": ["OFF"],
     "WEBHOOK_HOSTS": ["https://example.com", "example.com/path", "me@example.com", "a host", "host:port"],
+    "EDITS": ["everybody"],
     "LOG_LEVEL": ["LOUD"],
     "LOG_FORMAT": ["xml"],
 }

@@ -65,7 +65,7 @@ def make_celery(settings: Settings) -> OperationsCelery:
     app = OperationsCelery("operations", task_cls=Step, broker=broker_address(settings), set_as_current=True)
     app.conf.update(_CONFIGURATION, input_dir=str(settings.input_dir.absolute()))
     database = Database(settings.database_url, synchronous=settings.synchronous)
-    policies = Policies(app)
+    policies = Policies(app, edits=settings.edits)
     app.engine = Engine(
         app=app,
         database=database,

@@ -55,6 +55,8 @@ class WorkflowPolicy:
     reference: tuple[str, ...] = ()
     notify: tuple[Notification, ...] = ()
     pause_every: int = 1
+    #: Who edits what remains of its operations, "owner" or "admin"; by default what the setting EDITS says.
+    editable: str | None = None
     #: The store of the targets of its steps; by default that of the setting RESULTS.
     result: Result | None = None
     #: What was decorated.
@@ -111,6 +113,8 @@ class Policies:
     everywhere: tuple[Notification, ...] = ()
     #: When this process had loaded its workflows, in seconds since the epoch.
     loaded_at: float | None = None
+    #: Who edits operations of workflows that do not say: "owner" or "admin".
+    edits: str = "admin"
     _of_operations: dict[int, WorkflowPolicy] = field(default_factory=dict)
 
     def learn(self, workflows: Mapping[str, WorkflowPolicy], everywhere: Sequence[Notification] = ()) -> None:
@@ -148,6 +152,10 @@ class Policies:
     def of_workflow(self, name: str) -> WorkflowPolicy:
         """The policy of a workflow, by its name."""
         return self._of_workflows.get(name, _NO_WORKFLOWS)
+
+    def editor_of(self, workflow: str) -> str:
+        """Return who edits what remains of an operation of this workflow: "owner", as well as admins, or "admin"."""
+        return self.of_workflow(workflow).editable or self.edits
 
     def of_operation(self, operation: Operation) -> WorkflowPolicy:
         """Return the policy of an operation's workflow, with what the flow asks for that the workflow returned.

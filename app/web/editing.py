@@ -48,8 +48,9 @@ _PATCH: Final[dict[str, Any]] = {
     "/operations/<id:operation_id>/workflow.json",
     description="A JSON Merge Patch on `{result, steps: {slug: {args, kwargs, skip}}}`: what the next steps are "
     "handed, and the calls that remain. `If-Match` takes the ETag of `GET …/workflow.json`. "
-    "409: it is not PAUSED, or that cannot be changed.",
-    responses={200: Operation, **problems(*OF_A_BODY, 404, 409, 412)},
+    "403: only an admin may, unless EDITS or the workflow lets its owner. 409: it is not PAUSED, or that cannot be "
+    "changed.",
+    responses={200: Operation, **problems(*OF_A_BODY, 403, 404, 409, 412)},
     request_body={"required": True, "content": {MERGE_PATCH: {"schema": _PATCH}}},
 )
 @reads_request
@@ -65,8 +66,9 @@ def edit_workflow(path: OperationPath, query: EditQuery, header: MoveHeader) -> 
 
 @editing.post(
     "/operations/<id:operation_id>/undo",
-    description="409: no edit is left, or a step has started since.",
-    responses={200: Operation, **problems(*OF_A_BODY, 404, 409, 412)},
+    description="403: only an admin may, unless EDITS or the workflow lets its owner. 409: no edit is left, or a step "
+    "has started since.",
+    responses={200: Operation, **problems(*OF_A_BODY, 403, 404, 409, 412)},
     request_body={
         "required": False,
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/CancelRequest"}}},

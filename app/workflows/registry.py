@@ -115,13 +115,16 @@ class Workflow:
             raise WorkflowRaised(self.name, fault) from fault
 
 
-def workflow(name: str, *, pause_every: int = 1, **options: Any) -> Callable[[Callable[..., Built]], Workflow]:
+def workflow(
+    name: str, *, pause_every: int = 1, editable: str | None = None, **options: Any
+) -> Callable[[Callable[..., Built]], Workflow]:
     """Make a workflow of a function that returns a canvas; its parameters are what an operation is asked for.
 
     Give it a unique `name`, and in `pause_every` after how many links of its chain a pause is noticed: 1 for each,
     0 for none but the pause points that the canvas holds already. `reference=[…]` names the steps whose ends decide
-    how an operation ends, by slug, by task or by its name: by default those that no other waits for. The other options
-    are `state_handlers`, `on_failure`, `on_success`, `notify` and `result`.
+    how an operation ends, by slug, by task or by its name: by default those that no other waits for. `editable` is who
+    may edit what remains of a paused operation, "owner" or "admin": by default what the setting EDITS says. The other
+    options are `state_handlers`, `on_failure`, `on_success`, `notify` and `result`.
 
     Raises:
         WorkflowMalformed: The name, `pause_every` or a parameter of the function cannot be used.
@@ -131,8 +134,10 @@ def workflow(name: str, *, pause_every: int = 1, **options: Any) -> Callable[[Ca
         raise WorkflowMalformed(str(name), 'its name is no word of letters, digits and "-": write @workflow("report")')
     if pause_every < 0:
         raise WorkflowMalformed(name, f"pause_every is {pause_every}, but it counts links: give 0 or more")
+    if editable not in (None, "owner", "admin"):
+        raise WorkflowMalformed(name, f"editable is {editable!r}, but it says who may edit: give 'owner' or 'admin'")
 
-    policy = replace(workflow_policy(options, "a workflow"), pause_every=pause_every)
+    policy = replace(workflow_policy(options, "a workflow"), pause_every=pause_every, editable=editable)
 
     def decorate(function: Callable[..., Built]) -> Workflow:
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):

@@ -47,7 +47,16 @@ _OWN: Final = _RETRIES | {
     "skip_on_upstream_skip", "state_handlers", "target", "trigger",
 }  # fmt: skip
 #: The options of a workflow, and of a flow.
-_OF_WORKFLOW: Final = ("state_handlers", "on_failure", "on_success", "notify", "reference", "result", "pause_every")
+_OF_WORKFLOW: Final = (
+    "state_handlers",
+    "on_failure",
+    "on_success",
+    "notify",
+    "reference",
+    "result",
+    "pause_every",
+    "editable",
+)
 #: What other libraries call some of them.
 _ELSEWHERE: Final = {
     "retries": "max_retries", "tries": "max_retries", "timeout": "time_limit", "cache_for": "target",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from app.config import Settings
 from tests.web.calling import Caller, everything, json_of, slug
 
 if TYPE_CHECKING:
@@ -14,6 +16,12 @@ if TYPE_CHECKING:
     from tests.web.serving import Served
 
 MERGE_PATCH = "application/merge-patch+json"
+
+
+@pytest.fixture(autouse=True)
+def owners_edit(served: Served) -> None:
+    """Let owners edit, as EDITS=owner does."""
+    served.commands.engine.policies.edits = "owner"
 
 
 @pytest.fixture
@@ -118,3 +126,28 @@ def test_what_runs_is_not_edited_and_what_is_another_s_is_not_there(bob: Caller,
     refused = patch(bob, place, {"result": 2})
 
     assert (refused.status_code, slug(refused)) == (409, "move-refused")
+
+
+def test_only_an_admin_edits_unless_the_setting_lets_the_owner(
+    ada: Caller, bob: Caller, served: Served, place: str
+) -> None:
+    served.commands.engine.policies.edits = Settings().edits
+
+    refused = patch(bob, place, {"result": 5})
+    assert (refused.status_code, slug(refused)) == (403, "admin-needed")
+    assert "Only an admin may edit operations of 'three' here" in json_of(refused)["detail"]
+    assert patch(ada, place, {"result": 5}) == 200
+    refused = bob.post(f"{place}/undo")
+    assert (refused.status_code, slug(refused)) == (403, "admin-needed")
+    assert ada.post(f"{place}/undo") == 200
+
+
+@pytest.mark.parametrize(("editable", "setting", "status"), [("owner", "admin", 200), ("admin", "owner", 403)])
+def test_what_a_workflow_says_goes_before_the_setting(
+    bob: Caller, served: Served, place: str, editable: str, setting: str, status: int
+) -> None:
+    policies = served.commands.engine.policies
+    policies.edits = setting
+    policies.learn({"three": replace(policies.of_workflow("three"), editable=editable)})
+
+    assert patch(bob, place, {"result": 5}) == status

@@ -177,3 +177,8 @@ def test_an_unknown_name_is_answered_with_the_names_near_it() -> None:
 def test_a_name_like_no_other_is_answered_with_where_the_names_are() -> None:
     with pytest.raises(WorkflowUnknown, match="GET /workflows lists those there are"):
         load_workflows().get("zzz")
+
+
+def test_who_may_edit_operations_is_the_owner_or_an_admin() -> None:
+    with pytest.raises(WorkflowMalformed, match="editable is True, but it says who may edit: give 'owner' or 'admin'"):
+        workflow("report", editable=True)  # type: ignore[arg-type]
