@@ -21,12 +21,26 @@ if TYPE_CHECKING:
 EMBEDDED_BROKER_URL = Path("broker", "url")
 
 _SQLITE = "sqlite:///"
-_PASSWORD = re.compile(r"(://[^:@/\s]*:)\S*(?=@)|(password=)[^&\s]+")
+_WORD = re.compile(r"\S+")
+_USER = re.compile(r"://[^:@/\s]*:")
+_PASSWORD = re.compile(r"(password=)[^&\s]+")
 
 
-def masked(url: str) -> str:
-    """The text with the password of every URL in it replaced by `***`: the only form in which one is ever printed."""
-    return _PASSWORD.sub(r"\1\2***", url)
+def masked(text: str) -> str:
+    """Return the text with the password of every URL in it replaced by `***`: the only form in which one is printed.
+
+    A password may hold anything but blanks: it ends at the last `@` of its word. No expression here tries a text twice:
+    whatever anybody sends is printed sooner or later.
+    """
+    if "://" in text:
+        text = _WORD.sub(_without_password, text)
+    return _PASSWORD.sub(r"\1***", text)
+
+
+def _without_password(word: re.Match[str]) -> str:
+    end = word[0].rfind("@")
+    user = _USER.search(word[0], 0, end) if end > 0 else None
+    return f"{word[0][: user.end()]}***{word[0][end:]}" if user else word[0]
 
 
 def _split(value: object) -> object:

@@ -15,6 +15,7 @@ import structlog
 
 from app.config import masked
 from app.secrets import redacted
+from app.texts import LINE, cut, storable
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -95,5 +96,5 @@ def _without_secrets(_logger: object, _method: str, event: Event) -> Event:
     """The event with the passwords of URLs, and tokens, replaced by `***`, and secrets by their names."""
     for key, value in event.items():
         if isinstance(value, str):
-            event[key] = _TOKEN.sub("***", masked(redacted(value)))
+            event[key] = cut(storable(_TOKEN.sub("***", masked(redacted(value)))), LINE)
     return event

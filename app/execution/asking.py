@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from app.domain.states import Completion, Paused, Running, Scheduled, State
 from app.errors import ResultFault
-from app.execution.endings import failed, storable
+from app.execution.endings import failed, kept_text, storable
 from app.execution.exits import is_of_the_code
 from app.execution.finishing import End
 from app.execution.loading import load_outcome, small
 from app.execution.operation_states import RUNNING, end_of, operation_state, subject_of
 from app.execution.values import decode, encode
 from app.handlers.base import Fitting, kept_state
-from app.secrets import redacted
 
 if TYPE_CHECKING:
     from app.execution.engine import Engine
@@ -88,6 +87,6 @@ def _end(engine: Engine, operation: Operation, state: State, *, is_cut: bool = F
         return End(Completion.FAILED, failed(why).error, is_cut=is_cut)
     error = None
     if completion is Completion.FAILED:
-        error = encode({"type": state.name, "message": state.message or "", "traceback": ""})
+        error = encode({"type": state.name, "message": kept_text(state.message or ""), "traceback": ""})
     said = None if completion is Completion.FAILED else state.message
-    return End(completion, error, result, is_cut, redacted(said) if said else None)
+    return End(completion, error, result, is_cut, kept_text(said) if said else None)

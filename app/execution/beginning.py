@@ -11,7 +11,7 @@ from app.errors import ClaimLost
 from app.execution.asking import beginning
 from app.execution.claiming import begin
 from app.execution.draining import drain
-from app.execution.endings import Ending
+from app.execution.endings import Ending, kept_text
 from app.execution.finishing import End
 from app.execution.settling import Ended
 from app.execution.settling_surely import settle_surely
@@ -72,6 +72,7 @@ def _end_here(engine: Engine, operation_id: int, answer: State | End, step: Step
         ending, end = Ending(StepState.CANCELLED), answer
     else:
         until = answer.start_time.timestamp() if isinstance(answer, Paused) and answer.start_time else None
-        ending, end = Ending(StepState.PAUSED, message=answer.message, due_at=until), None
+        message = None if answer.message is None else kept_text(answer.message)
+        ending, end = Ending(StepState.PAUSED, message=message, due_at=until), None
     settle_surely(engine, operation_id, [Ended(step, ending, True, started_at, clock.now())], end=end)
     drain(engine, operation_id)

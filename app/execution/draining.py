@@ -19,6 +19,7 @@ from app.domain.standing import NOT_YET
 from app.domain.states import FINAL, Completion, StepState
 from app.execution.announcing import Announcer
 from app.execution.documents import Snapshot, code_here, snapshot_of
+from app.execution.endings import words_of
 from app.execution.errands import doing, run_aside
 from app.execution.exits import is_of_the_code
 from app.execution.finishing import cancelled
@@ -31,6 +32,7 @@ from app.store.events import append_event, last_asked
 from app.store.operations import Operation, find_operation, lock_operation, save
 from app.store.remaining import keep_code
 from app.store.step_queries import is_anything_running
+from app.texts import REASON, cut
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -154,7 +156,11 @@ def _write_paused(engine: Engine, snapshot: Snapshot, stored: dict[str, str], re
 def _note(engine: Engine, operation: Operation, why: BaseException) -> None:
     """Tell people what keeps the pause from taking effect; no path is in it, or each version would tell another."""
     strerror = why.strerror if isinstance(why, OSError) else None
-    _tell(engine, operation, f"workflow.json could not be written ({strerror})" if strerror else str(why))
+    _tell(
+        engine,
+        operation,
+        f"workflow.json could not be written ({strerror})" if strerror else cut(words_of(why), REASON),
+    )
 
 
 def _tell(engine: Engine, operation: Operation, fault: str) -> None:

@@ -22,6 +22,7 @@ from app.store.errors import is_outage
 from app.store.events import append_event
 from app.store.operations import due_operations, find_operation, lock_operation, save
 from app.store.step_queries import queued_steps
+from app.texts import REASON, cut, storable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -86,7 +87,7 @@ def _try_later(tx: Connection, operation: Operation, why: str) -> None:
     present = lock_operation(tx, operation.id)
     if present != operation:
         return
-    reason = redacted(f"it could not be resumed at its time: {why}")
+    reason = cut(storable(redacted(f"it could not be resumed at its time: {why}")), REASON)
     save(tx, present, replace(present, due_at=clock.now() + _AGAIN, reason=reason))
     if present.reason != reason:
         stands = present.completion

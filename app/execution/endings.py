@@ -21,9 +21,12 @@ from app.domain.states import (
     Success,
 )
 from app.errors import ResultRefused, SecretInResult
+from app.execution.step_log import add_to_log
 from app.execution.values import decode, encode, fault_in
 from app.results.references import escaped, unescaped
 from app.secrets import found_in, redacted
+from app.texts import MESSAGE, NAME, TRACEBACK, cut
+from app.texts import storable as storable_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,7 +122,7 @@ def ending_of(state: State, task: str, retries: int) -> Ending:
 
     Raises ResultRefused, SecretInResult.
     """
-    kind, message = StepState(state.name), state.message and redacted(state.message)
+    kind, message = StepState(state.name), None if state.message is None else kept_text(state.message)
     result = storable(task, state.result) if state.result is not None or state.is_successful() else None
     if isinstance(state, Retrying):
         due = seconds_of(state.start_time) if state.start_time else clock.now()
@@ -143,7 +146,7 @@ def error_ending(error: BaseException, traceback: str) -> Ending:
         carried = _carried_by(error)
     except Exception as why:  # what it carries is no value of JSON's, or a secret
         error, carried = why, None
-    facts = {"type": type(error).__name__, "message": words_of(error), "traceback": redacted(traceback)}
+    facts = {"type": name_of(error), "message": words_of(error), "traceback": kept_text(traceback, TRACEBACK)}
     return Ending(StepState.FAILED, carried, encode(facts), exception=error)
 
 
@@ -159,7 +162,7 @@ def storable(name: str, value: Any) -> str:
     try:
         text = encode(value)
     except Exception as why:  # a value may bring code of its own that makes JSON of it
-        raise ResultRefused(name, words_of(why), redacted(fault_in(value))) from None
+        raise ResultRefused(name, words_of(why), cut(redacted(fault_in(value)), NAME)) from None
     if secret := found_in(text):
         raise SecretInResult(name, "result", secret)
     return escaped(text)
@@ -170,12 +173,29 @@ def shown(text: str | None) -> Any:
     return decode(text and unescaped(text))
 
 
+def name_of(error: BaseException) -> str:
+    """The name of the type of an exception."""
+    return cut(storable_text(type(error).__name__), NAME)
+
+
 def words_of(error: object) -> str:
     """The message of an exception, whose author's code may raise another while it tells."""
     try:
-        return redacted(str(error))
+        text = str(error)
     except Exception:
         return "its message cannot be read"
+    return kept_text(text)
+
+
+def kept_text(text: object, most: int = MESSAGE) -> str:
+    """Return a text of an author's code as it is kept: without secrets, in characters that can be stored, and cut.
+
+    What is cut goes whole into the log of the step that runs here, as far as there is room in that.
+    """
+    told = storable_text(redacted(str(text)))
+    if len(told) > most:
+        add_to_log(told)
+    return cut(told, most)
 
 
 def stopped() -> Ending:

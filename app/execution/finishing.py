@@ -14,6 +14,7 @@ from app.store import steps as store
 from app.store.endings import reference_states
 from app.store.events import append_event
 from app.store.step_queries import is_anything_running, results_of
+from app.texts import REASON, cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -61,7 +62,7 @@ def asked_to_pause(operation: Operation, ended: Sequence[Ended]) -> Operation:
     return replace(
         operation,
         completion=_C.REQUESTING_PAUSE,
-        reason=ending.message,
+        reason=ending.message and cut(ending.message, REASON),  # which every list shows
         started_at=begun,
         due_at=ending.due_at,  # when the service resumes it
     )

@@ -13,6 +13,7 @@ from app.notifications.base import Message
 from app.notifications.post import Post
 from app.secrets import redacted
 from app.store.notifications import Written, insert_notifications
+from app.texts import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -144,7 +145,7 @@ def message_of(row: Outgoing, notification: Notification) -> Message:
     facts: Facts = json.loads(row.facts)
     named = (row.operation_id, row.step, row.change, row.source, row.number, row.created_at)
     digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()
-    return Message(f"msg_{digest[:32]}", row.created_at, redacted(notification.text_of(facts)), facts)
+    return Message(f"msg_{digest[:32]}", row.created_at, cut(redacted(notification.text_of(facts))), facts)
 
 
 def _row(operation: Operation, of: Change | Telling, kind: Kind, source: str, number: int, facts: str) -> Written:
@@ -160,7 +161,7 @@ def _facts(operation: Operation, change: Change) -> Facts:
         "task": change.get("task", ""),
         "old_state": change["old"],
         "state": new.name,
-        "message": redacted(new.message or "")[:_LONGEST],
+        "message": cut(redacted(new.message or ""), _LONGEST),
         "attempt": change.get("attempt", 0),
         "at": _moment(utc(change["now"])),
         "start_time": _moment(again) if isinstance(again, datetime) else "",

@@ -18,7 +18,18 @@ from app.domain.signals import FAIL, Signal
 from app.domain.states import StepState
 from app.errors import OptionRefused, SecretInResult, TaskMissing, UnstorableArgument
 from app.execution.cursors import StoppedAtCursor
-from app.execution.endings import Ending, ending_of, error_ending, failed, is_an_end, stopped, storable, words_of
+from app.execution.endings import (
+    Ending,
+    ending_of,
+    error_ending,
+    failed,
+    is_an_end,
+    kept_text,
+    name_of,
+    stopped,
+    storable,
+    words_of,
+)
 from app.execution.exits import is_of_the_code, is_told_to_leave
 from app.execution.guarding import Replaced, guard, said, unwrapped
 from app.execution.joining import StepSignature
@@ -117,7 +128,8 @@ def _success(task: AnyTask, value: Any) -> Ending:
         result = storable(task.name, value)
     except Exception as why:
         return error_ending(why, "")
-    return Ending(StepState.SUCCESS, result=result, message=words.message if words else None)
+    message = kept_text(words.message) if words and words.message is not None else None
+    return Ending(StepState.SUCCESS, result=result, message=message)
 
 
 def _left(
@@ -148,7 +160,7 @@ def _retrying(app: Celery, task: AnyTask, retry: Any, called_with: tuple[list[An
     if (refused := _refused_retry(task, again, sig.options)) is not None:
         return error_ending(refused, "")
     cause = unwrapped(retry.exc) if retry.exc else None
-    error = encode({"type": type(cause).__name__, "message": words_of(cause)}) if cause else None
+    error = encode({"type": name_of(cause), "message": words_of(cause)}) if cause else None
     words = words_of(cause) if cause else None
     return Ending(StepState.RETRYING, error=error, due_at=_seconds(app, retry.when), again=again, message=words)
 

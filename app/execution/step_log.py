@@ -18,6 +18,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from app import clock
 from app.secrets import redacted
 from app.store.step_logs import append_lines
+from app.texts import storable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +62,7 @@ class StepLog:
             if is_first:
                 self._lines.append(f"--- run {self._step[2]}, {_moment(clock.now())}\n")
             if self._room:
-                self._lines.append(self._fitted(_storable(text)))
+                self._lines.append(self._fitted(f"{storable(text)}\n"))
             else:
                 self._left_out += len(text.encode(errors="backslashreplace")) + 1
         if is_first:
@@ -187,18 +188,18 @@ def step_log(database: Database, operation_id: int, step: StepTask, *, is_claime
         log.end()
 
 
+def add_to_log(text: str) -> None:
+    """Add a text to the log of the step whose code runs here, if any, as far as there is room."""
+    log = _current.get()
+    if log is not None:
+        log.add(text)
+
+
 def _listen() -> None:
     """Hear what is logged; asked before each step, for user code may have set all handlers anew."""
     for logger in _LISTENED_TO:
         if _handler not in logger.handlers and not (logger is not _LISTENED_TO[0] and logger.propagate):
             logger.addHandler(_handler)
-
-
-def _storable(text: str) -> str:
-    """The text as both databases keep it: lone surrogates and NULs are written as their escape sequences."""
-    if not text.isascii():
-        text = text.encode(errors="backslashreplace").decode()
-    return text.replace("\0", "\\x00") + "\n"
 
 
 def _moment(seconds: float) -> str:

@@ -20,6 +20,7 @@ from sqlalchemy.pool import NullPool
 
 from app.store.postgresql import begin_reading, begin_writing, is_gone, is_read_only, postgresql_engine
 from app.store.write_lock import NoQueue, WriteLock
+from app.texts import storable_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,6 +131,7 @@ class Database:
         """This process's engine; migrations run on it, everything else asks for a transaction."""
         if self._engine is None:
             self._engine = self._sqlite_engine() if self.is_sqlite else postgresql_engine(self.url)
+            event.listen(self._engine, "before_cursor_execute", _make_storable, retval=True)
         return self._engine
 
     def close(self) -> None:
@@ -243,6 +245,11 @@ class Database:
         with queue:
             connection.execute("PRAGMA journal_mode = WAL")
         queue.close()
+
+
+def _make_storable(_tx: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
+    """Let no text reach the driver that a database cannot hold, wherever it comes from."""
+    return statement, storable_parts(parameters)
 
 
 def _raw(connection: Connection) -> Any:

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, func, select, text, tuple_, update
 
 from app.secrets import redacted
 from app.store.tables import notifications
+from app.texts import cut
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -135,13 +136,13 @@ def mark_sent(tx: Connection, row: Outgoing, now: float) -> bool:
 
 def put_off(tx: Connection, row: Outgoing, due_at: float, error: str) -> bool:
     """Have it tried again then; False when somebody else has it now, or it is gone."""
-    later = {"key_id": row.id, "key_attempts": row.attempts, "due_at": due_at, "error": redacted(error)}
+    later = {"key_id": row.id, "key_attempts": row.attempts, "due_at": due_at, "error": cut(redacted(error))}
     return tx.execute(_AGAIN, later).rowcount == 1
 
 
 def give_up(tx: Connection, row: Outgoing, error: str, now: float) -> bool:
     """Try it no more; False when it was sent meanwhile, or is gone."""
-    return tx.execute(_GIVEN_UP, {"key_id": row.id, "error": redacted(error), "now": now}).rowcount == 1
+    return tx.execute(_GIVEN_UP, {"key_id": row.id, "error": cut(redacted(error)), "now": now}).rowcount == 1
 
 
 def revive(tx: Connection, now: float, *, operation_id: int | None = None, ids: Collection[int] = ()) -> int:

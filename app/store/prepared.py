@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from app.texts import storable_parts
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -69,10 +71,10 @@ class _Compiled:
 
     def bind(self, parameters: Parameters) -> Any:
         """The parameters as the driver takes them, with the statement's own constants."""
+        fixed, given = self._fixed, storable_parts(parameters)
         if self._order is None:
-            return {**self._fixed, **parameters}
-        fixed = self._fixed
-        return [parameters[name] if name in parameters else fixed[name] for name in self._order]
+            return {**fixed, **given}
+        return [given[name] if name in given else fixed[name] for name in self._order]
 
 
 def _driver(tx: Connection) -> Any:

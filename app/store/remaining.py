@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import JSON, and_, bindparam, case, cast, delete, func, insert, literal, select
+from sqlalchemy import and_, bindparam, delete, func, insert, literal, select
 
 from app.domain.document import MARK
 from app.domain.states import FINAL
-from app.store.step_queries import part_of_call, slugs_of
+from app.store.step_queries import calls_where, slugs_of
 from app.store.tables import edges, paused_code, steps
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import Connection
 
 #: References to results that are looked at.
 _MOST: Final = 1000
@@ -68,10 +67,16 @@ _KEEP = insert(paused_code)
 
 
 def remaining_calls(tx: Connection, operation_id: int) -> list[Remaining]:
-    """What an operation has yet to call."""
-    rows: Any = tx.execute(_calls(tx.dialect.name), {"operation_id": operation_id}).all()
-    slugs = slugs_of(tx, operation_id, [row[-1] for row in rows])
-    return [_remaining(slugs[number], *row, number) for *row, number in rows]
+    """Return what an operation has yet to call; 10,000 steps that are called alike are one of these."""
+    alike: dict[Any, list[int]] = {}
+    calls: dict[Any, dict[str, Any]] = {}
+    for number, call, inputs in calls_where(tx, operation_id, _REMAINS):
+        positional = len(call.get("args", ())) + _is_handed(call, inputs)
+        key = call["task"], positional, *(_text(call.get(name)) for name in ("kwargs", "options"))
+        calls.setdefault(key, call | {"positional": positional})
+        alike.setdefault(key, []).append(number)
+    slugs = slugs_of(tx, operation_id, [numbers[0] for numbers in alike.values()])
+    return [_remaining(slugs[numbers[0]], numbers, calls[key]) for key, numbers in alike.items()]
 
 
 def signatures_behind(tx: Connection, operation_id: int) -> list[dict[str, Any]]:
@@ -98,50 +103,24 @@ def keep_code(tx: Connection, operation_id: int, code: dict[str, Any] | None) ->
         tx.execute(_KEEP, {"operation_id": operation_id, "code": json.dumps(code, separators=(",", ":"))})
 
 
-@cache
-def _calls(dialect: str) -> Select[Any]:
-    """JSON is read by the database, so that 10,000 steps that are called alike are one row."""
-    keys = ("task", "kwargs", "options", "immutable", "complete")
-    parts = [part_of_call(dialect, name).label(name) for name in keys]
-    many, handed = _length(dialect).label("many"), _handed(dialect).label("handed")
-    counted = func.count().label("steps"), func.min(steps.c.number).label("first")
-    query = select(*parts, many, handed, *counted).where(_OPERATION, _REMAINS)
-    return query.group_by(*keys, "many", "handed").order_by("first")
-
-
-def _length(dialect: str) -> ColumnElement[Any]:
-    if dialect == "sqlite":
-        return func.json_array_length(steps.c.signature, "$.args")
-    return func.json_array_length(cast(steps.c.signature, JSON)["args"])
-
-
-def _handed(dialect: str) -> ColumnElement[int]:
+def _is_handed(call: dict[str, Any], inputs: Any) -> bool:
     """Whether a step is handed a first argument: what others return, unless those only fill places in its call."""
-    inputs = steps.c.inputs
-    if dialect == "sqlite":
-        first: ColumnElement[Any] = func.json_type(inputs, "$.first")
-    else:
-        first = func.json_typeof(cast(inputs, JSON)["first"])
-    fills = func.substr(inputs, 1, 1) == "{"
-    return case((inputs.is_(None), 0), (~fills, 1), (first == "null", 0), else_=1)
+    if inputs is None or call.get("immutable") or call.get("complete"):
+        return False
+    return not isinstance(inputs, dict) or inputs["first"] is not None
 
 
-def _remaining(
-    slug: str, task: str, kwargs: str | None, options: str | None, *rest: Any
-) -> Remaining:  # fmt: skip
-    immutable, complete, many, handed, count, number = rest
-    is_handed = handed and not _is_true(immutable) and not _is_true(complete)
+def _remaining(slug: str, numbers: list[int], call: dict[str, Any]) -> Remaining:
     return Remaining(
-        number=number,
+        number=numbers[0],
         slug=slug,
-        steps=count,
-        task=task,
-        positional=(many or 0) + bool(is_handed),
-        keywords=json.loads(kwargs) if kwargs else {},
-        options=json.loads(options) if options else {},
+        steps=len(numbers),
+        task=call["task"],
+        positional=call["positional"],
+        keywords=call.get("kwargs") or {},
+        options=call.get("options") or {},
     )
 
 
-def _is_true(value: Any) -> bool:
-    """SQLite gives a number, PostgreSQL the word."""
-    return value in (1, "true")
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True) if value else ""

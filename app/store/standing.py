@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, bindparam, case, func, or_, select, text
+from sqlalchemy import and_, bindparam, func, or_, select, text
 
 from app.domain.standing import Asked, Held, Listening, Retry, Waiting
 from app.domain.states import Completion, StepState
-from app.store.step_queries import part_of_call, slugs_of
+from app.store.step_queries import calls_where, slugs_of
 from app.store.tables import edges, events, lost_claims, steps, workers
 from app.store.workers import RUNNING, read_queues
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import Connection
 
 _S, _C = StepState, Completion
 #: Rows of a kind at the most: an explanation names few, and counts the others.
@@ -116,6 +115,11 @@ _LISTENING = (
     )
     .order_by(workers.c.id)
 )
+_OF_OPERATION: Final = steps.c.operation_id == bindparam("operation_id")
+_COUNTED: Final = select(steps.c.state, func.count()).where(_OF_OPERATION).group_by(steps.c.state)
+_DUE: Final = select(steps.c.number, steps.c.due_at, steps.c.publishes).where(
+    _OF_OPERATION, steps.c.state == StepState.QUEUED
+)
 #: What brought an operation to where it stands: the asking, not the moment at which that took effect.
 _BROUGHT: Final[Mapping[Completion, Completion]] = {
     _C.REQUESTING_PAUSE: _C.REQUESTING_PAUSE,
@@ -135,16 +139,17 @@ def asked(tx: Connection, operation_id: int, completion: Completion) -> Asked | 
 
 def counted(tx: Connection, operation_id: int) -> tuple[dict[StepState, int], list[Alike]]:
     """How many steps stand where, and those that are queued, by what they call."""
-    rows: Any = tx.execute(_counting(tx.dialect.name), {"operation_id": operation_id}).all()
-    counts: dict[StepState, int] = {}
-    for state, _, _, many, *_ in rows:
-        counts[StepState(state)] = counts.get(StepState(state), 0) + many
-    queued = [row for row in rows if row[0] == _S.QUEUED][:_MOST]
-    slugs = slugs_of(tx, operation_id, [row[4] for row in queued])
-    return counts, [
-        Alike(number, slugs[number], _call(task, options), many, due_at or 0.0, publishes)
-        for _, task, options, many, number, due_at, publishes in queued
-    ]
+    key = {"operation_id": operation_id}
+    counts = {StepState(state): many for state, many in tx.execute(_COUNTED, key)}
+    if _S.QUEUED not in counts:
+        return counts, []
+    due = {number: (due_at or 0.0, publishes) for number, due_at, publishes in tx.execute(_DUE, key)}
+    alike: dict[str, list[int]] = {}
+    for number, call, _ in calls_where(tx, operation_id, steps.c.state == _S.QUEUED):
+        alike.setdefault(json.dumps(_call(call), sort_keys=True), []).append(number)
+    groups = list(alike.items())[:_MOST]
+    slugs = slugs_of(tx, operation_id, [numbers[0] for _, numbers in groups])
+    return counts, [_alike(call, numbers, slugs[numbers[0]], due) for call, numbers in groups]
 
 
 def held(tx: Connection, operation_id: int) -> tuple[Held, ...]:
@@ -177,18 +182,15 @@ def listening(tx: Connection) -> tuple[Listening, ...]:
     return tuple(Listening(*(*row[:8], read_queues(row[8]), row[9])) for row in rows)
 
 
-@cache
-def _counting(dialect: str) -> Select[Any]:
-    """JSON is read by the database, and only of steps that are queued: there may be 10,000, with large arguments."""
-    is_queued = steps.c.state == _S.QUEUED
-    task, options = (case((is_queued, part_of_call(dialect, name))).label(name) for name in ("task", "options"))
-    first = func.min(steps.c.number), func.min(steps.c.due_at), func.min(steps.c.publishes)
-    grouped = select(steps.c.state.label("stands"), task, options, func.count(), *first).where(_OPERATION)
-    return grouped.group_by("stands", "task", "options").order_by(func.min(steps.c.number))
+def _alike(call: str, numbers: list[int], slug: str, due: Mapping[int, tuple[float, int]]) -> Alike:
+    stands = [due.get(number, (0.0, 0)) for number in numbers]
+    first = min(due_at for due_at, _ in stands), min(publishes for _, publishes in stands)
+    return Alike(numbers[0], slug, json.loads(call), len(numbers), *first)
 
 
-def _call(task: str, options: str | None) -> dict[str, Any]:
-    return {"task": task} | ({"options": json.loads(options)} if options else {})
+def _call(call: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a call decides where its message goes."""
+    return {name: call[name] for name in ("task", "options") if call.get(name)}
 
 
 def _key(operation_id: int) -> dict[str, int]:

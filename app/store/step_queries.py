@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import JSON, bindparam, cast, func, null, select, text
+from sqlalchemy import bindparam, null, select, text
 
 from app.domain.states import StepState
 from app.store.prepared import Prepared
@@ -13,7 +14,7 @@ from app.store.steps import TASK_COLUMNS, StepTask
 from app.store.tables import edges, steps, workers
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from sqlalchemy import ColumnElement, Connection
 
@@ -24,6 +25,8 @@ _S = StepState
 _FAR = 1000
 #: Results that are looked up one by one: that is quicker than a statement made for as many.
 _FEW = 8
+#: Steps whose calls are in memory at a time.
+_AT_A_TIME = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,12 +272,22 @@ def slugs_of(tx: Connection, operation_id: int, numbers: Collection[int]) -> dic
     return {number: slug for number, slug in rows}
 
 
-def part_of_call(dialect: str, name: str) -> ColumnElement[Any]:
-    """One part of the signatures of steps, which the database reads: text, or JSON where it is made of several."""
-    if dialect == "sqlite":
-        return func.json_extract(steps.c.signature, f"$.{name}")
-    part: ColumnElement[Any] = cast(steps.c.signature, JSON)[name].as_string()
-    return part
+def calls_where(
+    tx: Connection, operation_id: int, condition: ColumnElement[bool]
+) -> Iterator[tuple[int, dict[str, Any], Any]]:
+    """Yield the number, the call and the inputs of the steps for which the condition holds, by number.
+
+    The JSON is read here and not by the database: there is JSON that a person may well send and no database reads, such
+    as a NUL in a text on PostgreSQL, or what is nested very deeply.
+    """
+    query = select(steps.c.number, steps.c.signature, steps.c.inputs).where(
+        steps.c.operation_id == operation_id, condition, steps.c.number > bindparam("after")
+    )
+    after = -1
+    while rows := tx.execute(query.order_by(steps.c.number).limit(_AT_A_TIME), {"after": after}).all():
+        for number, signature, inputs in rows:
+            yield number, json.loads(signature), None if inputs is None else json.loads(inputs)
+        after = rows[-1][0]
 
 
 def _some_at_a_time(numbers: list[int], size: int = 500) -> Iterable[list[int]]:

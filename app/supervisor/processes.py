@@ -16,11 +16,13 @@ from app.errors import ProgramKeepsDying
 from app.processes import tied_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _DEATHS_ALLOWED, _WITHIN_SECONDS = 5, 60.0
 _READY_WITHIN = 60.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 5.0
+#: Characters of a line of a program that are read.
+_LONGEST_LINE = 1024 * 1024
 
 
 def _always() -> bool:
@@ -48,6 +50,14 @@ class Say(Protocol):
 
     def __call__(self, name: str, line: str) -> None:
         """Print it, from any thread; never fails."""
+
+
+def lines_of(output: IO[str]) -> Iterator[str]:
+    """Yield the lines that a program prints; of one that is longer than anybody would read, the beginning."""
+    while line := output.readline(_LONGEST_LINE):
+        yield line
+        while line and not line.endswith("\n"):
+            line = output.readline(_LONGEST_LINE)
 
 
 class Supervised:
@@ -122,7 +132,7 @@ class Supervised:
 
     def _pass_on(self, output: IO[str]) -> None:
         with output:
-            for line in output:
+            for line in lines_of(output):
                 if self.program.unsaid is None or self.program.unsaid not in line:
                     self._say(self.program.name, line.rstrip("\n"))
 

@@ -14,6 +14,7 @@ from app.config import masked
 from app.errors import ProgramKeepsDying
 from app.supervisor.processes import Supervised
 from app.supervisor.wakeups import Wakeups
+from app.texts import LINE, cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,21 +22,23 @@ if TYPE_CHECKING:
     from app.supervisor.processes import Program, Say
 
 _WHILE_STARTING, _WHILE_SETTLED = 0.05, 5.0
+#: Characters of a line that is JSON: what it says is cut by the program that wrote it.
+_OBJECT = 8 * LINE
 _printing = threading.Lock()
 
 
 def say(name: str, line: str) -> None:
     """Print a line under the name of whose it is, with the passwords in it masked."""
-    _print(f"{name:<8}| {masked(line)}")
+    _print(f"{name:<8}| {cut(masked(line), LINE)}")
 
 
 def say_as_json(name: str, line: str) -> None:
     """Print a line that is JSON as it is, and any other as the event of an object that names whose it is."""
-    if line.startswith("{"):
+    if line.startswith("{") and len(line) <= _OBJECT:
         _print(masked(line))
     elif line.strip():
         moment = datetime.fromtimestamp(clock.now(), UTC).isoformat()
-        _print(json.dumps({"timestamp": moment, "level": "info", "program": name, "event": masked(line)}))
+        _print(json.dumps({"timestamp": moment, "level": "info", "program": name, "event": cut(masked(line), LINE)}))
 
 
 def _print(line: str) -> None:

@@ -59,7 +59,8 @@ def shown(value: Any, file: str) -> str:
 
 def raised(task: Task[Any, Any], text: str, file: str) -> dict[str, Callable[[], BaseException]]:
     """What a step raises at each door that is an exception."""
-    kind = type(text.replace("\0", "") or "Empty", (Exception,), {})
+    name = text.replace("\0", "").encode(errors="ignore").decode() or "Empty"
+    kind = type(name, (Exception,), {})
     return {
         "error": lambda: ValueError(text),
         "type of error": lambda: kind("no message"),
