@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
 from app import clock
@@ -16,6 +18,9 @@ from app.errors import (
     IdempotencyKeyReused,
     OperationNotFound,
     PictureTooLarge,
+    ResultFault,
+    ResultGone,
+    ResultMissing,
     StepNotFound,
     TrustNeedsAdmin,
 )
@@ -23,6 +28,7 @@ from app.execution import retrying, starting, steering
 from app.execution.documents import verify_document
 from app.execution.starting import Request
 from app.execution.steering import HowToPause, HowToResume, Wish
+from app.execution.whole_results import parts_of_operation, parts_of_step
 from app.store.claims import unconfirmed_steps
 from app.store.errors import once
 from app.store.events import Event, events_of
@@ -50,6 +56,7 @@ if TYPE_CHECKING:
 
 
 ShownT = TypeVar("ShownT", ShownStep, DrawnStep)
+_log = logging.getLogger(__name__)
 
 #: Nothing runs of an operation that stands here.
 _AT_REST = ENDED | {Completion.SCHEDULED, Completion.PAUSED}
@@ -236,6 +243,32 @@ class Commands:
             raise StepNotFound(operation_id, slug)
         return _log_of(self.engine.database, operation_id, number)
 
+    def result(self, requester: User, operation_id: int) -> tuple[str, Iterator[bytes]]:
+        """Return what tells this result from any other, and its JSON, whole, a part at a time.
+
+        Raises ResultMissing before the operation is COMPLETED; ResultGone when what it refers to cannot be read.
+        """
+        operation = self.show(requester, operation_id).operation
+        if operation.completion is not Completion.COMPLETED:
+            raise ResultMissing(operation.id, operation.completion)
+        return _told_apart(operation.result), _begun(operation_id, parts_of_operation(self.engine, operation))
+
+    def result_of_step(self, requester: User, operation_id: int, slug: str) -> tuple[str, Iterator[bytes]]:
+        """Return of a step what `result` does of the operation.
+
+        Raises StepNotFound; ResultMissing before it has ended with a result; ResultGone when it cannot be read.
+        """
+        self.show(requester, operation_id)
+        with self.engine.database.glance() as tx:
+            number = number_of_slug(tx, operation_id, slug)
+        if number is None:
+            raise StepNotFound(operation_id, slug)
+        with self.engine.database.glance() as tx:
+            (row,) = shown_steps(tx, operation_id, after=number - 1, limit=1, has_results=True)
+        if row.result is None:
+            raise ResultMissing(operation_id, row.state, slug)
+        return _told_apart(row.result), _begun(operation_id, parts_of_step(row.result), slug)
+
     def events(self, requester: User, operation_id: int, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
         """The operation's history in the order it happened, what came after the event `after`."""
         self.show(requester, operation_id)
@@ -296,6 +329,20 @@ def _drawn(row: DrawnStep) -> Drawn:
 def _picture(title: str, steps: tuple[Drawn, ...], edges: tuple[tuple[int, int], ...]) -> str:
     """The picture, drawn anew only where something of it has changed: a page asks for it with every change."""
     return draw(title, steps, edges)
+
+
+def _told_apart(text: str | None) -> str:
+    return hashlib.sha256((text or "null").encode()).hexdigest()[:32]
+
+
+def _begun(operation_id: int, parts: Iterator[bytes], slug: str | None = None) -> Iterator[bytes]:
+    """The parts, of which the first has been read: what cannot be read is told before anything is given."""
+    try:
+        first = next(parts, b"")
+    except ResultFault as why:
+        _log.warning("a result of operation %s: %s", operation_id, why)
+        raise ResultGone(operation_id, slug) from why
+    return chain([first], parts)
 
 
 def _log_of(database: Database, operation_id: int, number: int) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,8 +15,7 @@ from app.cli.printing import Column, duration, hint, moment, say, table
 from app.cli.progress import count, failure, far, holder, lasted, within
 from app.cli.watching import watch
 from app.domain.states import Completion
-from app.errors import ResultMissing
-from app.results.references import unescaped
+from app.results.references import LARGE, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,9 +99,9 @@ def show(operation_id: int, is_result: bool, user_name: str | None) -> None:
 
     It tells where the operation stands, what of it runs, and its result or error.
     """
-    view = commands().show(acting(user_name), operation_id)
     if is_result:
-        return say(_whole_result(view.operation))
+        return _say_whole(commands().result(acting(user_name), operation_id)[1])
+    view = commands().show(acting(user_name), operation_id)
     for title, value in _facts(view):
         if value:
             say(f"{title}{value}" if value.startswith("\n") else f"{title:<11}{value}")
@@ -238,12 +238,26 @@ def _ending(operation: Operation) -> Iterator[tuple[str, str]]:
         yield "error", f"{fault['type']}: {fault['message']}"
         yield "traceback", f"\n{fault['traceback'].rstrip()}" if fault.get("traceback") else ""
     elif operation.completion is Completion.COMPLETED:
-        lines = _whole_result(operation).splitlines()
+        place = f"flask operations show {operation.id} --result"
+        text = shown(operation.result or "null", place, is_of_parts=operation.outcome.startswith("["))
+        lines = _laid_out(text).splitlines()
         more = [f"... {len(lines) - _LINES} more lines: --result prints all"] if len(lines) > _LINES else []
         yield "result", "\n".join(["", *lines[:_LINES], *more] if len(lines) > 1 else lines)
 
 
-def _whole_result(operation: Operation) -> str:
-    if operation.completion is not Completion.COMPLETED:
-        raise ResultMissing(operation.id, operation.completion)
-    return json.dumps(json.loads(unescaped(operation.result or "null")), ensure_ascii=False, indent=2)
+def _say_whole(parts: Iterator[bytes]) -> None:
+    """Print a result: one that is small laid out for people, and any other as it is, a part at a time."""
+    begin = b""
+    for part in parts:
+        begin += part
+        if len(begin) > LARGE:
+            break
+    else:
+        return say(_laid_out(begin.decode()))
+    for part in chain([begin], parts):
+        click.echo(part, nl=False)
+    return click.echo()
+
+
+def _laid_out(text: str) -> str:
+    return json.dumps(json.loads(text), ensure_ascii=False, indent=2)

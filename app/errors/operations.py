@@ -133,12 +133,27 @@ class DocumentNotWritten(Exception):
 
 
 class ResultMissing(Exception):
-    """The result of an operation was asked for that is not COMPLETED."""
+    """The result of an operation was asked for that is not COMPLETED, or of a step that has none."""
 
-    def __init__(self, operation_id: int, completion: str) -> None:
+    def __init__(self, operation_id: int, completion: str, slug: str | None = None) -> None:
         self.operation_id = operation_id
-        self.completion = completion
-        super().__init__(f"Operation {operation_id} is {completion}: only a COMPLETED one has a result.")
+        self.completion = completion if slug is None else None
+        self.slug = slug
+        if slug is None:
+            message = f"Operation {operation_id} is {completion}: only a COMPLETED one has a result."
+        else:
+            message = f"Step {slug!r} of operation {operation_id} is {completion}: it has no result."
+        super().__init__(message)
+
+
+class ResultGone(Exception):
+    """A result lies in a store, and cannot be read there."""
+
+    def __init__(self, operation_id: int, slug: str | None = None) -> None:
+        self.operation_id = operation_id
+        self.slug = slug
+        whose = f"operation {operation_id}" if slug is None else f"step {slug!r} of operation {operation_id}"
+        super().__init__(f"The result of {whose} cannot be read where it is kept; the service's log tells why.")
 
 
 class Stalled(Exception):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from app.errors import TargetOutside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 #: Characters of a path at the most: what object stores take as the name of an object.
 _LONGEST: Final = 1024
@@ -38,6 +38,10 @@ class Result(ABC):
     @abstractmethod
     def read(self, path: str) -> bytes:
         """What lies there; raises FileNotFoundError when nothing does."""
+
+    def parts(self, path: str) -> Iterator[bytes]:
+        """Yield what lies there, a part at a time; raises as `read` does."""
+        yield self.read(path)
 
     @abstractmethod
     def write(self, path: str, content: bytes, *, guard: Callable[[], None] = at_any_time) -> None:

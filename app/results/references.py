@@ -52,6 +52,35 @@ def stored_value(text: str | None) -> Any:
     return marked(value) if text and not text.startswith(_MARKED) else value
 
 
+def shown(text: str, place: str, *, is_of_parts: bool = False) -> str:
+    """Return the JSON of a result as people are shown it: in the place of a reference stands where to have the value.
+
+    Args:
+        text: The result as the table has it.
+        place: The path or the address that gives the value whole.
+        is_of_parts: Whether it is a list of what steps have returned, each of which may lie elsewhere.
+    """
+    if reference_in(text):
+        return _linked(place)
+    text = unescaped(text)
+    if not is_of_parts or _KEY not in text:
+        return text
+    return json.dumps(_shown_parts(json.loads(text), place), separators=(",", ":"))
+
+
+def _shown_parts(value: Any, place: str) -> Any:
+    if isinstance(value, list):
+        return [_shown_parts(part, place) for part in value]
+    if not isinstance(value, dict) or next(iter(value), None) != _KEY:
+        return value
+    text = json.dumps(value, separators=(",", ":"))
+    return json.loads(shown(text, place))
+
+
+def _linked(place: str) -> str:
+    return json.dumps({_KEY: {"href": place}}, separators=(",", ":"))
+
+
 def escaped(text: str) -> str:
     """The JSON of a value as the table has it: one that could be taken for a reference is put into an object."""
     return f"{_VALUE}{text}{_END}" if text.startswith(_MARKED) else text

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 #: The extra of fsspec that brings what a scheme needs, where it is not called as the scheme is.
 _EXTRAS: Final = {"gcs": "gs", "s3a": "s3"}
 #: A listing that fsspec remembers would tell of objects that are gone, and not of those that others have put.
+_PART: Final = 64 * 1024
 _FRESH: Final = {"use_listings_cache": False}
 
 
@@ -39,6 +40,11 @@ class RemoteResult(Result):
         with _reaching():
             content: bytes = self._store().cat_file(self._object(path))
         return content
+
+    def parts(self, path: str) -> Iterator[bytes]:
+        """Yield what lies there, 64 KiB at a time."""
+        with _reaching(), self._store().open(self._object(path), "rb") as file:
+            yield from iter(lambda: file.read(_PART), b"")
 
     def write(self, path: str, content: bytes, *, guard: Callable[[], None] = at_any_time) -> None:
         """Put the object in one request, or in parts that become one object at the end."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import cast
 
-from flask import Response, current_app
+from flask import Response, current_app, request
 from pydantic import Field
 
 from app.following import Feed
@@ -14,7 +15,7 @@ from app.web.auth import commands, demand_token, requester
 from app.web.describing import answering, answering_also, api, problems
 from app.web.presenting import event, step
 from app.web.reading import reads_request
-from app.web.schemas import EventPage, OperationPath, PageQuery, StepPage
+from app.web.schemas import EventPage, OperationPath, PageQuery, ReadHeader, StepPage
 from app.web.streaming import STREAM, StreamHeader, prefers_stream, stream
 
 history = api("history", "Steps, events and the portable document.")
@@ -27,7 +28,8 @@ def list_steps(path: OperationPath, query: PageQuery) -> Response:
     """List an operation's steps in topological order."""
     after = -1 if query.after is None else query.after
     found = commands().steps(requester(), path.operation_id, after=after, limit=query.limit + 1)
-    return page_answer("steps", found, step, query, lambda one: one.number)
+    present = partial(step, here=f"{request.script_root}/operations/{path.operation_id}")
+    return page_answer("steps", found, present, query, lambda one: one.number)
 
 
 _ALL_TOLD = answering("Of a stream: the operation has ended, and the caller has been told everything")
@@ -67,6 +69,36 @@ def step_log(path: StepPath) -> Response:
         _read_apart(commands().step_log(requester(), path.operation_id, path.slug)),
         content_type="text/plain; charset=utf-8",
     )
+
+
+_KNOWN = answering("The caller has it already", None, "ETag")
+_RESULT = {
+    "description": "The result as JSON, whole, whatever its size",
+    "content": {"application/json": {"schema": {}}},
+}
+
+
+@history.get("/operations/<id:operation_id>/result", responses={200: _RESULT, 304: _KNOWN, **problems(404, 503)})
+@reads_request
+def operation_result(path: OperationPath, header: ReadHeader) -> Response:
+    """Give the result of a COMPLETED operation, whole: an answer that is larger than 64 KiB shows a link to this."""
+    return _given(header, *commands().result(requester(), path.operation_id))
+
+
+@history.get(
+    "/operations/<id:operation_id>/steps/<slug>/result", responses={200: _RESULT, 304: _KNOWN, **problems(404, 503)}
+)
+@reads_request
+def step_result(path: StepPath, header: ReadHeader) -> Response:
+    """Give the result of a step that has ended with one, whole."""
+    return _given(header, *commands().result_of_step(requester(), path.operation_id, path.slug))
+
+
+def _given(header: ReadHeader, tag: str, parts: Iterator[bytes]) -> Response:
+    known = {"ETag": f'"{tag}"'}
+    if header.if_none_match is not None and request.if_none_match.contains_weak(tag):
+        return current_app.response_class(status=304, headers=known)
+    return current_app.response_class(parts, 200, known, content_type="application/json")
 
 
 _PICTURE = {"description": "The picture", "content": {"image/svg+xml": {"schema": {"type": "string"}}}}

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, Final
+from urllib.parse import quote
 
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -17,12 +18,12 @@ from app.domain.explaining import Cause, Explanation
 from app.domain.findings import Finding, in_the_way
 from app.domain.moments import utc
 from app.domain.states import Completion
-from app.results.references import unescaped
+from app.results.references import shown
 from app.secrets import redacted_parts
 from app.store.bulks import Bulk
 from app.store.edits import Edit
 from app.store.events import Event
-from app.store.operations import OperationSummary
+from app.store.operations import Operation, OperationSummary
 from app.store.shown_steps import ShownStep
 from app.store.step_queries import Running
 from app.workflows.registry import Workflow
@@ -48,7 +49,7 @@ def operation(view: View, root: str) -> str:
     """An operation, whole; `root` is where the service is mounted."""
     one = view.operation
     said = _summary(one, root) | {"in_flight": [_running(step) for step in view.in_flight]}
-    return _object(said, arguments=one.arguments, result=_result(one.result), error=one.error)
+    return _object(said, arguments=one.arguments, result=_result_of(one, root), error=one.error)
 
 
 def operation_summary(one: OperationSummary, root: str) -> str:
@@ -71,8 +72,8 @@ def operation_status(view: View) -> str:
     return _object(said)
 
 
-def step(row: ShownStep) -> str:
-    """One step."""
+def step(row: ShownStep, here: str) -> str:
+    """One step; `here` is where its operation is."""
     said = {
         "number": row.number,
         "slug": row.slug,
@@ -88,7 +89,8 @@ def step(row: ShownStep) -> str:
         "started_at": _time(row.started_at),
         "finished_at": _time(row.finished_at),
     }
-    return _object(said, result=_result(row.result), error=row.error)
+    place = f"{here}/steps/{quote(row.slug, safe='')}/result"
+    return _object(said, result=row.result and shown(row.result, place), error=row.error)
 
 
 def event(one: Event) -> str:
@@ -181,6 +183,7 @@ def _summary(one: OperationSummary, root: str) -> dict[str, Any]:
 
 def _links(one: OperationSummary, here: str) -> dict[str, str]:
     links = {"self": here, "status": f"{here}/status", "steps": f"{here}/steps", "events": f"{here}/events"}
+    links |= {"result": f"{here}/result"} if one.completion is _C.COMPLETED else {}
     links |= {verb: f"{here}/{verb}" for verb in offered(one)}
     return links | {"workflow.json": f"{here}/workflow.json"} if one.completion is _C.PAUSED else links
 
@@ -208,9 +211,13 @@ def _object(said: dict[str, Any], **written: str | None) -> str:
     return f"{_json(said)[:-1]}{rest}}}"
 
 
-def _result(text: str | None) -> str | None:
-    """A result as people are shown it: of one that lies in a store, the reference."""
-    return text and unescaped(text)
+def _result_of(one: Operation, root: str) -> str | None:
+    """The result of an operation; of a value that lies in a store, where to have it."""
+    if one.result is None:
+        return None
+    here, is_paused = f"{root}/operations/{one.id}", one.completion is _C.PAUSED
+    is_of_parts = is_paused or one.outcome.startswith("[")
+    return shown(one.result, f"{here}/steps" if is_paused else f"{here}/result", is_of_parts=is_of_parts)
 
 
 def _json(value: Any) -> str:

@@ -38,6 +38,8 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     errors.TokenRefused: Kind(401, "token-refused", "A valid token is needed"),
     errors.TooManyFailedTokens: Kind(429, "too-many-failed-tokens", "Too many tokens opened nothing"),
     errors.OperationNotFound: Kind(404, "operation-not-found", "There is no such operation"),
+    errors.ResultMissing: Kind(404, "result-missing", "There is no result yet"),
+    errors.ResultGone: Kind(503, "result-unreadable", "The result cannot be read where it is kept"),
     errors.StepNotFound: Kind(404, "step-not-found", "The operation has no such step"),
     errors.WorkflowUnknown: Kind(404, "workflow-unknown", "There is no such workflow"),
     errors.BodyMalformed: Kind(400, "body-malformed", "The body is not the JSON that is expected"),

@@ -39,8 +39,10 @@ Reason = Annotated[
 Key = Annotated[str | None, Field(min_length=1, max_length=255, pattern=r"^[ -~]+$"), NeverSaid()]
 Id = Annotated[int | None, Field(ge=1, le=_LARGEST), NeverSaid()]
 Place = Annotated[int | None, Field(ge=0, le=_LARGEST), NeverSaid()]
+#: Characters of a name in a request.
+LONGEST_NAME: Final = 255
 #: Without NUL, which PostgreSQL takes in no text.
-Name = Annotated[str | None, NeverSaid(), Field(pattern=r"^[^\x00]*$")]
+Name = Annotated[str | None, NeverSaid(), Field(max_length=LONGEST_NAME, pattern=r"^[^\x00]*$")]
 Tags = Annotated[str | None, NeverSaid(), Field(description="Entity tags, as in the header ETag of an earlier answer.")]
 
 
@@ -104,7 +106,9 @@ class PauseQuery(Asked):
 class StartRequest(Asked):
     """What to start."""
 
-    workflow: str = Field(examples=["add-numbers"], description="A name that GET /workflows lists.")
+    workflow: str = Field(
+        max_length=LONGEST_NAME, examples=["add-numbers"], description="A name that GET /workflows lists."
+    )
     arguments: dict[str, Any] = Field(
         {}, examples=[{"start": 1, "delay": 2}], description="What the workflow asks for: see its `parameters`."
     )

@@ -42,7 +42,7 @@ def _countable(by: list[str]) -> list[str]:
     return by
 
 
-Column = Annotated[str, Field(min_length=1)]
+Column = Annotated[str, Field(min_length=1, max_length=1000)]
 Columns = Annotated[
     list[Column],
     Field(min_length=1, max_length=16, description="The columns to count by, as the file's header names them."),

@@ -79,7 +79,7 @@ def show_all(service: Service, operation: int) -> None:
     """Show all that there is of the operation, as JSON that every reader takes."""
     view = service.commands.show(service.ada, operation)
     shown = [presenting.operation(view, ""), presenting.operation_status(view)]
-    shown += [presenting.step(step) for step in service.commands.steps(service.ada, operation)]
+    shown += [presenting.step(step, "") for step in service.commands.steps(service.ada, operation)]
     shown += [presenting.event(event) for event in service.commands.events(service.ada, operation)]
     for one in shown:
         assert json.loads(one.encode())

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from celery import chain
+from celery import chain, group
 
 from app.workflows import Canvas, State, Subject, states, step, workflow
 
@@ -96,3 +96,22 @@ def without_steps() -> Canvas:
 def raises(path: str) -> Canvas:
     """A recipe that cannot be followed."""
     raise FileNotFoundError(f"no file {path}")
+
+
+@step
+def repeat(letter: str, many: int) -> str:
+    """Return a letter many times."""
+    return letter * many
+
+
+@workflow("repeats")
+def repeats(many: int) -> Canvas:
+    """One step with a large result."""
+    return chain(repeat.s("x", many))
+
+
+@workflow("list-of-all")
+def repeats_beside(many: int) -> Canvas:
+    """A list of a large result, a small one, and what looks like a reference."""
+    lookalike = {"__result__": {"store": "/etc", "path": "hostname", "serializer": "text"}}
+    return group(repeat.s("y", many), give.s("small"), give.s(lookalike))

@@ -14,7 +14,6 @@ from app.domain.states import Completion
 from app.errors import OperationNotFound, PreflightFailed
 from app.inspecting import preflight
 from app.overview import EVENTS, STEPS, portrait
-from app.results.references import unescaped
 from app.web.auth import commands, requester
 from app.web.console.acting import act
 from app.web.console.drawing import time_line
@@ -91,8 +90,8 @@ def show_log(operation_id: int, slug: str) -> Response:
 @console.get("/operations/<id:operation_id>/result.json")
 def show_result(operation_id: int) -> Response:
     """Give the whole result."""
-    result = commands().show(requester(), operation_id).operation.result
-    return current_app.response_class(unescaped(result or "null"), content_type="application/json")
+    _, parts = commands().result(requester(), operation_id)
+    return current_app.response_class(parts, content_type="application/json")
 
 
 @console.get("/operations/<id:operation_id>/workflow.json")

@@ -11,7 +11,7 @@ from app.domain.durations import in_utc, spoken
 from app.domain.moments import utc
 from app.domain.states import Completion
 from app.domain.timeline import left
-from app.results.references import unescaped
+from app.results.references import shown
 from app.store.counting import COUNTED
 
 if TYPE_CHECKING:
@@ -161,12 +161,18 @@ def within(step: Running | ShownStep) -> str:
 
 def pretty(text: str | None) -> str:
     """JSON as people read it, cut where it is long."""
-    written = unescaped(text or "null")
+    written = text or "null"
     try:
         whole = written if len(written) > _LAID_OUT else json.dumps(json.loads(written), ensure_ascii=False, indent=2)
     except RecursionError:
         whole = written
     return _sayable(whole if len(whole) <= SHOWN else f"{whole[:SHOWN]}\n…")
+
+
+def result(one: Operation, place: str) -> str:
+    """The result of an operation as people read it; what lies in a store is to be had whole at the place."""
+    is_of_parts = one.completion is Completion.PAUSED or one.outcome.startswith("[")
+    return pretty(shown(one.result or "null", place, is_of_parts=is_of_parts))
 
 
 def fault(text: str | None) -> dict[str, str]:
