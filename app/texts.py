@@ -38,8 +38,8 @@ def storable_parts(value: Any) -> Any:
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, dict):
-        made = {key: storable_parts(part) for key, part in value.items()}
-        return value if all(made[key] is part for key, part in value.items()) else made
+        changed = {key: new for key, part in value.items() if (new := storable_parts(part)) is not part}
+        return {**value, **changed} if changed else value
     if isinstance(value, list | tuple):
         parts = [storable_parts(part) for part in value]
         return value if all(one is part for one, part in zip(parts, value, strict=True)) else type(value)(parts)

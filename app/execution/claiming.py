@@ -22,7 +22,7 @@ from app.execution.settling import Ended
 from app.execution.signatures import bound_call, call_of
 from app.execution.surely import surely
 from app.execution.timing import not_before
-from app.execution.values import decode
+from app.execution.values import decode, is_tagged
 from app.processes import ending_children
 from app.store import steps as store
 from app.store.errors import is_unknown_reference
@@ -136,7 +136,7 @@ def call_with(
 
 def whole_call(step: StepTask) -> dict[str, Any]:
     """The step's call, with the values that its arguments stand for."""
-    call: dict[str, Any] = decode(step.signature)
+    call: dict[str, Any] = decode(step.signature) if is_tagged(step.signature) else step.call
     return call
 
 

@@ -40,7 +40,12 @@ def encode(value: Any) -> str:
 
 def decode(text: str | None) -> Any:
     """Return the value that `encode` wrote."""
-    return None if text is None else _decoder.decode(text) if _MARK in text else parsed(text)
+    return None if text is None else _decoder.decode(text) if is_tagged(text) else parsed(text)
+
+
+def is_tagged(text: str) -> bool:
+    """Return whether JSON may hold a value that it has no word for: what `decode` makes of any other, JSON does too."""
+    return _MARK in text
 
 
 def stored(value: Any) -> Any:

@@ -77,6 +77,17 @@ def test_a_result_is_shown_and_printed_alone_as_json(terminal: Terminal) -> None
     assert json.loads(terminal.says("operations", "show", started, "--result")) == {"name": "café", "sizes": [1, 2]}
 
 
+def test_a_result_that_lies_in_a_store_is_printed_whole_and_its_place_is_not_shown(terminal: Terminal) -> None:
+    started = terminal.start("repeats", "many=300000")
+    terminal.served.deliver()
+
+    shown = terminal.says("operations", "show", started)
+
+    assert f"flask operations show {started} --result" in shown
+    assert terminal.served.settings.results not in shown
+    assert json.loads(terminal.says("operations", "show", started, "--result")) == "x" * 300_000
+
+
 def test_a_long_result_is_shown_in_part(terminal: Terminal) -> None:
     started = terminal.start("three", f"value={list(range(100))}")
     for _ in range(3):
