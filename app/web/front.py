@@ -8,6 +8,7 @@ the request to a thread once it is complete. Nothing of the application is known
 from __future__ import annotations
 
 import errno
+import re
 import resource
 import selectors
 import socket
@@ -57,6 +58,8 @@ _HEAD_TOO_LARGE: Final = (
 )
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _END_OF_HEAD: Final = b"\r\n\r\n"
+_OF_THE_BODY: Final = re.compile(rb"\r\n(content-length|transfer-encoding)[ \t]*:([^\r\n]*)", re.IGNORECASE)
+_EXPECTS: Final = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
 
 
 class _Connection(TConn):  # type: ignore[misc] # gunicorn has no types
@@ -121,7 +124,7 @@ class Arriving:
     @property
     def expects_continue(self) -> bool:
         """Whether the client waits to be told that it may send the body."""
-        return b"100-continue" in _fields(self.head).get(b"expect", b"").lower()
+        return _EXPECTS.search(self.head) is not None
 
     @property
     def is_whole(self) -> bool:
@@ -150,7 +153,7 @@ class Arriving:
         self._heard, self.silence = now, SILENCE
         if not self.has_head and (end := self.received.find(_END_OF_HEAD, searched)) >= 0:
             self._body_at = end + len(_END_OF_HEAD)
-            self._expect_body(_fields(self.head))
+            self._expect_body(self.head)
         if self._next_chunk is not None:
             self._follow_chunks(self._next_chunk)
 
@@ -168,9 +171,10 @@ class Arriving:
         self._ends_at = None if self._ends_at is None else self._ends_at - cut
         self._next_chunk = None if self._next_chunk is None else self._next_chunk - cut
 
-    def _expect_body(self, fields: dict[bytes, bytes]) -> None:
+    def _expect_body(self, head: bytes) -> None:
         """See from the head where the body ends. What gunicorn refuses later may count as whole here."""
-        length = fields.get(b"content-length", b"0")
+        fields = {name.lower(): value for name, value in _OF_THE_BODY.findall(head)}
+        length = fields.get(b"content-length", b"0").strip()
         if b"chunked" in fields.get(b"transfer-encoding", b"").lower():
             self._next_chunk = self._body_at
         else:
@@ -187,11 +191,6 @@ class Arriving:
                 break
             at = following
         self._next_chunk = at
-
-
-def _fields(head: bytes) -> dict[bytes, bytes]:
-    lines = (line.partition(b":") for line in head.split(b"\r\n")[1:])
-    return {name.strip().lower(): value.strip() for name, _, value in lines}
 
 
 def _chunk_size(line: bytes) -> int:
@@ -364,8 +363,8 @@ class FrontWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
 
     def _keep_to_bounds(self, newest: _Connection) -> None:
         """Close the oldest connection of whoever has most of them, where there are too many."""
-        address = _address(newest)
-        if self.per_address is not None:
+        if self.per_address is not None and len(self._arriving) > self.per_address:
+            address = _address(newest)
             theirs = [conn for conn in self._arriving if _address(conn) == address]
             if len(theirs) > self.per_address:
                 self._close_oldest(theirs)

@@ -14,7 +14,7 @@ import pytest
 
 from app.supervisor.embedded_broker import free_port
 from tests.execution.pausing import in_database
-from tests.web.serving import ROOT, serving, token_of, wait_for
+from tests.web.serving import ROOT, Served, serving, token_of, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,17 +26,23 @@ CONFIG = ROOT / "gunicorn.conf.py"
 
 
 @pytest.fixture(scope="module")
-def port(migrated_file: Path, broker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a web server."""
+def served(migrated_file: Path, broker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A service, whose web server runs."""
     folder, port = tmp_path_factory.mktemp("slow"), free_port()
     (folder / "operations.db").write_bytes(migrated_file.read_bytes())
     gunicorn = ["gunicorn", "wsgi:app", "--config", str(CONFIG), "--bind", f"127.0.0.1:{port}"]
     with (
-        serving(folder, in_database(broker_url, 4)) as served,
+        serving(folder, in_database(broker_url, 4), port=port) as served,
         served.running(*gunicorn, "--threads", str(THREADS), "--no-control-socket"),
     ):
         wait_for(lambda: is_alive(port), served.told)
-        yield port
+        yield served
+
+
+@pytest.fixture(scope="module")
+def port(served: Served) -> int:
+    """Where it listens."""
+    return served.settings.port
 
 
 def is_alive(port: int) -> bool:
@@ -206,3 +212,20 @@ def test_workers_that_serve_one_request_at_a_time_are_refused(tmp_path: Path) ->
 
     assert ended.returncode != 0
     assert "worker class sync cannot serve streams" in ended.stderr
+
+
+def test_a_client_that_does_not_take_a_large_answer_loses_its_connection(served: Served, port: int) -> None:
+    body = {"workflow": "three", "arguments": {"value": "x" * 900_000}}
+    status, told = ask(port, "POST", "/operations", json.dumps(body), timeout=30)
+    assert status == 202, told
+    place = json.loads(told)["links"]["self"].encode()
+    with ExitStack() as held:
+        client = held.enter_context(socket.socket())
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        client.connect(("127.0.0.1", port))
+        client.sendall(b"GET " + place + b" HTTP/1.1\r\nHost: a\r\n")
+        client.sendall(f"Authorization: Bearer {token_of('bob')}\r\n\r\n".encode())
+
+        wait_for(lambda: "A client was too slow" in served.told(), served.told)
+
+        assert len(read_to_end(client)) < 900_000
