@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from app.domain.graph import name_in_slugs
 from app.domain.moments import utc
 from app.domain.states import StepState
 from app.errors import ClaimLost, ResultUnreadable, ResultUnwritable, SecretInResult, TargetMalformed, TargetOutside
@@ -113,7 +114,7 @@ def checkpoint_of(engine: Engine, operation_id: int, step: StepTask, call: Argum
         "workflow": operation.workflow,
         "operation_id": operation_id,
         "step": step.slug,
-        "task_name": step.task.rpartition(".")[2],
+        "task_name": step.task.rpartition(".")[2] or name_in_slugs(step.task),
     }
     path = policy.target.path(arguments_of(engine, step.task, call) | facts)
     if secret := found_in(path):

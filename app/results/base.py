@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,10 @@ from app.errors import TargetOutside
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+#: Categories of Unicode that a path has nothing of: controls, halves of surrogate pairs, ends of lines.
+_UNSEEN: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+#: What changes the direction of the text behind it: the path would be shown as another one.
+_TURNING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 #: Characters of a path at the most: what object stores take as the name of an object.
 _LONGEST: Final = 1024
 
@@ -87,6 +92,12 @@ def _fault(path: str) -> str | None:
         return "holds '.' or '..', which lead elsewhere"
     if "" in parts:
         return "has an empty part"
-    if "\\" in path or not path.isprintable():
-        return "holds a character that no path may hold"
+    if "\\" in path:
+        return "holds a backslash, which separates folders on some systems: use '/'"
+    if unseen := next((sign for sign in path if _is_unseen(sign)), None):
+        return f"holds the character U+{ord(unseen):04X}, which is not shown, or changes how the rest is shown"
     return f"is longer than {_LONGEST} bytes" if len(path.encode(errors="replace")) > _LONGEST else None
+
+
+def _is_unseen(sign: str) -> bool:
+    return unicodedata.category(sign) in _UNSEEN or sign in _TURNING

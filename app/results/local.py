@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 #: Bytes that are read at a time.
 _PART: Final = 64 * 1024
+#: Bytes of the name of a file on most systems, and of a path on Linux, with the zero behind it.
+_LONGEST_NAME: Final = 255
+_LONGEST_PATH: Final = 4096
 _READING: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -79,9 +82,22 @@ class LocalResult(Result):
 
     def _file(self, path: str) -> Path:
         file = self._folder / inside(path)
+        longest = self._longest_name()
+        if any(len(os.fsencode(part)) > longest for part in path.split("/")):
+            raise TargetOutside(path, f"has a part of more than {longest} bytes, which no folder there takes")
+        if len(os.fsencode(file)) >= _LONGEST_PATH:
+            raise TargetOutside(path, f"is longer, with its folder {self._folder}, than {_LONGEST_PATH - 1:,} bytes")
         if not file.resolve().is_relative_to(self._folder.resolve()):  # by a symbolic link
             raise TargetOutside(path, "leads out of its store")
         return file
+
+    def _longest_name(self) -> int:
+        """Bytes of the name of a file where the folder lies, or will."""
+        there = next((folder for folder in (self._folder, *self._folder.parents) if folder.exists()), Path("/"))
+        try:
+            return os.pathconf(there, "PC_NAME_MAX")
+        except OSError:
+            return _LONGEST_NAME
 
 
 def _missing(file: Path) -> int:

@@ -176,5 +176,6 @@ def test_an_unknown_scheme_is_told_with_those_that_there_are() -> None:
 def test_the_setting_takes_a_folder_or_a_url_without_a_password(given: str, is_right: bool) -> None:
     settings, faults = read_settings({"RESULTS": given}, Path("absent"))
     assert ("RESULTS" not in faults) is is_right
-    assert (settings.results == given) is is_right
+    meant = given if "://" in given else str(Path(given).absolute())
+    assert (settings.results == meant) is is_right
     assert "word@" not in faults.get("RESULTS", "")

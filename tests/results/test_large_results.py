@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from app import clock
 from app.domain.states import Completion, StepState
-from app.execution.loading import load, load_outcome
+from app.execution.loading import installation_of, load, load_outcome
 from app.execution.pruning import prune
 from app.execution.values import decode, encode
-from app.results.references import LARGE, Reference, escaped, reference_in, unescaped
+from app.results.references import LARGE, Reference, escaped, folder_of, reference_in, unescaped
 from app.store.pruning import Old
 from app.web.presenting import step as presented
 from tests.execution.flows import lines_of
@@ -171,10 +171,11 @@ def test_pruning_removes_what_the_service_has_kept_and_no_target(by_hand: Callab
     results = service.settings.data_dir / "results"
     gone, there = service.start("large", count=MANY), service.start("large-target", count=MANY)
     service.deliver_all()
-    assert (results / ".operations" / str(gone)).is_dir()
+    own = results / folder_of(installation_of(service.engine.database), gone)
+    assert own.is_dir()
     old = Old(time.time() + 1, frozenset(Completion))
     with clock.frozen_at(time.time() + 10):
         prune(service.engine, old, lambda _number: None)
-    assert not (results / ".operations" / str(gone)).exists()
+    assert not own.exists()
     assert (results / "large" / f"{MANY}.json").exists()
     assert there

@@ -120,7 +120,21 @@ def test_all_under_a_folder_goes_and_nothing_beside_it(store: Result) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/etc/passwd", "../out.txt", "a/../../out.txt", "a//b", "", "a/", "./a", "a\\b", "a\0b", "a\nb", "x" * 1025],
+    [
+        "/etc/passwd",
+        "../out.txt",
+        "a/../../out.txt",
+        "a//b",
+        "",
+        "a/",
+        "./a",
+        "a\\b",
+        "a\0b",
+        "a\nb",
+        "x" * 1025,
+        "a\u2028b",
+        "a\ud800",
+    ],
 )
 def test_a_path_that_is_none_inside_the_store_is_refused(store: Result, path: str) -> None:
     for ask in (store.exists, store.read, store.remove_all):

@@ -96,7 +96,7 @@ def test_a_target_that_holds_something_else_fails_its_step_and_says_where(servic
     error = service.error(service.start("keep-and-tell", value=1, ledger=ledger, key="garbage"))
     assert error["type"] == "ResultUnreadable"
     assert error["message"].startswith(f"The result at {target} cannot be read: ")
-    assert lines_of(ledger) == [error["message"]]
+    assert lines_of(ledger) == [f"{error['type']}: {error['message']}"]
     assert target.read_bytes() == content
 
 
@@ -112,16 +112,27 @@ def test_a_result_that_cannot_be_written_fails_its_step_and_its_handlers_are_tol
     ledger = service.path()
     error = service.error(service.start("keep-and-tell", value=1, ledger=ledger, key="a-file/t"))
     assert error["type"] in ("ResultUnwritable", "ResultUnreadable")
-    assert lines_of(ledger) == [error["message"]]
+    assert lines_of(ledger) == [f"{error['type']}: {error['message']}"]
 
 
-@pytest.mark.parametrize("key", ["../out", "/etc/passwd", "a/../../b", "a//b"])
+@pytest.mark.parametrize("key", ["../out", "/etc/passwd", "a/../../b", "a//b", "x" * 251, "長" * 84])
 def test_a_target_that_leaves_its_store_fails_its_step_which_does_not_run(service: Service, key: str) -> None:
     ledger = service.path()
     error = service.error(service.start("keep", value=1, ledger=ledger, key=key))
     assert error["type"] == "TargetOutside"
     assert error["message"].startswith(f"The target '{key}.json' is refused: it ")
     assert lines_of(ledger) == []
+
+
+@pytest.mark.parametrize("key", ["x" * 250, "a\u3000b", "a\u00a0b", "👩\u200d🔬", "e\u0301"])
+def test_a_target_of_any_name_that_a_folder_takes_is_written(service: Service, key: str) -> None:
+    service.run("keep", value=1, ledger=service.path(), key=key)
+    assert (root(service) / f"{key}.json").exists()
+
+
+def test_a_target_that_cannot_be_seen_is_refused_with_the_character(service: Service) -> None:
+    error = service.error(service.start("keep", value=1, ledger=service.path(), key="a\u202eb"))
+    assert "it holds the character U+202E, which is not shown, or changes how the rest is shown" in error["message"]
 
 
 def test_a_field_that_cannot_be_written_so_fails_its_step(service: Service) -> None:
