@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from celery import bootsteps, current_app, signals
 from celery.apps import worker as celery_worker
 
 from app import clock
-from app.errors import HardLimitNeedsPrefork, SecretMissing
+from app.errors import DatabaseBehind, HardLimitNeedsPrefork, SecretMissing
 from app.execution.attention import Attention
 from app.execution.bell import Bell
 from app.execution.courier import Courier
@@ -98,6 +99,18 @@ def refuse_hard_limits(celery: Any, pool: str) -> None:
         raise HardLimitNeedsPrefork(pool, sorted(limited))
 
 
+def refuse_another_schema(engine: Engine) -> None:
+    """End the program with one sentence where the database is empty or not at the newest migration.
+
+    A database that cannot be asked now may answer later: the worker starts, and registers when it can.
+    """
+    from app.store.migrations import is_current  # it loads Alembic, which nothing else in a worker needs
+
+    with suppress(Exception):
+        if not is_current(engine.database):
+            raise SystemExit(str(DatabaseBehind()))
+
+
 def register(sender: Any, **_: Any) -> None:
     """Enter the worker in the table before its pool is forked: the processes of the pool belong to it too.
 
@@ -106,6 +119,7 @@ def register(sender: Any, **_: Any) -> None:
     engine = getattr(sender.app, "engine", None)
     if engine is None:
         return
+    refuse_another_schema(engine)
     engine.attend(Bell())
     try:
         engine.register(list(sender.app.amqp.queues.consume_from))
