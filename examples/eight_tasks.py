@@ -1,7 +1,7 @@
 """A flow of eight tasks, four of which keep what they return in a target.
 
-    python -m examples.eight_tasks          runs it here, tells how each task ended, and draws it
-    python -m examples.eight_tasks          once more: what was kept is not run again
+    .venv/bin/python -m examples.eight_tasks    runs it here, tells how each task ended, and draws it
+    .venv/bin/python -m examples.eight_tasks    once more: what was kept is not run again
 
 `t4` returns nothing, so there is nothing to keep, and it runs each time. As a workflow of the service:
 write `WORKFLOWS=examples.eight_tasks` into `.env`, `make run`, then `.venv/bin/flask operations start eight-tasks`.
