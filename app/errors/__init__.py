@@ -17,6 +17,7 @@ from app.errors.bulks import (
     OperationMovedOn,
 )
 from app.errors.canvas import (
+    ApplyAsyncUnfit,
     CallMisfits,
     CanvasEmpty,
     CanvasRefused,
@@ -143,13 +144,16 @@ from app.errors.secrets import (
     SecretNameInvalid,
 )
 from app.errors.steps import (
+    AddToChordRefused,
     ClaimLost,
     HandlerAnswered,
     HardLimitNeedsPrefork,
+    NotAnEnding,
     OverTwice,
     PlaceOfAnother,
     PlaceRefused,
     PlaceRefusedToChild,
+    RequestChanged,
     ResultRefused,
     StateMalformed,
     StepNotFound,
@@ -167,8 +171,10 @@ from app.errors.workflows import (
 )
 
 __all__ = [
+    "AddToChordRefused",
     "AddressMalformed",
     "AdminMissing",
+    "ApplyAsyncUnfit",
     "ArgumentsInvalid",
     "BackupNeedsPgDump",
     "BackupUnusable",
@@ -217,6 +223,7 @@ __all__ = [
     "MomentTooFar",
     "MoveRefused",
     "NotACanvas",
+    "NotAnEnding",
     "NotDelivered",
     "NotReady",
     "NothingToRetry",
@@ -245,6 +252,7 @@ __all__ = [
     "QuoteUnclosed",
     "ReferenceUnknown",
     "ReferencesBroken",
+    "RequestChanged",
     "RequestInvalid",
     "RestoreNeedsPgRestore",
     "ResultFault",

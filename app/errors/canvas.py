@@ -96,6 +96,14 @@ class TaskUnfit(CanvasRefused):
         super().__init__(f"{task} has {asks_for}, {words}.")
 
 
+class ApplyAsyncUnfit(CanvasRefused):
+    """The `apply_async` of a task's base class, asked how it would send a step, gave no answer that can be kept."""
+
+    def __init__(self, task: str, why: str) -> None:
+        self.task = task
+        super().__init__(f"The apply_async of {task} {why}.")
+
+
 class WorkflowRaised(CanvasRefused):
     """The author's function raised, with these arguments, where it should have returned a canvas."""
 

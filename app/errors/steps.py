@@ -33,6 +33,38 @@ class TaskMissing(Exception):
         super().__init__(f"This worker has no task {task}: name its module in WORKFLOWS and restart the worker.")
 
 
+class NotAnEnding(Exception):
+    """A step's code ended in a state that tells neither of a result nor of a failure."""
+
+    def __init__(self, task: str, state: str) -> None:
+        self.task = task
+        self.state = state
+        super().__init__(f"{task} ended {state} without a result: an operation cannot go on from there.")
+
+
+class RequestChanged(Exception):
+    """A step's code changed what leads on from it in its request, where an operation does not keep that."""
+
+    def __init__(self, task: str, names: Sequence[str]) -> None:
+        self.task = task
+        self.names = list(names)
+        super().__init__(
+            f"{task} changed self.request.{', self.request.'.join(names)}, which decides nothing in an operation: "
+            "raise signals.SKIP to end what follows, or return self.replace(canvas) to put something else there."
+        )
+
+
+class AddToChordRefused(Exception):
+    """A step's code asked for a place in the chord that it is a member of."""
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        super().__init__(
+            f"{task} called add_to_chord, which an operation does not have: "
+            "return self.replace(group(…)) to hand on the values of several calls."
+        )
+
+
 class HardLimitNeedsPrefork(Exception):
     """A worker's pool cannot keep the hard time limit that a task has: only a process can be killed."""
 

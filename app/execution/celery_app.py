@@ -12,7 +12,7 @@ from app.execution.engine import Engine
 from app.execution.notices import Notices
 from app.execution.policies import Policies
 from app.execution.publishing import Publisher
-from app.execution.step import Step
+from app.execution.step_task import Step
 from app.execution.tallying import Tallies
 from app.execution.telling import tell
 from app.results.stores import store_at
@@ -28,7 +28,9 @@ _SILENCE = 1.0
 _CONFIGURATION: Final[dict[str, Any]] = {
     "imports": ("app.execution.tasks", "app.execution.pause"),
     "task_default_queue": "operations",
-    "task_ignore_result": True,
+    # What a step sends by itself has no result that anybody keeps: to wait for one raises, where Celery would else
+    # give None for it at once.
+    "task_ignore_result": False,
     # Recovery is the engine's: a message that is delivered again by the broker would only be refused.
     "task_acks_late": False,
     "worker_prefetch_multiplier": 1,

@@ -16,7 +16,8 @@ from app.domain.graph import Graph, Inputs, Node, PausePoint, numbers_in, slugs_
 from app.errors import CanvasTooLarge, FlowMalformed, UnknownTasks
 from app.execution.flow import bound, without_nodes
 from app.execution.links import Call, Fan, Point, Reader, kind_of
-from app.execution.signatures import storable, stored_options, stored_signature, tidied
+from app.execution.signatures import LINKS, storable, stored_options, stored_signature, tidied
+from app.execution.step_task import Sent, as_sent, sends_itself
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -190,7 +191,9 @@ class _Compiler:
         if unknown:
             raise UnknownTasks(sorted(unknown))
         slugs = slugs_for([call.task for call, _ in self.steps], self.names)
-        calls = [_stored(slug, call, app.timezone) for slug, (call, _) in zip(slugs, self.steps, strict=True)]
+        own = {name for call, _ in self.steps if sends_itself(app.tasks[name := call.task])}
+        sent = [_as_sent(app, call) if call.task in own else call for call, _ in self.steps]
+        calls = [_stored(slug, call, app.timezone) for slug, call in zip(slugs, sent, strict=True)]
         self._relate(slugs, calls)
         return tuple(
             _node(number, slug, signature, flow, is_beside=number >= self.own)
@@ -213,6 +216,15 @@ class _Compiler:
                 family["chord"] = True
             if family:
                 call["family"] = family
+
+
+def _as_sent(app: Celery, call: Call) -> Call:
+    """The call as the base class of its task would send it: it may add headers, a queue, an id."""
+    given = call.given
+    options = {name: value for name, value in given.options.items() if name not in LINKS}
+    sent = as_sent(app.tasks[call.task], Sent(given.args, given.kwargs, options))
+    asked = given._replace(args=tuple(sent.args), kwargs=sent.kwargs, options=sent.options)
+    return Call(call.task, asked, call.immutable)
 
 
 def _stored(slug: str, call: Call, timezone: tzinfo) -> dict[str, Any]:

@@ -140,13 +140,17 @@ def _moment(seconds: float) -> datetime:
     return utc(seconds)
 
 
-def error_ending(error: BaseException, traceback: str) -> Ending:
-    """How a step ends whose code, or what belongs to it, raised this."""
+def error_ending(error: BaseException, traceback: str, words: str | None = None) -> Ending:
+    """How a step ends whose code, or what belongs to it, raised this; `words` tell of it, or its own message does."""
     try:
         carried = _carried_by(error)
     except Exception as why:  # what it carries is no value of JSON's, or a secret
         error, carried = why, None
-    facts = {"type": name_of(error), "message": words_of(error), "traceback": kept_text(traceback, TRACEBACK)}
+    facts = {
+        "type": name_of(error),
+        "message": words or words_of(error),
+        "traceback": kept_text(traceback, TRACEBACK),
+    }
     return Ending(StepState.FAILED, carried, encode(facts), exception=error)
 
 

@@ -16,6 +16,7 @@ from celery.app.trace import task_has_custom
 from celery.exceptions import Ignore, Reject, Retry
 
 from app.domain.signals import FAIL, RETRY, SUCCESS, Signal
+from app.errors import RequestChanged
 from app.execution.policies import StepPolicy
 from app.execution.soft_limits import soft_limit
 from app.processes import ending_children
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 #: The state of the last success that was signalled here, until it is asked for: a plain return has no message.
 _said: ContextVar[State | None] = ContextVar("said", default=None)
 _PLAIN: Final = StepPolicy()
+#: What Celery goes by once a task has succeeded; the requests of steps have none of it.
+_LEADS_ON: Final = frozenset({"callbacks", "chain", "chord"})
 
 
 class SignalledFailure(Exception):
@@ -64,15 +67,28 @@ def _guarded(task: Any, run: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(run)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         try:
-            return run(*args, **kwargs)
+            value = run(*args, **kwargs)
         except (Ignore, Reject, Retry):
             raise
         except (Signal, Exception) as fault:
             if not _is_step(task):
                 raise
             return _answer(task, fault, retries, is_wrapped=is_wrapped)
+        _look_at_request(task)
+        return value
 
     return guarded
+
+
+def _look_at_request(task: Any) -> None:
+    """Do what code that has returned asked for by its request. Raises Retry, RequestChanged."""
+    request = vars(task.request)
+    if "operation_id" not in request:
+        return
+    if "asked_again" in request:
+        raise request["asked_again"]
+    if not _LEADS_ON.isdisjoint(request):
+        raise RequestChanged(task.name, sorted(_LEADS_ON & request.keys()))
 
 
 def _limited(run: Callable[..., Any]) -> Callable[..., Any]:

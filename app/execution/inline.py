@@ -27,7 +27,7 @@ from app.execution.notices import Notices
 from app.execution.policies import Policies, WorkflowPolicy
 from app.execution.republishing import publish_due
 from app.execution.starting import Request
-from app.execution.step import Step
+from app.execution.step_task import Step
 from app.execution.tallying import Tallies
 from app.execution.telling import tell
 from app.results.stores import store_at
@@ -87,7 +87,6 @@ def own_app() -> Celery[Any]:
     """A Celery app that knows every task of this process, and is nobody's current one."""
     # Tasks of a script are named after the app that is current when they are: its name makes theirs the same here.
     app: Celery[Any] = Celery(current_app.main, broker="memory://", task_cls=Step, set_as_current=False, fixups=[])
-    app.conf.update(task_ignore_result=True)
     app.finalize()
     for name, task in current_app.tasks.items():
         app.tasks.setdefault(name, task)  # those that an author has bound to an app of their own

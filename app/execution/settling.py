@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from app import clock
 from app.domain.states import DONE, ENDED, FINAL, REQUESTING, Completion, StepState
@@ -197,7 +197,7 @@ def _row(operation_id: int, one: Ended) -> dict[str, Any]:
         "claim": step.claim if one.claimed else step.claim + 1,
         "runs": step.runs - (one.started_at is None) if one.claimed else step.runs + 1,
         "retries": again.get("retries", step.retries),
-        "signature": _signature_again(step, again) if "args" in again else step.signature,
+        "signature": _signature_again(step, again) if again.keys() & _CALLED else step.signature,
         "result": ending.result,
         "error": ending.error,
         "message": ending.message,
@@ -213,9 +213,18 @@ def _row(operation_id: int, one: Ended) -> dict[str, Any]:
 
 
 def _signature_again(step: StepTask, again: Any) -> str:
-    """The signature with the arguments that a retry asks for: they are complete, nothing is put before them."""
-    asked = {"args": stored(again["args"]), "kwargs": stored(again["kwargs"])}
-    return compact({**step.call, **asked, "complete": True, "immutable": True})
+    """The signature with what a retry asks for; its arguments are complete, nothing is put before them."""
+    call = step.call
+    if "options" in again:
+        call = {**call, "options": {**call.get("options", {}), **stored(again["options"])}}
+    if "args" in again:
+        asked = {"args": stored(again["args"]), "kwargs": stored(again["kwargs"])}
+        call = {**call, **asked, "complete": True, "immutable": True}
+    return compact(call)
+
+
+#: What of a call a retry may ask to be other than it was.
+_CALLED: Final = frozenset({"args", "options"})
 
 
 def _release(

@@ -115,6 +115,8 @@ def _refuse_unfit_task(name: str, task: Task[Any, Any]) -> None:
         raise TaskUnfit(name, "an async function, which nobody awaits")
     if limit := getattr(task, "rate_limit", None):
         raise TaskUnfit(name, f"rate_limit={limit!r}")
+    if (expires := getattr(task, "expires", None)) is not None:
+        raise TaskUnfit(name, f"expires={expires!r}")
     own = {option: getattr(task, option, None) for option in OWN_OPTIONS}
     for option, why in faults_in(own):
         raise TaskUnfit(name, f"{option}={own[option]!r}", why)

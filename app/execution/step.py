@@ -5,18 +5,18 @@ from __future__ import annotations
 import weakref
 from dataclasses import replace
 from datetime import datetime
-from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from celery import Task, states
+from celery import states
 from celery.app.trace import build_tracer
+from celery.states import IGNORED, REJECTED
 
 from app import clock
 from app.domain.call_options import faults_in
 from app.domain.moments import bounded, seconds_of
 from app.domain.signals import FAIL, Signal
-from app.domain.states import StepState
-from app.errors import OptionRefused, SecretInResult, TaskMissing, UnstorableArgument
+from app.domain.states import Retrying, Skipped, StepState
+from app.errors import NotAnEnding, OptionRefused, SecretInResult, TaskMissing, UnstorableArgument
 from app.execution.cursors import StoppedAtCursor
 from app.execution.endings import (
     Ending,
@@ -32,52 +32,18 @@ from app.execution.endings import (
 )
 from app.execution.exits import is_of_the_code, is_told_to_leave
 from app.execution.guarding import Replaced, guard, said, unwrapped
-from app.execution.joining import StepSignature
-from app.execution.signatures import in_zone
+from app.execution.signatures import in_zone, stored_options
+from app.execution.step_task import as_step
 from app.execution.values import encode
 from app.secrets import found_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from celery import Celery
+    from celery import Celery, Task
 
     AnyTask = Task[Any, Any]
     Tracer = Callable[[str, list[Any], dict[str, Any], dict[str, Any]], Any]
-
-
-class Step(Task[Any, Any]):
-    """The base class of tasks that run as steps: what would send messages from inside a step is done by the engine.
-
-    Sent as a message of its own, as an error callback is, it behaves as any task of Celery's.
-    """
-
-    abstract = True
-
-    def signature(self, *args: Any, **options: Any) -> Any:
-        """Return a call of the task, as `celery.Task.signature`; `|` joins thousands of them without copying each."""
-        return StepSignature.of(Task.signature(self, *args, **options))
-
-    def retry(self, *args: Any, **options: Any) -> Any:
-        """Ask to be run again later, as `celery.Task.retry`; the engine keeps the time, the broker sees nothing."""
-        if not _is_step(self):
-            return Task.retry(self, *args, **options)
-        # Celery publishes the retry itself unless the request says that it runs eagerly.
-        self.request.is_eager = True
-        try:
-            return Task.retry(self, *args, **options)
-        finally:
-            self.request.is_eager = False
-
-    def replace(self, sig: Any) -> Any:
-        """End here, and put a canvas in this step's place: whatever waits for it is given that one's value instead."""
-        if not _is_step(self):
-            return Task.replace(self, sig)
-        raise Replaced(sig)
-
-
-def _is_step(task: AnyTask) -> bool:
-    return getattr(task.request, "operation_id", None) is not None
 
 
 def run_task(app: Celery, name: str, args: list[Any], kwargs: dict[str, Any], request: dict[str, Any]) -> Ending:
@@ -96,10 +62,12 @@ def run_task(app: Celery, name: str, args: list[Any], kwargs: dict[str, Any], re
         return _left(task, leaving, request, (args, kwargs))
     if traced.info is None:
         return _success(task, traced.retval)
-    return _unsuccessful(app, task, traced, (args, kwargs))
+    return _unsuccessful(app, task, traced, request, (args, kwargs))
 
 
-def _unsuccessful(app: Celery, task: AnyTask, traced: Any, called_with: tuple[list[Any], dict[str, Any]]) -> Ending:
+def _unsuccessful(
+    app: Celery, task: AnyTask, traced: Any, request: dict[str, Any], called_with: tuple[list[Any], dict[str, Any]]
+) -> Ending:
     """How a step ends that Celery's tracer has seen fail, retried or ignored."""
     if is_told_to_leave():  # what its code raised on its way out is no end of the step
         raise SystemExit(f"a process was told to leave while it ran {task.name}")
@@ -107,7 +75,19 @@ def _unsuccessful(app: Celery, task: AnyTask, traced: Any, called_with: tuple[li
         return _retrying(app, task, traced.info.retval, called_with)
     if isinstance(traced.info.retval, Replaced):
         return Ending(StepState.SUCCESS, encode(None), canvas=traced.info.retval.canvas)
+    if traced.info.state in (IGNORED, REJECTED):
+        return _dropped(task, traced, request)
     return replace(_failed(task, traced.info, traced.retval), called_with=called_with)
+
+
+def _dropped(task: AnyTask, traced: Any, request: dict[str, Any]) -> Ending:
+    """How a step ends whose code told Celery to forget it (`Ignore`), or to give its message back (`Reject`)."""
+    fault = traced.info.retval
+    if traced.info.state == REJECTED and not fault.requeue:
+        return error_ending(fault, str(getattr(traced.retval, "traceback", "")), words_of(fault.reason))
+    words = f"Reject: {words_of(fault.reason)}" if traced.info.state == REJECTED else f"Ignore: {words_of(fault)}"
+    state = Retrying(words) if traced.info.state == REJECTED else Skipped(words)
+    return ending_of(state, task.name, request["retries"])
 
 
 _tracers: weakref.WeakKeyDictionary[AnyTask, Tracer] = weakref.WeakKeyDictionary()
@@ -115,9 +95,7 @@ _tracers: weakref.WeakKeyDictionary[AnyTask, Tracer] = weakref.WeakKeyDictionary
 
 def _tracer(app: Celery, task: AnyTask) -> Tracer:
     guard(task)
-    if not isinstance(task, Step):  # a task of the author's own base class
-        task.retry = MethodType(Step.retry, task)  # type: ignore[method-assign]
-        task.replace = MethodType(Step.replace, task)  # type: ignore[method-assign]
+    as_step(task)
     tracer: Tracer = build_tracer(task.name, task, app.loader, app=app)
     return tracer
 
@@ -142,7 +120,7 @@ def _left(
         return replace(failed(leaving), called_with=called_with)
     state = leaving.state
     if not is_an_end(state):
-        return error_ending(_NoResult(task.name, state.name), "")
+        return error_ending(NotAnEnding(task.name, state.name), "")
     try:
         return ending_of(state, task.name, request["retries"])
     except Exception as why:
@@ -152,17 +130,31 @@ def _left(
 def _retrying(app: Celery, task: AnyTask, retry: Any, called_with: tuple[list[Any], dict[str, Any]]) -> Ending:
     sig = retry.sig
     if sig is None:  # raised by hand: nothing says what to run again
-        return error_ending(_NoResult(task.name, states.RETRY), "")
+        return error_ending(NotAnEnding(task.name, states.RETRY), "")
     args, kwargs = list(sig.args or ()), dict(sig.kwargs or {})
     again: dict[str, Any] = {"retries": sig.options["retries"]}
     if (args, kwargs) != called_with:
         again |= {"args": args, "kwargs": kwargs}
+    try:
+        again |= _options_again(app, task, getattr(retry, "options", {}))
+    except OptionRefused as why:
+        return error_ending(why, "")
     if (refused := _refused_retry(task, again, sig.options)) is not None:
         return error_ending(refused, "")
     cause = unwrapped(retry.exc) if retry.exc else None
     error = encode({"type": name_of(cause), "message": words_of(cause)}) if cause else None
     words = words_of(cause) if cause else None
     return Ending(StepState.RETRYING, error=error, due_at=_seconds(app, retry.when), again=again, message=words)
+
+
+def _options_again(app: Celery, task: AnyTask, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that a retry asks for, beside its time. Raises OptionRefused."""
+    if not asked:
+        return {}
+    options = stored_options(asked, (), step=task.name, timezone=app.timezone)
+    if options.get("expires") is not None:
+        raise OptionRefused(task.name, "expires")
+    return {"options": options}
 
 
 def _refused_retry(task: AnyTask, again: Mapping[str, Any], options: Mapping[str, Any]) -> Exception | None:
@@ -187,9 +179,4 @@ def _failed(task: AnyTask, info: Any, einfo: Any) -> Ending:
     if info.state == states.FAILURE:
         fault = unwrapped(info.retval)
         return failed(fault) if fault is not info.retval else error_ending(fault, str(getattr(einfo, "traceback", "")))
-    return error_ending(_NoResult(task.name, info.state), "")
-
-
-class _NoResult(Exception):
-    def __init__(self, task: str, state: str) -> None:
-        super().__init__(f"{task} ended {state} without a result: an operation cannot go on from there.")
+    return error_ending(NotAnEnding(task.name, info.state), "")

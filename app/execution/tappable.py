@@ -6,7 +6,7 @@ from copy import deepcopy
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from celery.canvas import Signature, chain, chord, signature
+from celery.canvas import Signature, chain, chord, maybe_signature, signature
 from celery.utils.functional import maybe_list
 
 from app.domain.document import PAUSE_TASK
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from app.execution.pause import AnySignature
 
 _CANVASES = ("chain", "group", "chord")
-_CALLBACKS = ("link", "link_error")
+_CALLBACKS = frozenset({"link", "link_error"})
 #: Options of a chord that concern its header alone, and callbacks; all others Celery hands to the body too.
 _HEADER_OPTIONS = ("task_id", "parent_id", "countdown", "eta", "interval", "max_retries", *_CALLBACKS)
 #: Options that Celery uses up when it runs a chain; all others it hands to the first link.
@@ -98,6 +98,8 @@ def _one_task(role: str, given: object) -> dict[str, Any]:
 def _copy(canvas: Any, defaults: dict[str, Any]) -> Signature[Any]:
     """A copy down to the last signature: `clone` shares the members of groups, and drops the arguments of chains."""
     copy = canvas.clone() if isinstance(canvas, Signature) else signature(deepcopy(canvas))
+    for name in _CALLBACKS & copy.options.keys():  # copied, they are mere dicts, which a group cannot be linked to
+        copy.options[name] = [maybe_signature(one, app=copy.app) for one in maybe_list(copy.options[name]) or ()]
     if _is_point(copy):
         own = {role: value for role, value in copy.kwargs.items() if value is not None}
         copy["kwargs"] = as_plain({**defaults, **own})

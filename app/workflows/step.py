@@ -14,7 +14,7 @@ from app.domain.retries import LONGEST, Retries, checked_retry_on, seconds
 from app.domain.triggers import trigger_of
 from app.errors import StepOptionInvalid
 from app.execution.policies import StepPolicy, WorkflowPolicy
-from app.execution.step import Step
+from app.execution.step_task import Step
 from app.handlers.base import checked_handlers
 from app.handlers.callbacks import on_failure, on_success
 from app.notifications.base import Notification

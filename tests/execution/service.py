@@ -63,6 +63,8 @@ FLOWS = tuple(
         "option_flows",
         "hostile_flows",
         "request_flows",
+        "behaviour_flows",
+        "plain_flows",
     )
 )
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app.errors import StepOptionInvalid
-from app.execution.step import Step
+from app.execution.step_task import Step
 from app.workflows import Flow, step, workflow
 
 if TYPE_CHECKING:
