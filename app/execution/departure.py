@@ -93,7 +93,7 @@ class Departure:
             held = [claim for claim in held_claims(tx) if claim.worker_id == worker_id]
         for claim in held:
             if claim.process not in (None, os.getpid()) and kill(claim.process or 0, claim.process_start or 0):
-                hand_back(self._engine, claim, "its worker left, and its grace was over")
+                hand_back(self._engine, claim, is_gone=True, why="its worker left, and its grace was over")
         if worker_id is not None:
             with self._engine.database.write() as tx:
                 stop_worker(tx, worker_id, clock.now())

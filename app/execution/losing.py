@@ -60,9 +60,16 @@ def lose(engine: Engine, held: HeldClaim, *, is_gone: bool, why: str, fault: Exc
         _queue(engine, held, Loss(why, is_gone))
 
 
-def hand_back(engine: Engine, held: HeldClaim, why: str) -> None:
-    """Take a claim from a holder that has ended in good order; that counts as no loss."""
-    _queue(engine, held, Loss(why, is_counted=False))
+def hand_back(engine: Engine, held: HeldClaim, *, is_gone: bool, why: str) -> None:
+    """Take a claim from a holder that has ended in good order; that counts as no loss.
+
+    Args:
+        engine: The engine.
+        held: The claim.
+        is_gone: Whether its holder is known to run no more: an operation that is to pause waits for that.
+        why: What the history says.
+    """
+    _queue(engine, held, Loss(why, is_gone, is_counted=False))
 
 
 def take_from(engine: Engine, held: HeldClaim, who: str, why: str) -> None:
@@ -90,7 +97,7 @@ def let_go(engine: Engine, operation_id: int, held_here: Collection[tuple[int, i
 
     def give_back() -> None:
         for one in _still_held(engine, operation_id, held_here):
-            hand_back(engine, one, "its worker has lost a step beside it")
+            hand_back(engine, one, is_gone=True, why="its worker has lost a step beside it")
 
     surely(give_back)
     for number, claim in held_here:
@@ -103,9 +110,16 @@ def _still_held(engine: Engine, operation_id: int, held_here: Collection[tuple[i
     return [one for one in held if one.operation_id == operation_id and (one.number, one.claim) in held_here]
 
 
-def end_in_time(engine: Engine, held: HeldClaim, seconds: float) -> None:
-    """End a step as failed whose process was killed at its hard time limit of so many seconds, unless it is retried."""
-    _fail_aside(engine, held, TimeLimitPassed(seconds), Loss("its time limit", is_counted=False))
+def end_in_time(engine: Engine, held: HeldClaim, seconds: float, *, is_gone: bool) -> None:
+    """End a step as failed whose process was killed at its hard time limit, unless it is retried.
+
+    Args:
+        engine: The engine.
+        held: The claim.
+        seconds: The limit.
+        is_gone: Whether the process was seen to be gone.
+    """
+    _fail_aside(engine, held, TimeLimitPassed(seconds), Loss("its time limit", is_gone, is_counted=False))
 
 
 def confirm(engine: Engine, operation_id: int, number: int, claim: int) -> None:

@@ -105,9 +105,11 @@ class Recovery:
     def _take_away(self, held: HeldClaim, verdict: _Verdict) -> None:
         limit = self._timed_out.pop((held.operation_id, held.number, held.process or 0), None)
         if limit is not None:
-            end_in_time(self._engine, held, limit)
+            end_in_time(self._engine, held, limit, is_gone=verdict.is_gone)
         elif held.stopped_at is not None:
-            hand_back(self._engine, held, "its worker ended before it")
+            # That it ends is the last word of a worker's main process; one of its pool may have outlived it.
+            is_gone = verdict.is_gone or is_own_process(held)
+            hand_back(self._engine, held, is_gone=is_gone, why="its worker ended before it")
         else:
             _log.warning("step %s of operation %s: %s", held.slug, held.operation_id, verdict.why)
             self._engine.tallies.count(LOSSES)
