@@ -6,9 +6,12 @@ A trigger is asked once all of them have ended, with their states by slug; it sa
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final
 
+from app.domain.signals import PAUSE
 from app.domain.states import State
 from app.errors import StepOptionInvalid
 
@@ -16,6 +19,8 @@ from app.errors import StepOptionInvalid
 SKIPPED_WITH: Final = "A step upstream was skipped (skip_on_upstream_skip=False runs this one all the same)."
 #: Upstream steps that the message of a failed trigger names at most.
 _SHOWN: Final = 5
+
+_is_resumed: ContextVar[bool] = ContextVar("is_resumed", default=False)
 
 #: The states of the steps directly upstream, by slug.
 Upstream = Mapping[str, State]
@@ -47,6 +52,31 @@ def all_finished(upstream: Upstream) -> bool:  # noqa: ARG001
     return True
 
 
+def manual_only(upstream: Upstream) -> bool:  # noqa: ARG001
+    """Pause, and run once a person has resumed the operation; a first step asks it too."""
+    if not is_resumed():
+        raise PAUSE('Trigger function is "manual_only"')
+    return True
+
+
+def is_resumed() -> bool:
+    """Return whether the step whose trigger is asked has paused its operation before, and a person has resumed it.
+
+    A trigger that raises the signal PAUSE asks this first, or the step never runs. A retry by a person begins anew.
+    """
+    return _is_resumed.get()
+
+
+@contextmanager
+def asking(*, is_resumed: bool) -> Iterator[None]:
+    """Let `is_resumed` answer this in the block in which a trigger is asked."""
+    token = _is_resumed.set(is_resumed)
+    try:
+        yield
+    finally:
+        _is_resumed.reset(token)
+
+
 def some_successful(at_least: float) -> Trigger:
     """Run when so many steps upstream have succeeded: a count of 1 or more, or a share of them below 1.
 
@@ -66,7 +96,8 @@ def some_successful(at_least: float) -> Trigger:
 
 #: The triggers that may be given by name.
 BY_NAME: Final[Mapping[str, Trigger]] = {
-    trigger.__name__: trigger for trigger in (all_successful, all_failed, any_successful, any_failed, all_finished)
+    trigger.__name__: trigger
+    for trigger in (all_successful, all_failed, any_successful, any_failed, all_finished, manual_only)
 }
 
 

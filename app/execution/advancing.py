@@ -21,7 +21,7 @@ from app.domain.uncollected import uncollected
 from app.errors import DocumentMalformed, OperationNotFound
 from app.execution.documents import code_here, snapshot_of
 from app.execution.inline import inline
-from app.execution.laying import columns_of, demand_reachable, fitted, lay, with_clocks
+from app.execution.laying import columns_of, demand_reachable, fitted, lay, tell_of_pauses, with_clocks
 from app.execution.policies import WorkflowPolicy
 from app.execution.settling_surely import settle_surely
 from app.execution.timing import later, not_before
@@ -189,6 +189,7 @@ def _lay(inline: Inline, head: Head, steps: list[StepFacts]) -> None:
         insert_operation(tx, own | columns_of(head, steps))
         released = [_released(head, step, now + engine.republish_after, now) for step in steps]
         lay(tx, head.operation_id, released, head.origin)
+        tell_of_pauses(tx, head.operation_id, steps, now)
         ready = queued_steps(tx, head.operation_id)
     if later(head.start_at) is None:
         inline.row.publish(head.operation_id, [step for step in ready if not_before(step.call, now) is None])

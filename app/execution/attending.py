@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from app.domain.signals import Signal
 from app.domain.states import BAD, Skipped, State, StepState, TriggerFailed
-from app.domain.triggers import SKIPPED_WITH, all_failed, all_successful, name_of, not_run_after
+from app.domain.triggers import SKIPPED_WITH, all_failed, all_successful, asking, manual_only, name_of, not_run_after
 from app.errors import ClaimLost
 from app.execution.checkpoints import look
 from app.execution.endings import (
@@ -27,6 +27,7 @@ from app.execution.loading import load
 from app.handlers.base import Fitting, Subject, kept_state
 from app.processes import ending_children
 from app.store.endings import upstream_of
+from app.store.events import has_paused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +86,20 @@ def _verdict(engine: Engine, operation_id: int, step: StepTask, policy: StepPoli
     with engine.database.glance() as tx:
         upstream = upstream_of(tx, operation_id, step.number)
     states = {one.slug: told(one.state, one.message, one.error, load(one.result)) for one in upstream}
-    return _skipped(policy, states) or (_judged(policy, states) if states else None)
+    if skipped := _skipped(policy, states):
+        return skipped
+    if not states and policy.trigger is not manual_only:  # there is nothing that a trigger could judge by
+        return None
+    with asking(is_resumed=_is_resumed(engine, operation_id, step)):
+        return _judged(policy, states)
+
+
+def _is_resumed(engine: Engine, operation_id: int, step: StepTask) -> bool:
+    """Return whether the step has paused its operation since a person last retried that, and was resumed."""
+    if not step.passed or step.runs == 1:
+        return False
+    with engine.database.glance() as tx:
+        return has_paused(tx, operation_id, step.slug)
 
 
 def _skipped(policy: StepPolicy, states: dict[str, State]) -> State | None:

@@ -9,7 +9,7 @@ from itertools import chain, count
 from typing import TYPE_CHECKING, Any, Final
 
 from app.domain.family import put_within
-from app.domain.graph import Graph, Inputs, Node, numbers_in, put_in_place
+from app.domain.graph import Graph, Inputs, Node, PausePoint, numbers_in, put_in_place
 from app.domain.growth import Growth, put_at, steps_within, ways_to
 from app.errors import CanvasTooDeep, CanvasTooLarge
 from app.execution.endings import failed
@@ -52,10 +52,21 @@ def compiled(engine: Engine, operation_id: int, step: StepTask, ending: Ending) 
         pause_every = engine.policies.of_workflow(operation.workflow).pause_every
         errbacks = decode(step.signature).get("options", {}).get("link_error") or ()
         graph = graph_of(engine, ending.canvas, operation_id, pause_every, may_be_empty=True, errbacks=errbacks)
+        graph = _with_first_point(graph) if pause_every else graph
         _check_size(operation, step, graph)
     except Exception as fault:  # what the author put together
         return failed(fault)
     return replace(ending, graph=graph, message=f"Replaced by {len(graph.nodes)} steps.")
+
+
+def _with_first_point(graph: Graph) -> Graph:
+    """Return the graph with a pause point before its first steps: they wait for the step in whose place they come."""
+    number = 1 + max((node.pause.number for node in graph.nodes if node.pause), default=0)
+
+    def behind_point(node: Node) -> Node:
+        return node if node.upstream or node.pause else replace(node, pause=PausePoint(number))
+
+    return replace(graph, nodes=tuple(map(behind_point, graph.nodes)))
 
 
 def _check_size(operation: Operation, step: StepTask, graph: Graph) -> None:

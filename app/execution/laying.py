@@ -14,6 +14,7 @@ from app.execution.values import compact
 from app.results.base import inside
 from app.results.references import reference_in
 from app.results.stores import store_at
+from app.store.events import append_event
 from app.store.growing import lay_growths
 from app.store.laying import insert_edges, lay_steps
 
@@ -124,6 +125,16 @@ def lay(tx: Connection, operation_id: int, steps: Sequence[StepFacts], origin: O
     lay_steps(tx, [_row(operation_id, step, states) for step in started])
     insert_edges(tx, operation_id, ((up, step.number) for step in steps for up in step.upstream))
     lay_growths(tx, operation_id, {step.number: step.growth for step in steps if step.growth})
+
+
+def tell_of_pauses(tx: Connection, operation_id: int, steps: Iterable[StepFacts], now: float) -> None:
+    """Write into the history which steps asked for a pause elsewhere: their triggers ask whether they have."""
+    for step in steps:
+        if step.state is _S.PAUSED and step.runs > 0:
+            why = step.message
+            append_event(
+                tx, operation_id, at=now, who="document", step=step.slug, old=_S.RUNNING, new=_S.PAUSED, why=why
+            )
 
 
 def _said(signature: Mapping[str, Any]) -> dict[str, Any]:

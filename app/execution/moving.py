@@ -17,7 +17,7 @@ from app.errors import (
     VersionPassed,
 )
 from app.execution.documents import Snapshot, write_document
-from app.execution.laying import columns_of, lay, with_clocks
+from app.execution.laying import columns_of, lay, tell_of_pauses, with_clocks
 from app.execution.loading import small
 from app.execution.steering import snapshot_for
 from app.execution.values import compact
@@ -252,6 +252,7 @@ def _insert(
     row = {one.name: getattr(operation, one.name) for one in fields(operation)}
     insert_operation(tx, row | {"version": 1})
     lay(tx, operation.id, steps, head.origin)
+    tell_of_pauses(tx, operation.id, steps, now)
     if operation.completion is _C.PAUSED:
         park(tx, operation.id)
     keep_code(tx, operation.id, head.code)

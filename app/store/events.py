@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NotRequired, TypedDict, Unpack
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, func, insert, select
 
+from app.domain.states import Completion, StepState
 from app.secrets import redacted
 from app.store.prepared import Prepared
 from app.store.tables import events
@@ -63,6 +64,25 @@ _ASKED = (
 )
 
 
+_HAS_PAUSED = (
+    select(events.c.id)
+    .where(
+        events.c.operation_id == bindparam("operation_id"),
+        events.c.step == bindparam("step"),
+        events.c.new == StepState.PAUSED,
+        events.c.id
+        > select(func.coalesce(func.max(events.c.id), 0))
+        .where(
+            events.c.operation_id == bindparam("operation_id"),
+            events.c.step.is_(None),
+            events.c.old == Completion.FAILED,
+        )
+        .scalar_subquery(),
+    )
+    .limit(1)
+)
+
+
 def append_event(tx: Connection, operation_id: int, **told: Unpack[Told]) -> None:
     """Append one event, in the transaction of the change that it tells of."""
     why = told.get("why")
@@ -74,6 +94,11 @@ def events_of(tx: Connection, operation_id: int, *, after: int = 0, limit: int =
     """The events of one operation in the order they happened, those after the event `after`."""
     rows = tx.execute(_OF_OPERATION, {"operation_id": operation_id, "after": after, "limit": limit})
     return [Event(*row) for row in rows]
+
+
+def has_paused(tx: Connection, operation_id: int, slug: str) -> bool:
+    """Return whether a step has asked for a pause, or stopped for one, since the operation was last retried."""
+    return tx.execute(_HAS_PAUSED, {"operation_id": operation_id, "step": slug}).first() is not None
 
 
 def last_asked(tx: Connection, operation_id: int, new: str) -> float | None:

@@ -8,13 +8,13 @@ import sys
 import time
 from typing import Any
 
-from celery import Task, shared_task
+from celery import Task, chain, group, shared_task
 from celery import signals as celery_signals
 from celery.exceptions import SoftTimeLimitExceeded
 
 from app.execution.celery_app import this_engine
 from app.execution.steering import Wish, cancel, pause
-from app.workflows import Canvas, State, Subject, cursor, signals, step, workflow
+from app.workflows import Canvas, State, Subject, cursor, signals, step, triggers, workflow
 from tests.execution.cursor_flows import linger
 from tests.execution.flows import fail, same, write_line
 
@@ -359,3 +359,77 @@ def limited_errback(ledger: str) -> Canvas:
     """A step that fails, and an error callback with a soft time limit."""
     canvas: Canvas = fail.s().on_error(tidy.s(ledger=ledger))
     return canvas
+
+
+@step(bind=True)
+def grow_while_paused(self: Task[Any, Any], how: str, ledger: str, operation_id: int) -> Any:
+    """Ask for a pause, and put other steps in its own place."""
+    pause(this_engine(), Wish(operation_id, "a step"))
+    parts = [note_and_double.s(number, ledger) for number in (1, 2, 3)]
+    one_by_one = chain(note_and_double.s(1, ledger), note_and_double.s(ledger))
+    return self.replace({"group": group(parts), "chain": one_by_one, "one": parts[0]}[how])
+
+
+@step
+def ask_once(question: str) -> str:
+    """Pause until a person has resumed, and go on then."""
+    if cursor.place != "asked":
+        cursor.keep("asked")
+        raise signals.PAUSE(question)
+    return "went on"
+
+
+@workflow("asking-once")
+def asking_once() -> Canvas:
+    """A step that asks a person once, and one more."""
+    canvas: Canvas = ask_once.s("Is it right?") | same.s()
+    return canvas
+
+
+def _ask_a_person(upstream: Any) -> bool:
+    if not triggers.is_resumed():
+        raise signals.PAUSE(f"{len(upstream)} before it")
+    return True
+
+
+@step(trigger="manual_only", max_retries=1, retry_on=LookupError)
+def approved(value: Any = None, ledger: str = "", how: str = "") -> Any:
+    """Run once a person has resumed, and fail the first time."""
+    write_line(ledger, str(value))
+    if how == "retry" and len(_lines(ledger)) == 1:
+        raise LookupError("not yet")
+    if how == "fail":
+        raise ArithmeticError("never")
+    return value
+
+
+@step(trigger=_ask_a_person)
+def approved_by_own(value: Any = None, ledger: str = "", how: str = "") -> Any:
+    write_line(ledger, f"{value}{how}")
+    return value
+
+
+@workflow("approved")
+def approved_step(kind: str, ledger: str, how: str = "") -> Canvas:
+    """A step that a person has to let run, between two others or as the first."""
+    if kind == "first":
+        return approved.si(7, ledger, how) | same.s()
+    step_of_kind = approved if kind == "manual" else approved_by_own
+    canvas: Canvas = same.s(7) | step_of_kind.s(ledger, how) | same.s()
+    return canvas
+
+
+@step
+def note_and_double(number: int, ledger: str) -> int:
+    write_line(ledger, str(number))
+    return number * 2
+
+
+def _growing_while_paused(how: str, ledger: str, operation_id: int) -> Canvas:
+    """A step that grows while a pause is requested, and one more."""
+    canvas: Canvas = same.s(how) | grow_while_paused.s(ledger, operation_id) | same.s()
+    return canvas
+
+
+growing_while_paused = workflow("growing-while-paused")(_growing_while_paused)
+growing_unpaused = workflow("growing-unpaused", pause_every=0)(_growing_while_paused)

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from app.domain.sealing import Keys
 from app.domain.states import Completion, StepState
+from app.execution.advancing import Budget
+from app.execution.sweeping import sweep
+from app.moving import advance
 from tests.execution.flows import lines_of
 
 if TYPE_CHECKING:
@@ -177,3 +181,92 @@ def test_a_step_goes_on_from_the_last_place_that_it_kept_however_it_ended(by_han
 
     kept = service.steps(operation)["go_far"]
     assert (kept.cursor, kept.done, kept.total) == ('{"at":100}', 100, 100)
+
+
+@pytest.mark.parametrize(("how", "result"), [("group", "[2,4,6]"), ("chain", "4"), ("one", "2")])
+def test_what_a_step_puts_in_its_place_waits_for_a_pause_that_was_requested_meanwhile(
+    by_hand: ByHand, how: str, result: str
+) -> None:
+    service = by_hand()
+    ledger = service.path()
+    operation = service.start("growing-while-paused", how=how, ledger=ledger)
+
+    service.deliver_all()
+
+    assert service.completion(operation) is Completion.PAUSED
+    assert lines_of(ledger) == []
+    service.resume(operation)
+    service.deliver_all()
+    assert service.show(operation).result == result
+
+
+def test_a_workflow_without_pause_points_has_none_in_what_grows_either(by_hand: ByHand) -> None:
+    service = by_hand()
+
+    operation = service.start("growing-unpaused", how="chain", ledger=service.path())
+    service.deliver_all()
+
+    assert service.show(operation).result == "4"
+
+
+def test_a_step_that_keeps_a_place_before_it_pauses_asks_a_person_once(by_hand: ByHand) -> None:
+    service = by_hand()
+    operation = service.start("asking-once")
+    service.deliver_all()
+    assert (service.completion(operation), service.show(operation).reason) == (Completion.PAUSED, "Is it right?")
+
+    service.resume(operation)
+    service.deliver_all()
+
+    assert service.show(operation).result == '"went on"'
+
+
+@pytest.mark.parametrize("kind", ["manual", "own", "first"])
+@pytest.mark.parametrize("is_paused_before", [False, True])
+def test_a_trigger_knows_that_a_person_has_resumed(by_hand: ByHand, kind: str, *, is_paused_before: bool) -> None:
+    service = by_hand()
+    ledger = service.path()
+    operation = service.start("approved", kind=kind, ledger=ledger)
+    if is_paused_before:  # a resume of what its trigger has not asked for is no answer to it
+        service.pause(operation)
+        service.resume(operation)
+
+    service.deliver_all()
+
+    assert service.completion(operation) is Completion.PAUSED
+    assert lines_of(ledger) == []
+    service.resume(operation)
+    service.deliver_all()
+    assert service.show(operation).result == "7"
+
+
+def test_a_trigger_asks_a_person_once_for_all_retries_and_anew_for_a_retry_by_a_person(by_hand: ByHand) -> None:
+    service = by_hand()
+    ledger = service.path()
+    operation = service.start("approved", kind="manual", ledger=ledger, how="retry")
+    service.deliver_all()
+    service.resume(operation)
+    service.deliver_all()
+    sweep(service.engine)
+    service.deliver_all()
+    assert service.show(operation).result == "7"
+
+    failing = service.start("approved", kind="manual", ledger=ledger, how="fail")
+    service.deliver_all()
+    service.resume(failing)
+    service.deliver_all()
+    service.retry(failing)
+    service.deliver_all()
+
+    assert service.completion(failing) is Completion.PAUSED
+
+
+def test_a_trigger_knows_that_a_person_has_resumed_what_was_moved(by_hand: ByHand) -> None:
+    service = by_hand()
+    operation = service.start("approved", kind="manual", ledger=service.path())
+    service.deliver_all()
+    content = service.commands.document(service.ada, operation)
+
+    document = advance(content, Budget(), service.commands.workflows, Keys())
+
+    assert document["completion"] == "COMPLETED"

@@ -12,7 +12,7 @@ import pytest
 
 from app.domain.retries import LONGEST, Retries
 from app.domain.states import Failed, Skipped, Success
-from app.workflows import Workflow, step, triggers
+from app.workflows import Workflow, signals, step, triggers
 
 if TYPE_CHECKING:
     from app.execution.policies import StepPolicy, WorkflowPolicy
@@ -67,3 +67,12 @@ def test_the_table_tells_the_defaults_there_are() -> None:
 
     assert (bare.trigger, bare.skip_on_upstream_skip, bare.retries) == (triggers.all_successful, True, None)
     assert given.retries == Retries(most=3, delay=1, backoff=1, jitter=False, longest=LONGEST, on=(Exception,))
+
+
+def test_the_examples_of_asking_a_person_pause_and_know_of_the_answer() -> None:
+    trigger = run(SNIPPETS[-1])["ask_where_something_failed"]
+
+    with pytest.raises(signals.PAUSE, match="Not all parts are there"):
+        trigger({"load-1": Failed(), "load-2": Success()})
+    with triggers.asking(is_resumed=True):
+        assert trigger({"load-1": Failed()})
