@@ -23,6 +23,7 @@ from app.store.lineage import origin_of
 from app.store.operations import Operation, find_operation
 from app.store.remaining import code_when_paused
 from app.store.step_queries import Aims, StepRow, edges_of, list_aims, list_bare_steps, results_of
+from app.texts import storable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -92,7 +93,25 @@ def snapshot_of(tx: Connection, operation_id: int) -> Snapshot | None:
     results = results_of(tx, operation_id, needed_results(_loads(operation.outcome), bare))
     steps = [replace(one, result=_loads(results[one.number])) if one.number in results else one for one in bare]
     code = code_when_paused(tx, operation_id) if operation.completion is Completion.PAUSED else None
-    return Snapshot(operation, in_order(steps), origin_of(tx, operation), _paused_at(tx, operation_id), code)
+    return Snapshot(
+        operation, in_order(_told_apart(steps)), origin_of(tx, operation), _paused_at(tx, operation_id), code
+    )
+
+
+def _told_apart(steps: list[StepFacts]) -> list[StepFacts]:
+    """Return the steps, each with a slug of its own: earlier versions gave one to two steps where a step grew twice."""
+    slugs = {step.slug for step in steps}
+    if len(slugs) == len(steps):
+        return steps
+    known: set[str] = set()
+    found = []
+    for step in steps:
+        slug = step.slug
+        while slug in known or (slug != step.slug and slug in slugs):
+            slug = f"{slug}~{step.number}"
+        known.add(slug)
+        found.append(replace(step, slug=slug))
+    return found
 
 
 def _paused_at(tx: Connection, operation_id: int) -> float | None:
@@ -191,7 +210,7 @@ def _facts(row: StepRow, aims: Aims, upstream: Iterable[int]) -> StepFacts:
         point=point,
         result=stored_value(row.result),
         error=_loads(row.error),
-        message=row.message,
+        message=row.message and storable(row.message),  # an earlier version kept any on SQLite
         cursor=None if row.cursor is None else Cursor(_loads(row.cursor), row.done, row.total),
         decides=aims.decides,
         passed=aims.passed,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from app import clock
 from app.domain.document import needed_results
+from app.domain.document_check import demand_readable
 from app.domain.states import ENDED, Completion
 from app.errors import (
     DocumentNotWritten,
@@ -51,13 +52,15 @@ INLINE: Final = 8 * 1024 * 1024
 def export(engine: Engine, wish: Wish, to: str | None, inline: int = INLINE) -> dict[str, Any]:
     """Move an operation at rest elsewhere: its document, results inlined up to so many bytes; it is not resumed here.
 
-    One that was moved before gives its document again. Raises OperationNotFound, DocumentNotWritten, VersionPassed.
+    One that was moved before gives its document again. Raises OperationNotFound, DocumentNotWritten, VersionPassed,
+    and DocumentMalformed where no import would read it: then it is not moved.
     """
     snapshot = snapshot_for(engine, wish)
     operation = snapshot.operation
     if operation.completion not in ENDED | {_C.PAUSED}:
         raise DocumentNotWritten(operation.id, operation.completion)
     document = inlined(snapshot, inline).document()
+    demand_readable(document)
     if _would_go_on(operation):
         _mark_moved(engine, operation, wish.who, to)
     return document

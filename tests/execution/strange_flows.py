@@ -115,3 +115,14 @@ def spoils(folder: str) -> Any:
 def spoils_results(folder: str) -> Any:
     """A step that changes the settings of its process before another has a large result."""
     return chain(spoil.s(folder), long_text.si())
+
+
+@step
+def fail(_before: Any) -> None:
+    raise ValueError("for good")
+
+
+@workflow("deep-and-fails")
+def deep_and_fails(deep: int) -> Any:
+    """A step that hands a value nested deep to one that fails."""
+    return nest.s(deep) | fail.s()

@@ -9,7 +9,9 @@ import pytest
 
 from app.domain.graph import slugs_for
 from app.domain.states import Completion
+from app.errors import DocumentMalformed
 from tests.databases import on_sqlite_alone
+from tests.execution.moving import exported
 from tests.execution.strange_flows import NAMES
 
 if TYPE_CHECKING:
@@ -61,6 +63,35 @@ def test_a_document_that_its_reader_would_refuse_keeps_the_pause_from_taking_eff
     assert stood.completion is Completion.REQUESTING_PAUSE
     assert "nested more than 500 deep" in (stood.reason or "")
     assert stood.workflow_store is None
+
+
+def test_what_no_import_would_read_is_not_moved(by_hand: ByHand) -> None:
+    service = by_hand(flows=FLOWS)
+    with service.at_work():
+        operation = service.start("deep-and-fails", deep=600)
+        service.deliver_all()
+
+    with pytest.raises(DocumentMalformed, match="nested more than 500 deep"):
+        exported(service, operation)
+
+    assert service.show(operation).moved_at is None
+
+
+def test_what_an_earlier_version_has_kept_is_paused_and_resumed(by_hand: ByHand) -> None:
+    service = by_hand(flows=FLOWS, slice_steps=1)
+    with service.at_work():
+        operation = service.start("strange-names", which=6)
+        service.deliver()
+        service.change("UPDATE steps SET slug = 'same', message = 'two' WHERE number > 1")
+        if service.engine.database.is_sqlite:  # PostgreSQL has never taken one
+            service.change("UPDATE steps SET message = char(0) || 'x' WHERE number = 0")
+        service.pause(operation)
+        assert service.completion(operation) is Completion.PAUSED
+
+        service.resume(operation)
+        service.deliver_all()
+
+    assert service.show(operation).result == "1"
 
 
 def test_a_pause_that_cannot_take_effect_is_withdrawn(by_hand: ByHand) -> None:
