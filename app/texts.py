@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 #: Characters that are kept of a message, of a traceback, and of the reason of a pause.
 MESSAGE: Final = 8 * 1024
@@ -35,12 +38,23 @@ def cut(text: str, most: int = MESSAGE) -> str:
 
 def storable_parts(value: Any) -> Any:
     """Return parameters of a statement with each text in them `storable`; the same object where all are."""
-    if isinstance(value, str):
-        return storable(value)
     if isinstance(value, dict):
-        changed = {key: new for key, part in value.items() if (new := storable_parts(part)) is not part}
-        return {**value, **changed} if changed else value
+        made: Any = (
+            {key: storable_parts(part) for key, part in value.items()} if _is_doubtful(value.values()) else value
+        )
+        return made
     if isinstance(value, list | tuple):
-        parts = [storable_parts(part) for part in value]
-        return value if all(one is part for one, part in zip(parts, value, strict=True)) else type(value)(parts)
-    return value
+        return type(value)(map(storable_parts, value)) if _is_doubtful(value) else value
+    return storable(value) if isinstance(value, str) else value
+
+
+def _is_doubtful(parts: Iterable[Any]) -> bool:
+    """Whether parameters are to be looked at one by one: a loop, since each statement of each step pays for it."""
+    for part in parts:
+        kind = part.__class__
+        if kind is str:
+            if not part.isascii() or "\0" in part:
+                return True
+        elif kind is dict or kind is list or kind is tuple:
+            return True
+    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import replace
 from functools import partial
@@ -97,7 +98,8 @@ def _claimed(engine: Engine, operation_id: int, number: int) -> StepTask | None:
         if is_outage(fault):
             raise
         _log.exception("a step of operation %s could not be claimed", operation_id)
-        fail_unclaimed(engine, operation_id, number, fault)
+        with contextlib.suppress(ClaimLost):  # it is in other hands by now
+            fail_unclaimed(engine, operation_id, number, fault)
         return None
 
 

@@ -11,8 +11,6 @@ from dataclasses import asdict
 from typing import Any, Final
 from urllib.parse import quote
 
-from pydantic_core import PydanticSerializationError, to_json
-
 from app.commands import View
 from app.domain.explaining import Cause, Explanation
 from app.domain.findings import Finding, in_the_way
@@ -26,6 +24,7 @@ from app.store.events import Event
 from app.store.operations import Operation, OperationSummary
 from app.store.shown_steps import ShownStep
 from app.store.step_queries import Running
+from app.web.writing import written
 from app.workflows.registry import Workflow
 
 _C = Completion
@@ -120,7 +119,7 @@ def edit(one: Edit) -> str:
     """A change that a person made of what remains."""
     said = {"id": one.id, "at": _time(one.at), "who": one.who, "why": one.why}
     undone = {"undone_at": _time(one.undone_at), "undone_by": one.undone_by}
-    return _json(said | {"diff": redacted_parts(json.loads(one.diff))} | undone)
+    return written(said | {"diff": redacted_parts(json.loads(one.diff))} | undone)
 
 
 def workflow(one: Workflow) -> str:
@@ -153,12 +152,12 @@ def bulk(one: Bulk, root: str) -> str:
         "stopped_by": one.stopped_by,
         "links": links,
     }
-    return _json(said)
+    return written(said)
 
 
 def page(name: str, items: Iterable[str], following: str | None) -> str:
     """A part of a list, under its name, and where it goes on."""
-    return f'{{"{name}":[{",".join(items)}],"next":{_json(following)}}}'
+    return f'{{"{name}":[{",".join(items)}],"next":{written(following)}}}'
 
 
 def _summary(one: OperationSummary, root: str) -> dict[str, Any]:
@@ -205,10 +204,10 @@ def _time(seconds: float | None) -> str | None:
     return utc(seconds).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def _object(said: dict[str, Any], **written: str | None) -> str:
+def _object(said: dict[str, Any], **parts: str | None) -> str:
     """A JSON object of values, and of those that are written as JSON already."""
-    rest = "".join(f',"{name}":{text or "null"}' for name, text in written.items())
-    return f"{_json(said)[:-1]}{rest}}}"
+    rest = "".join(f',"{name}":{text or "null"}' for name, text in parts.items())
+    return f"{written(said)[:-1]}{rest}}}"
 
 
 def _result_of(one: Operation, root: str) -> str | None:
@@ -218,10 +217,3 @@ def _result_of(one: Operation, root: str) -> str | None:
     here, is_paused = f"{root}/operations/{one.id}", one.completion is _C.PAUSED
     is_of_parts = is_paused or one.outcome.startswith("[")
     return shown(one.result, f"{here}/steps" if is_paused else f"{here}/result", is_of_parts=is_of_parts)
-
-
-def _json(value: Any) -> str:
-    try:
-        return to_json(value).decode()
-    except PydanticSerializationError:  # half a surrogate, for which JSON has a word and UTF-8 has none
-        return json.dumps(value, separators=(",", ":"))

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flask import current_app, request
-from pydantic_core import to_json
 from werkzeug.exceptions import HTTPException
 
 from app import errors
 from app.store.errors import OF_AN_OUTAGE, is_outage, words_of_outage
+from app.texts import cut
+from app.web.writing import written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -146,8 +147,8 @@ def _problem_of_http(error: HTTPException) -> Response | HTTPException:
 
 
 def _problem(kind: Kind, detail: str, facts: Mapping[str, Any]) -> Response:
-    said = {"type": TYPE_PREFIX + kind.slug, "title": kind.title, "status": kind.status, "detail": detail}
-    return current_app.response_class(to_json({**said, **facts}), kind.status, content_type=MEDIA_TYPE)
+    said = {"type": TYPE_PREFIX + kind.slug, "title": kind.title, "status": kind.status, "detail": cut(detail)}
+    return current_app.response_class(written({**said, **facts}), kind.status, content_type=MEDIA_TYPE)
 
 
 def _facts(error: Exception) -> dict[str, Any]:

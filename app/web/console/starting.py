@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Mapping
@@ -9,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from flask import abort, render_template, request, url_for
-from pydantic_core import from_json
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response as Redirect
 
@@ -93,7 +93,7 @@ def _earlier(recipe: Workflow) -> dict[str, Any]:
     earlier = commands().show(requester(), number).operation
     if earlier.workflow != recipe.name:
         abort(404, f"Operation {number} is of another workflow: {earlier.workflow}.")
-    arguments: dict[str, Any] = from_json(earlier.arguments)
+    arguments: dict[str, Any] = json.loads(earlier.arguments)
     return arguments
 
 
