@@ -23,6 +23,8 @@ FLOWS = (
     "tests.recovery.handler_flows",
     "tests.recovery.long_flows",
     "tests.recovery.interrupted_flows",
+    "tests.recovery.hanging_flows",
+    "tests.recovery.sending_flows",
 )
 
 #: Seconds after which a silent worker counts as lost here.
