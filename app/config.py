@@ -146,6 +146,9 @@ class Settings(BaseModel):
     broker_url: _BrokerUrl | None = Field(
         None, description="a URL such as redis://host:6379/0 or amqp://user:password@host//", repr=False
     )
+    broker_master_name: str | None = Field(
+        None, pattern=r"^\S+$", description="the name by which the Sentinels of BROKER_URL know the Redis master"
+    )
     operations_token: _Token | None = Field(None, description="at least 16 letters, digits or signs, without a space")
     failed_tokens_per_minute: int = Field(20, ge=1, description="a whole number, at least 1")
     trusted_proxies: int = Field(0, ge=0, le=10, description="a whole number from 0 to 10")
@@ -240,6 +243,16 @@ def _sentence(name: str, value: str) -> str:
 
 
 def broker_address(settings: Settings) -> str | None:
-    """The URL of the broker to speak to: `BROKER_URL`, else that of the embedded broker of this `DATA_DIR`, if any."""
-    kept = settings.data_dir / EMBEDDED_BROKER_URL
-    return settings.broker_url or (kept.read_text().strip() if kept.exists() else None)
+    """The URL of the broker to speak to: `BROKER_URL`, else that of the embedded broker of this `DATA_DIR`, if any.
+
+    Certificates of `rediss://` are checked unless the URL says otherwise; kombu by itself would accept any.
+    """
+    kept, url = settings.data_dir / EMBEDDED_BROKER_URL, settings.broker_url
+    if url and url.startswith("rediss://") and "ssl_cert_reqs=" not in url:
+        return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"
+    return url or (kept.read_text().strip() if kept.exists() else None)
+
+
+def broker_options(settings: Settings) -> dict[str, str]:
+    """What kombu is to be told of the broker beside its URL."""
+    return {"master_name": settings.broker_master_name} if settings.broker_master_name else {}

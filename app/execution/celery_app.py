@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from celery import Celery, current_app
 
-from app.config import broker_address
+from app.config import broker_address, broker_options
 from app.domain.sealing import Keys
 from app.execution.engine import Engine
 from app.execution.notices import Notices
@@ -44,12 +44,14 @@ _CONFIGURATION: Final[dict[str, Any]] = {
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,  # a worker whose broker is gone waits for it, however long that takes
     "broker_connection_timeout": _SILENCE,
-    # `ack_emulation`: kombu's copy of unacknowledged messages in Redis would be half of what a delivery costs.
+    # An unwilling broker is away for a while: Redis after a failover or out of memory, RabbitMQ's refused channels.
+    "broker_channel_error_retry": True,
+    # What runs was acknowledged before it began: it takes no place of what may be fetched.
+    "worker_enable_prefetch_count_reduction": False,
     # `socket_timeout`, `max_retries`: else a broker that hangs or is gone holds whoever publishes.
     "broker_transport_options": {
         "socket_connect_timeout": _SILENCE,
         "socket_timeout": _SILENCE,
-        "ack_emulation": False,
         "max_retries": 0,
     },
     "task_publish_retry": False,
@@ -65,7 +67,8 @@ class OperationsCelery(Celery[Any]):
 def make_celery(settings: Settings) -> OperationsCelery:
     """The Celery app for these settings, ready to start operations and to run their steps."""
     app = OperationsCelery("operations", task_cls=Step, broker=broker_address(settings), set_as_current=True)
-    app.conf.update(_CONFIGURATION, input_dir=str(settings.input_dir.absolute()))
+    options = {**_CONFIGURATION["broker_transport_options"], **broker_options(settings)}
+    app.conf.update(_CONFIGURATION, broker_transport_options=options, input_dir=str(settings.input_dir.absolute()))
     database = Database(settings.database_url, synchronous=settings.synchronous)
     policies = Policies(app, edits=settings.edits)
     app.engine = Engine(

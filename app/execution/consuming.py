@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from celery.worker import state
 from celery.worker.consumer import Consumer
 from kombu.exceptions import DecodeError
-from kombu.transport import virtual
+from kombu.transport import redis, virtual
+
+from app.execution.plain_message import RUN_SLICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +58,7 @@ class CarefulConsumer(Consumer):
         """Connect, however long that takes; Celery's own would look up to half a minute too late."""
         waits = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
         conn.ensure_connection = partial(conn.ensure_connection, **waits)
-        _forbid_dumps(conn.transport)
+        _keep_unstarted(conn.transport)
         return super().ensure_connected(conn)
 
 
@@ -75,11 +77,48 @@ def _receive_what_was_popped(consumer: Any) -> None:
             _log.debug("nothing was on its way: %s", type(why).__name__)
 
 
-def _forbid_dumps(transport: Any) -> None:
-    """Keep kombu from pickling what it could not put back into a broker that is gone: the table has all of it."""
+class SparingQoS(redis.QoS):
+    """Kombu's copies in Redis of what was taken and not begun: of any task but a slice, which the table has.
+
+    For a slice such a copy would be half of what its delivery costs. What is left of the others when the worker ends is
+    put back into its queue; where the broker is gone it stays with the copies, and kombu's visibility time-out puts it
+    back.
+    """
+
+    _delivered: Any
+
+    def append(self, message: Any, delivery_tag: Any) -> None:
+        """Note a message that was taken."""
+        (virtual.QoS if _is_slice(message) else redis.QoS).append(self, message, delivery_tag)
+
+    def ack(self, delivery_tag: Any) -> None:
+        """Forget a message that was begun."""
+        is_slice = _is_slice(self._delivered.get(delivery_tag))
+        (virtual.QoS if is_slice else redis.QoS).ack(self, delivery_tag)
+
+    def restore_unacked(self, client: Any = None) -> None:
+        """Put back what was not begun, but for slices: whoever leaves hands those back."""
+        for tag in [tag for tag, message in self._delivered.items() if _is_slice(message)]:
+            del self._delivered[tag]
+        try:
+            super().restore_unacked(client)
+        except Exception as why:  # each kind of broker has errors of its own
+            _log.warning("messages that were not begun are put back later: %s", type(why).__name__)
+            self._delivered.clear()  # or kombu would write them into a file
+
+
+def _is_slice(message: Any) -> bool:
+    headers = getattr(message, "headers", None)
+    return isinstance(headers, dict) and headers.get("task") == RUN_SLICE
+
+
+def _keep_unstarted(transport: Any) -> None:
+    """Have a virtual transport keep what its channels have taken, without a file of what it cannot put back."""
     channel = getattr(transport, "Channel", None)
-    if isinstance(channel, type) and issubclass(channel, virtual.Channel):
-        transport.Channel = type(channel.__name__, (channel,), {"do_restore": False})
+    if not (isinstance(channel, type) and issubclass(channel, virtual.Channel)):
+        return
+    changed = {"QoS": SparingQoS} if issubclass(channel, redis.Channel) else {"do_restore": False}
+    transport.Channel = type(channel.__name__, (channel,), changed)
 
 
 def _fault_of(message: Any) -> str | None:

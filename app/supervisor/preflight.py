@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import kombu
 
-from app.config import masked
+from app.config import broker_address, broker_options, masked
 from app.errors import BrokerProgramMissing, ModuleUnusable, StorePackageMissing, StoreUnknown, WorkflowTwice
 from app.results.remote import RemoteResult
 from app.results.stores import store_at
@@ -157,7 +157,7 @@ def _is_sqlite(file: Path) -> bool:
 
 def _broker_url(settings: Settings) -> Iterator[str]:
     if settings.broker_url is not None:
-        yield from _given_broker(settings.broker_url)
+        yield from _given_broker(settings)
         return
     try:
         find_server()
@@ -165,12 +165,17 @@ def _broker_url(settings: Settings) -> Iterator[str]:
         yield str(fault)
 
 
-def _given_broker(url: str) -> Iterator[str]:
+def _given_broker(settings: Settings) -> Iterator[str]:
+    address, options = broker_address(settings) or "", broker_options(settings)
     try:
-        with kombu.Connection(url, connect_timeout=_PATIENCE) as connection, connection.channel():
+        with (
+            kombu.Connection(address, connect_timeout=_PATIENCE, transport_options=options) as connection,
+            connection.channel(),
+        ):
             pass
     except Exception as fault:  # each kind of broker has errors of its own
-        yield f"BROKER_URL {masked(url)} cannot be reached ({_reason(fault)}): start that broker, or correct the URL."
+        told = masked(settings.broker_url or "")
+        yield f"BROKER_URL {told} cannot be reached ({_reason(fault)}): start that broker, or correct the URL."
 
 
 def _reason(fault: BaseException) -> str:

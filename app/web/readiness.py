@@ -116,7 +116,7 @@ def _disk_has_room(engine: Engine) -> bool:
 
 _PROBES: Final[Mapping[str, tuple[Callable[[Engine], bool], str, str]]] = {
     "disk": (_disk_has_room, "has room", "the disk of the database is full"),
-    "broker": (_broker_answers, "answers", "does not answer within a second"),
+    "broker": (_broker_answers, "answers", "does not answer within a second, or takes no messages"),
     "database": (_database_answers, "answers", "does not answer"),
     "migrations": (_migrations_are_current, "the schema is the present one", "the schema is not the present one"),
     "workers": (_workers_were_seen, "seen in the last 30 seconds", "none was seen in the last 30 seconds"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -263,7 +264,13 @@ def make_service(folder: Path, broker_url: str, flows: tuple[str, ...] = FLOWS, 
     celery.engine.policies.learn({one.name: one.policy for one in workflows}, workflows.everywhere)
     with celery.engine.database.write() as tx:
         ada = user_named(tx, "ada") or add_user(tx, "ada", "admin", time.time())
-    return Service(made, celery, Commands(celery.engine, workflows), ada, redis.Redis.from_url(broker_url))
+    return Service(
+        made,
+        celery,
+        Commands(celery.engine, workflows),
+        ada,
+        redis.Redis.from_url(re.sub("^sentinel", "redis", broker_url)),
+    )
 
 
 def variables(settings: Mapping[str, Any]) -> dict[str, str]:

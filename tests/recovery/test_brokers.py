@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import subprocess
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
+from kombu import Connection
+from redis.exceptions import ReadOnlyError
 
+from app.config import Settings, broker_address
 from app.domain.states import Completion
 from app.execution.attention import Attention
-from app.supervisor.embedded_broker import EmbeddedBroker, prepare_broker
+from app.execution.reaching import broker_answers, reach_broker
+from app.supervisor.embedded_broker import EmbeddedBroker, free_port, prepare_broker
 from tests.execution.service import QUEUE, Service, make_service, wait_for
 from tests.recovery.mortal import start_worker
 
@@ -112,3 +118,59 @@ def test_a_broker_that_is_killed_and_flushed_under_hundreds_of_operations_loses_
     finally:
         worker.bury()
         stopped(server)
+
+
+def test_a_broker_that_only_reads_for_a_while_is_waited_for(service: Service, program: EmbeddedBroker) -> None:
+    server = started(program)
+    worker = start_worker(service, processes=1)
+    log = service.settings.data_dir / "worker.log"
+    try:
+        assert service.run("soon", ledger=service.path()).completion is Completion.COMPLETED
+
+        service.queue.replicaof("127.0.0.1", 1)
+        accepted = [service.start("soon", ledger=service.path()) for _ in range(3)]
+        wait_for(lambda: "read only replica" in log.read_text())
+        with pytest.raises(ReadOnlyError):
+            reach_broker(service.engine)
+        service.queue.replicaof("NO", "ONE")
+
+        assert [service.ended(operation).completion for operation in accepted] == [Completion.COMPLETED] * 3
+        assert worker.process.poll() is None
+    finally:
+        worker.bury()
+        stopped(server)
+
+
+def test_the_master_is_found_by_its_sentinel(program: EmbeddedBroker, tmp_path: Path) -> None:
+    server, port = started(program), free_port()
+    master = urlsplit(program.url)
+    file = tmp_path / "sentinel.conf"
+    file.write_text(
+        f"port {port}\nbind 127.0.0.1\nsentinel monitor the-master 127.0.0.1 {master.port} 1\n"
+        f"sentinel auth-pass the-master {master.password}\n"
+    )
+    watching = subprocess.Popen(
+        [program.command[0], str(file), "--sentinel"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    url = f"sentinel://:{master.password}@127.0.0.1:{port}/0"
+    service = make_service(tmp_path / "data", url, flows=("tests.recovery.flows",), broker_master_name="the-master")
+    try:
+        with service.at_work():
+            wait_for(lambda: broker_answers(service.engine))
+            worker = start_worker(service, processes=1)
+            try:
+                assert service.run("soon", ledger=service.path()).completion is Completion.COMPLETED
+            finally:
+                worker.bury()
+    finally:
+        stopped(watching)
+        stopped(server)
+        service.engine.database.close()
+
+
+def test_certificates_of_rediss_are_checked_unless_the_url_says_otherwise() -> None:
+    asked = Settings(broker_url="rediss://elsewhere:6380/0")
+    waived = Settings(broker_url="rediss://elsewhere:6380/0?ssl_cert_reqs=none")
+
+    assert Connection(broker_address(asked) or "").ssl == {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+    assert Connection(broker_address(waived) or "").ssl == {"ssl_cert_reqs": ssl.CERT_NONE}
