@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -57,6 +57,22 @@ class PostgreSQL:
             self._process.send_signal(how)
             self._process.wait(DEADLINE)
             self._process = None
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Stop all of its processes inside the block, so that it keeps its connections and says nothing on them."""
+        assert self._process is not None
+        main = self._process.pid
+        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+        processes = [main, *map(int, children)]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in reversed(processes):
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGCONT)
 
     def create(self, name: str, template: str = "template1") -> str:
         """Make a database that belongs to the service's role, a copy of `template`; returns its URL."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,10 +32,14 @@ def server() -> Iterator[PostgreSQL]:
 @pytest.fixture
 def service(server: PostgreSQL, broker_url: str, tmp_path: Path) -> Iterator[Service]:
     """A service on that server, with two workers."""
+    with serving_workers(tmp_path, broker_url, server.create("service")) as service:
+        yield service
+
+
+@contextmanager
+def serving_workers(folder: Path, broker_url: str, database_url: str) -> Iterator[Service]:
     broker = in_database(broker_url, 8)
-    service = make_service(
-        tmp_path, broker, database_url=server.create("service"), flows=(*FLOWS, "tests.recovery.flows")
-    )
+    service = make_service(folder, broker, database_url=database_url, flows=(*FLOWS, "tests.recovery.flows"))
     service.queue.flushdb()
     with service.at_work(), ExitStack() as workers:
         for _ in range(2):
@@ -62,3 +66,25 @@ def test_a_database_that_is_restarted_under_running_workers_loses_nothing(
     assert [one.result for one in ended] == ["3", *["1770"] * 20]
     assert len(lines_of(ledger)) == 1
     assert {step.losses for step in service.steps(held).values()} == {0}
+
+
+def test_a_database_that_falls_silent_under_running_workers_loses_nothing(
+    server: PostgreSQL, broker_url: str, tmp_path: Path
+) -> None:
+    # A server that says nothing is given up two seconds after the time of a statement.
+    url = f"{server.create('service')}&options=-c%20statement_timeout=1s"
+    with serving_workers(tmp_path, broker_url, url) as service:
+        ledger, gate = service.path(), service.path()
+        held = service.start("held", ledger=ledger, gate=gate)
+        others = [service.start("adding", numbers=list(range(60))) for _ in range(20)]
+        wait_for(lambda: len(lines_of(ledger)) == 1)
+        wait_for(lambda: service.states(others[0])["add-1"] is StepState.SUCCESS)
+
+        with server.silent():
+            open(gate, "w").close()
+            wait_for(lambda: "out of reach" in (tmp_path / "worker.log").read_text())
+
+        ended = [service.ended(operation) for operation in (held, *others)]
+        assert [one.result for one in ended] == ["3", *["1770"] * 20]
+        assert len(lines_of(ledger)) == 1
+        assert {step.losses for step in service.steps(held).values()} == {0}
