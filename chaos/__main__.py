@@ -7,10 +7,13 @@ import signal
 import sys
 import tempfile
 from argparse import ArgumentParser
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaos.plan import FAULTS, make_plan
+from chaos.database import postgresql
+from chaos.disk import own_disk
+from chaos.plan import FAULTS, OF_BROKER, OF_DISK, OF_SERVER, make_plan
 from chaos.report import figures, rows, verdict, verdict_lines
 from chaos.run import Run
 
@@ -33,8 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _judged(asked: Namespace, seed: int, folder: Path) -> int:
-    url = None if asked.database == "sqlite" else asked.database
-    course = Run(make_plan(seed, asked.seconds, asked.operations, asked.only or FAULTS), folder, url).go()
+    on_server = asked.database == "postgresql"
+    with own_disk(folder, keep=asked.keep is not None) as disk, postgresql() if on_server else nullcontext() as server:
+        left_out = (frozenset() if disk and not server else OF_DISK) | (frozenset() if server else OF_SERVER)
+        left_out |= OF_BROKER if asked.broker else frozenset()
+        kinds = [kind for kind in asked.only or FAULTS if kind not in left_out]
+        plan = make_plan(seed, asked.seconds, asked.operations, kinds)
+        course = Run(plan, folder, database=server, broker_url=asked.broker, disk=disk).go()
     cases = verdict(course)
     print(*figures(course), "", *verdict_lines(cases), *rows(course.told), sep="\n", flush=True)
     return 1 if any(cases.values()) else 0
@@ -46,8 +54,9 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--operations", type=int, default=2000, help="how many operations are started")
     parser.add_argument("--seed", type=int, help="chooses operations, wishes and faults; printed when it is not given")
     parser.add_argument(
-        "--database", default="sqlite", metavar="URL", help="sqlite, or postgresql://… of an empty database"
+        "--database", default="sqlite", choices=("sqlite", "postgresql"), help="a file, or a server of the run's own"
     )
+    parser.add_argument("--broker", metavar="URL", help="a broker that runs already, and is left alone: amqp://…")
     parser.add_argument("--only", action="append", choices=FAULTS, help="a fault that may happen, once for each")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep all files of the run in this new folder")
     return parser

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import heapq
 import signal
+import sqlite3
 import time
 from dataclasses import dataclass
 from itertools import count
 from random import Random
 from typing import TYPE_CHECKING
 
+import psycopg
 from redis import Redis, RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
+from chaos.database import Server
+from chaos.disk import empty, fill
 from chaos.holding import stop_a_writer
 from chaos.plan import FAULTS
 from chaos.stack import WORKERS
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chaos.audit import Audit
+    from chaos.database import SQLite
     from chaos.plan import Fault
     from chaos.processes import Process
     from chaos.stack import Member, Stack
@@ -41,13 +47,17 @@ class Hit:
 class Faults:
     """Lets the faults of a plan come to pass; call it from the thread that tends the stack."""
 
-    def __init__(self, stack: Stack, audit: Audit, lock: Path, lease: float) -> None:
+    def __init__(
+        self, stack: Stack, audit: Audit, lock: Path, lease: float, database: SQLite | Server, disk: Path | None
+    ) -> None:
         self.hits: list[Hit] = []
         self.missed: list[str] = []
         self._stack = stack
         self._audit = audit
         self._lock = lock
         self._lease = lease
+        self.database = database
+        self._disk = disk
         self._to_lift: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
         self._deeds: dict[str, Callable[[Fault], None]] = dict(zip(FAULTS, self._in_order(), strict=True))
@@ -70,6 +80,12 @@ class Faults:
             self._deliver_again,
             lambda fault: self._take_down("web", signal.SIGKILL, fault),
             lambda fault: self._take_down("web", signal.SIGTERM, fault),
+            self._make_broker_read_only,
+            lambda fault: self._start_worker_under(self.database.lock, fault),
+            lambda fault: self._start_worker_under(self._fill_disk, fault),
+            lambda fault: self._disturb(self._server.kill, fault),
+            lambda fault: self._disturb(self._server.freeze, fault),
+            lambda fault: self._disturb(self._server.make_read_only, fault),
         )
 
     def let(self, fault: Fault) -> None:
@@ -77,15 +93,21 @@ class Faults:
         before = len(self.hits) + len(self.missed)
         try:
             self._deeds[fault.kind](fault)
-        except RedisError as why:
-            self.missed.append(f"{fault.kind}: {why}")
+        except (RedisError, SQLAlchemyError, sqlite3.Error, psycopg.Error, OSError) as why:
+            self.missed.append(f"{fault.kind}: {type(why).__name__}: {why}")
         if len(self.hits) + len(self.missed) == before:
             self._note(fault.kind, ())
 
     def lift_due(self, *, all_of_them: bool = False) -> None:
         """Continue what has been stopped long enough, or everything."""
         while self._to_lift and (all_of_them or self._to_lift[0][0] <= time.monotonic()):
-            heapq.heappop(self._to_lift)[2]()
+            self._lift(heapq.heappop(self._to_lift)[2])
+
+    def _lift(self, lift: Callable[[], None]) -> None:
+        try:
+            lift()
+        except RedisError:  # the broker has been killed meanwhile, and is another now
+            return
 
     def _worker(self, fault: Fault) -> Member:
         workers = [self._stack.members[name] for name in WORKERS]
@@ -156,6 +178,37 @@ class Faults:
                 broker.lpush("operations", message)
         self._audit.send_again(_AGAIN, Random(fault.pick))
 
+    @property
+    def _server(self) -> Server:
+        assert isinstance(self.database, Server), "this fault is for a PostgreSQL server of the run's own"
+        return self.database
+
+    def _disturb(self, deed: Callable[[], Callable[[], None]], fault: Fault) -> None:
+        """Do something to what all depend on, for some leases."""
+        lift = deed()
+        self._note(fault.kind, ())
+        self._lift_later(fault, lift)
+
+    def _start_worker_under(self, deed: Callable[[], Callable[[], None]], fault: Fault) -> None:
+        """Let a worker start while the database takes nothing: it cannot enter itself."""
+        member = self._worker(fault)
+        self._note(fault.kind, member.family)
+        member.end_group()
+        member.stay_down(0)
+        self._lift_later(fault, deed())
+
+    def _fill_disk(self) -> Callable[[], None]:
+        assert self._disk is not None, "this fault is for a disk of the run's own"
+        disk = self._disk
+        fill(disk)
+        return lambda: empty(disk)
+
+    def _make_broker_read_only(self, fault: Fault) -> None:
+        """Let the broker refuse writes, as one does whose place another has taken."""
+        self._with_broker(lambda broker: broker.replicaof("127.0.0.1", "1"))
+        self._note(fault.kind, ())
+        self._lift_later(fault, lambda: self._with_broker(lambda broker: broker.replicaof("NO", "ONE")))
+
     def _with_broker(self, deed: Callable[[Redis], object]) -> None:
         with Redis.from_url(self._stack.embedded.url, socket_timeout=1) as broker:
             deed(broker)
@@ -183,6 +236,9 @@ class Faults:
             for one in stopped:
                 one.signal(signal.SIGCONT)
 
+        self._lift_later(fault, lift)
+
+    def _lift_later(self, fault: Fault, lift: Callable[[], None]) -> None:
         heapq.heappush(self._to_lift, (time.monotonic() + fault.leases * self._lease, next(self._numbers), lift))
 
     def _note(self, kind: str, processes: Iterable[Process]) -> None:

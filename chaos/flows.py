@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 from celery import Task
 
 from app.workflows import Canvas, Flow, chain, cursor, group, step, workflow
-from chaos.ledger import executing
-from chaos.shapes import folded, mixed
+from chaos.ledger import PLACE, executing
+from chaos.shapes import HOSTILE, TEXTS, folded, mixed
 
 AnyTask = Task[Any, Any]
 #: The queue of the step that has one of its own.
@@ -82,6 +84,71 @@ def crawl(self: AnyTask, value: int, numbers: list[int], seconds: float) -> int:
             value = mixed(value, number)
             cursor.keep([at, value], done=at, total=len(numbers))
     return value
+
+
+@step(bind=True)
+def crawl_stubbornly(self: AnyTask, value: int, numbers: list[int], seconds: float) -> int:
+    """A step that keeps its place within `except Exception`, as importers do that skip bad rows."""
+    done, value = cursor.place or (0, value)
+    with executing(self.request, done):
+        for at, number in enumerate(numbers[done:], done + 1):
+            try:
+                time.sleep(seconds)
+                value = mixed(value, number)
+                cursor.keep([at, value], done=at, total=len(numbers))
+            except Exception:  # noqa: S112 - a stop that this caught would be one that never takes effect
+                continue
+    return value
+
+
+@step(bind=True)
+def give_hostile(self: AnyTask, value: int, which: int) -> list[Any]:
+    """A step whose result is shaped so as to hurt."""
+    with executing(self.request):
+        return [value, HOSTILE[which]]
+
+
+@step(bind=True)
+def take_hostile(self: AnyTask, given: list[Any], which: int) -> int:
+    """A step that was handed such a value, whole."""
+    with executing(self.request):
+        value, hostile = given
+        if hostile != HOSTILE[which]:
+            raise AssertionError(f"value {which} came as {ascii(hostile)[:200]}")
+        return mixed(value, which)
+
+
+class HostileError(Exception):
+    """An error whose text is shaped so as to hurt."""
+
+
+@step(bind=True)
+def fail_hostile(self: AnyTask, _value: int, which: int) -> int:
+    """A step that fails with such a text."""
+    with executing(self.request):
+        raise HostileError(TEXTS[which])
+
+
+@step(bind=True, max_retries=None)
+def insist_hostile(self: AnyTask, value: int, which: int) -> int:
+    """A step that is run again for such a reason."""
+    with executing(self.request):
+        if not self.request.retries:
+            raise self.retry(exc=HostileError(TEXTS[which]), countdown=_RETRY_AFTER)
+        return mixed(value, which)
+
+
+@step(bind=True)
+def fail_first(self: AnyTask, value: int) -> int:
+    """A step that fails until it has failed once."""
+    request: Any = self.request
+    mark = Path(f"{os.environ[PLACE]}-{request.operation_id}")
+    has_failed = mark.exists()
+    with executing(self.request, int(has_failed)):
+        if not has_failed:
+            mark.touch()
+            raise ConnectionError("not yet")
+        return value
 
 
 @step(bind=True)
@@ -176,3 +243,33 @@ def crawling(start: int, numbers: list[int], seconds: float) -> Canvas:
 def replacing(start: int, numbers: list[int]) -> Canvas:
     """A step that puts others in its place, between others."""
     return mix.s(start, 1) | unfold.s(numbers) | mix.s(2)
+
+
+@workflow("chaos-stubborn")
+def stubborn(start: int, numbers: list[int], seconds: float) -> Canvas:
+    """A step that stops inside whatever it catches, between others."""
+    return mix.s(start, 1) | crawl_stubbornly.s(numbers, seconds) | mix.s(2)
+
+
+@workflow("chaos-hostile")
+def hostile(start: int, which: int) -> Canvas:
+    """A value that is handed on whole, between others."""
+    return mix.s(start, 1) | give_hostile.s(which) | take_hostile.s(which) | mix.s(2)
+
+
+@workflow("chaos-hostile-error")
+def hostile_error(start: int, which: int) -> Canvas:
+    """A step that fails, between others."""
+    return mix.s(start, 1) | fail_hostile.s(which) | mix.s(2)
+
+
+@workflow("chaos-hostile-reason")
+def hostile_reason(start: int, which: int) -> Canvas:
+    """A step that is run twice, between others."""
+    return mix.s(start, 1) | insist_hostile.s(which) | mix.s(2)
+
+
+@workflow("chaos-grown")
+def grown(start: int, numbers: list[int]) -> Canvas:
+    """A step that puts others in its place, and one behind it that fails once: people retry it."""
+    return mix.s(start, 1) | unfold.s(numbers) | fail_first.s() | mix.s(2)

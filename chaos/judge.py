@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from app.domain.states import ENDED, Completion
@@ -62,8 +63,13 @@ def recorded_twice(evidence: Evidence) -> Iterator[str]:
     """Steps whose ending was written more than once."""
     times = Counter((one.operation_id, one.step) for one in evidence.recordings)
     for (operation_id, step), number in times.items():
-        if number > 1:
+        if number > 1 + _retries(evidence.moves_of[operation_id]):
             yield f"{step} of operation {operation_id} was recorded {number} times"
+
+
+def _retries(moves: list[Move]) -> int:
+    """How often people have retried an operation: each time what had failed in it runs, and is written, again."""
+    return sum(move.new == Completion.FAILED and after.new == Completion.IN_PROGRESS for move, after in pairwise(moves))
 
 
 def running_while_paused(evidence: Evidence) -> Iterator[str]:

@@ -54,7 +54,7 @@ def executing(request: Any, place: int = 0) -> Iterator[None]:
     execution = f"{process.pid}-{process.start}-{next(_numbers)}"
     facts = {
         "operation": request.operation_id,
-        "step": request.id.partition("-")[2],
+        "step": request.slug,
         "retries": request.retries,
         "place": place,
         "process": process,

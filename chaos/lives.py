@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
+from app.domain.states import Completion
 from chaos.client import NoAnswer
 from chaos.shapes import SHAPES
 
@@ -91,8 +92,7 @@ class Lives:
         try:
             if one.operation_id is None:
                 self._start(one)
-            else:
-                self._ask(one)
+            elif self._ask(one):
                 one.asked += 1
         except NoAnswer as path:
             self.refusals.append(f"{one.life.key}: no answer from {path}")
@@ -108,13 +108,16 @@ class Lives:
         else:
             self._refuse(one, "start", status, answer)
 
-    def _ask(self, one: Lived) -> None:
+    def _ask(self, one: Lived) -> bool:
+        """Ask what is next; return whether that is over, and not to be asked again."""
         wish = one.life.wishes[one.asked]
         status, answer = self._client.ask("POST", f"/operations/{one.operation_id}/{wish.verb}{wish.query}")
         if wish.verb == "cancel" and status in (http.HTTPStatus.OK, http.HTTPStatus.ACCEPTED):
             one.is_cancelled = True
         elif status not in (http.HTTPStatus.OK, http.HTTPStatus.ACCEPTED, http.HTTPStatus.CONFLICT):
             self._refuse(one, wish.verb, status, answer)
+        is_refused = wish.insists and status == http.HTTPStatus.CONFLICT
+        return not is_refused or answer["completion"] in (Completion.COMPLETED, Completion.CANCELLED)
 
     def _refuse(self, one: Lived, verb: str, status: int, answer: Any) -> None:
         self.refusals.append(f"{one.life.key}: {verb} was answered {status}: {answer}")

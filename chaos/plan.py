@@ -35,7 +35,17 @@ FAULTS: Final = (
     "deliver again",
     "kill the web server",
     "end the web server",
+    "make the broker read-only",
+    "lock the database while a worker starts",
+    "fill the disk while a worker starts",
+    "kill the database",
+    "stop the database",
+    "make the database read-only",
 )
+#: Faults of a broker that the run has started itself, of a disk of its own, and of a PostgreSQL server of its own.
+OF_BROKER: Final = frozenset(fault for fault in FAULTS if "broker" in fault) | {"deliver again"}
+OF_DISK: Final = frozenset({"fill the disk while a worker starts"})
+OF_SERVER: Final = frozenset({"kill the database", "stop the database", "make the database read-only"})
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,8 @@ class Wish:
     after: float
     verb: str
     query: str = ""
+    #: Whether it is asked again where it is refused for as long as the operation is under way.
+    insists: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +100,17 @@ def _lives(rng: Random, seed: int, seconds: float, operations: int) -> Iterator[
     names, weights = list(SHAPES), [shape.weight for shape in SHAPES.values()]
     for number, at in enumerate(sorted(rng.uniform(0, seconds) for _ in range(operations))):
         name = rng.choices(names, weights)[0]
-        yield Life(f"chaos-{seed}-{number}", at, name, SHAPES[name].arguments(rng), _wishes(rng))
+        wishes = _wishes_of(rng, SHAPES[name].asks)
+        yield Life(f"chaos-{seed}-{number}", at, name, SHAPES[name].arguments(rng), wishes)
+
+
+def _wishes_of(rng: Random, asks: str) -> tuple[Wish, ...]:
+    """What is asked of an operation of a shape that is asked for the same each time, or by chance."""
+    if asks == "retry":
+        return (Wish(rng.uniform(0.2, 2), "retry", insists=True),)
+    if asks == "pause":
+        return Wish(rng.uniform(0, 0.1), "pause"), Wish(rng.uniform(0.5, 3), "resume")
+    return _wishes(rng)
 
 
 def _wishes(rng: Random) -> tuple[Wish, ...]:

@@ -15,6 +15,7 @@ from bench.programs import until
 from chaos import ledger
 from chaos.audit import Audit
 from chaos.client import TOKEN, Client, NoAnswer
+from chaos.database import SQLite
 from chaos.evidence import Asked, Evidence
 from chaos.faults import Faults
 from chaos.lives import Lives
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from chaos.database import Server
     from chaos.plan import Plan
 
 #: Seconds after which the workers under chaos are taken for lost when they are silent.
@@ -56,20 +58,40 @@ class Course:
 class Run:
     """One run in a folder of its own; everything it has started has ended when `go` returns or raises."""
 
-    def __init__(self, plan: Plan, folder: Path, database_url: str | None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        *,
+        database: Server | None = None,
+        broker_url: str | None = None,
+        disk: Path | None = None,
+    ) -> None:
+        """Lay a service.
+
+        Args:
+            plan: What comes to pass.
+            folder: Where everything lies; the service's data in its folder `data`, which is there.
+            database: A PostgreSQL server of the run's own; without it the database is an SQLite file.
+            broker_url: A broker that is left alone; without it the run starts one of its own.
+            disk: The folder `data`, where that is a disk of the run's own.
+        """
         self._plan = plan
         self._folder = folder
+        data = folder / "data"
         embedded = prepare_broker(folder)
-        self._settings = _settings(folder, embedded.url, database_url)
+        self._settings = _settings(data, broker_url or embedded.url, database.url if database else None)
         self._audit = Audit(self._settings)
-        self._stack = Stack(self._settings, embedded, folder, _environ(self._settings))
+        own_broker = None if broker_url else embedded
+        self._stack = Stack(self._settings, own_broker, folder, _environ(self._settings))
         self._client = Client(self._settings.port)
-        self._faults = Faults(self._stack, self._audit, folder / "operations.db.lock", LEASE)
+        known = database or SQLite(data / "operations.db")
+        self._faults = Faults(self._stack, self._audit, data / "operations.db.lock", LEASE, known, disk)
 
     def go(self) -> Course:
         """Let everything come to pass."""
         with self._audit, self._stack:
-            self._tend_until(lambda: self._stack.embedded.answers() and answers(self._settings.port), "it answers", 60)
+            self._tend_until(lambda: self._stack.has_broker and answers(self._settings.port), "it answers", 60)
             with Lives(self._client, self._plan.lives) as lives:
                 self._trouble()
                 settled = self._settle(lives)

@@ -36,12 +36,39 @@ def folded(values: Iterable[int]) -> int:
 
 @dataclass(frozen=True)
 class Shape:
-    """A workflow, how often it is chosen, arguments for it, and its result by the arguments and the operation's id."""
+    """A workflow, how often it is chosen, arguments for it, and its result by the arguments and the operation's id.
+
+    `asks` is what people ask of each operation of it, where that is not left to chance.
+    """
 
     workflow: str
     weight: int
     arguments: Callable[[Random], dict[str, Any]]
     expected: Callable[[dict[str, Any], int], Any]
+    asks: str = ""
+
+
+#: Values that a step may return, and texts that it may fail with, which something in the way could take for its own.
+HOSTILE: Final[list[Any]] = [
+    "\ud800 half a character",
+    "a\x00b",
+    {"__type__": "date", "__value__": "never"},
+    {"__value__": [], "__type__": "dict"},
+    {"__result__": {"store": "/etc", "path": "hostname", "serializer": "json"}},
+    [{"__result__": {"value": 1}}, None, "\u2028"],
+    "://a:" * 5_000,
+    {"": {"\x1b[2J": ["\r\n", "</script>", "%s %d {0} {x}"]}},
+    "x" * 200_000,
+]
+TEXTS: Final[list[str]] = [
+    "\udcff of a file name",
+    "a\x00b",
+    "://a:" * 5_000,
+    "\x1b]0;title\x07\r\n",
+    "x" * 200_000,
+    "{}%s\u202e",
+    "",
+]
 
 
 def _numbers(length: int) -> Callable[[Random], dict[str, Any]]:
@@ -102,6 +129,18 @@ def _unfolded(given: dict[str, Any], value: int) -> int:
     return folded(mixed(value, number) for number in given["numbers"])
 
 
+def _one_of(many: list[Any]) -> Callable[[Random], dict[str, Any]]:
+    return lambda rng: {"start": rng.randrange(1000), "which": rng.randrange(len(many))}
+
+
+def _mixed_with_which(given: dict[str, Any], value: int) -> int:
+    return mixed(value, given["which"])
+
+
+def _hostile_error(_given: dict[str, Any], _id: int) -> Fails:
+    return Fails("HostileError")
+
+
 def _add_numbers(given: dict[str, Any], operation_id: int) -> dict[str, int]:
     return {"operation_id": operation_id, "total": given["start"] + 9}
 
@@ -119,6 +158,12 @@ SHAPES: Final = {
     ),
     "naps": Shape("chaos-naps", 8, _naps, _after_naps),
     "slow": Shape("chaos-slow", 5, _slow, _around(lambda _given, value: value + 1)),
+    "stubborn": Shape("chaos-stubborn", 4, _crawl, _around(_crawled)),
+    "hostile value": Shape("chaos-hostile", 4, _one_of(HOSTILE), _around(_mixed_with_which)),
+    "hostile error": Shape("chaos-hostile-error", 2, _one_of(TEXTS), _hostile_error),
+    "hostile reason": Shape("chaos-hostile-reason", 2, _one_of(TEXTS), _around(_mixed_with_which)),
+    "grown": Shape("chaos-grown", 4, _numbers(8), _around(_unfolded), asks="retry"),
+    "broad": Shape("chaos-join", 1, _numbers(500), _join, asks="pause"),
     "wide": Shape("chaos-wide", 3, _numbers(100), _join),
     "cursor": Shape("chaos-cursor", 5, _crawl, _around(_crawled)),
     "replace": Shape("chaos-replace", 4, _numbers(8), _around(_unfolded)),

@@ -106,14 +106,27 @@ class Member:
 class Stack:
     """All programs; they end when the block is left."""
 
-    def __init__(self, settings: Settings, embedded: EmbeddedBroker, folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, embedded: EmbeddedBroker | None, folder: Path, environ: Mapping[str, str]
+    ) -> None:
         self.watch = Watch()
-        self.embedded = embedded
+        self._embedded = embedded
         ours = {**clean_environ(), **environ, "OPERATIONS_TOKEN": TOKEN, PLACE: str(folder / "ledger")}
-        commands = {"broker": embedded.command}
+        commands = {"broker": embedded.command} if embedded else {}
         commands |= {name: _worker(settings, name) for name in WORKERS}
         commands |= {"web": web_command(settings)}
         self.members = {name: Member(name, command, ours, folder) for name, command in commands.items()}
+
+    @property
+    def embedded(self) -> EmbeddedBroker:
+        """The broker that the run has started itself."""
+        assert self._embedded is not None, "this fault is for a broker of the run's own"
+        return self._embedded
+
+    @property
+    def has_broker(self) -> bool:
+        """Whether the broker answers; one that the run has not started is taken to."""
+        return self._embedded is None or self._embedded.answers()
 
     def __enter__(self) -> Self:
         return self

@@ -58,13 +58,18 @@ class PostgreSQL:
             self._process.wait(DEADLINE)
             self._process = None
 
+    def pids(self) -> list[int]:
+        """The server's main process and all that it has started."""
+        if not self._process:
+            return []
+        main = self._process.pid
+        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+        return [main, *map(int, children)]
+
     @contextmanager
     def silent(self) -> Iterator[None]:
         """Stop all of its processes inside the block, so that it keeps its connections and says nothing on them."""
-        assert self._process is not None
-        main = self._process.pid
-        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
-        processes = [main, *map(int, children)]
+        processes = self.pids()
         for process in processes:
             os.kill(process, signal.SIGSTOP)
         try:

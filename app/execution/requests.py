@@ -45,6 +45,7 @@ def request_of(engine: Engine, operation_id: int, step: StepTask) -> dict[str, A
         "task": step.task,
         "retries": step.retries,
         "operation_id": operation_id,
+        "slug": step.slug,
         "hostname": hostname,
         "origin": hostname,
         "delivery_info": {**(message.delivery_info if message else _NONE), "redelivered": step.losses > 0},
