@@ -14,7 +14,7 @@ from chaos.processes import this_process
 if TYPE_CHECKING:
     from pathlib import Path
 
-REQUEST = SimpleNamespace(id="7-mix-1", operation_id=7, retries=2)
+REQUEST = SimpleNamespace(slug="mix-1", operation_id=7, retries=2)
 
 
 @pytest.fixture
