@@ -37,8 +37,8 @@ class FailedTokens:
 
     def demand_place(self, address: str | None, digest: str) -> None:
         """Let a token be looked up. Raises TooManyFailedTokens."""
-        if digest not in self._good and not self._limiter.test(self._limit, _network(address)):
-            reset = self._limiter.get_window_stats(self._limit, _network(address)).reset_time
+        if digest not in self._good and not self._limiter.test(self._limit, network_of(address)):
+            reset = self._limiter.get_window_stats(self._limit, network_of(address)).reset_time
             raise TooManyFailedTokens(max(1, math.ceil(reset - clock.now())))
 
     def note_good(self, digest: str) -> None:
@@ -54,10 +54,10 @@ class FailedTokens:
         """Count a token that opened nothing; one that was revoked is remembered no more."""
         with self._changing:
             self._good.pop(digest, None)
-        self._limiter.hit(self._limit, _network(address))
+        self._limiter.hit(self._limit, network_of(address))
 
 
-def _network(address: str | None) -> str:
+def network_of(address: str | None) -> str:
     """What counts as one address: an IPv4 address, or the network of an IPv6 address; anything else as it stands."""
     try:
         known = ip_address(address or "")

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any, Final
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from app.web.failed_tokens import network_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
@@ -32,7 +34,8 @@ SILENCE: Final = 10.0
 WHOLE: Final = 60.0
 #: Seconds that a client has to take each part of an answer.
 WRITING: Final = 20.0
-#: Connections of one address, and of all, on which a request is awaited; beyond that the oldest one is closed.
+#: Connections of one address (of IPv6, its /64 network), and of all, on which a request is awaited; beyond that the
+#: oldest one is closed.
 PER_ADDRESS: Final = 128
 IN_ALL: Final = 512
 #: Bytes that the head of a request may have; and its body, to be read before a thread is taken.
@@ -66,6 +69,7 @@ class _Connection(TConn):  # type: ignore[misc] # gunicorn has no types
     """A connection whose reads and writes in a thread have deadlines."""
 
     is_buffered = True
+    network = ""
 
     def init(self) -> None:
         """Prepare for a thread, which has just made the socket blocking without any bound."""
@@ -245,6 +249,7 @@ class FrontWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self.nr_conns += 1
         client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         conn = _Connection(self.cfg, client, address, listener.getsockname())
+        conn.network = network_of(address[0]) if isinstance(address, tuple) else ""
         conn.data_ready = True
         conn.init()
         self._await_request(conn, SILENCE)
@@ -364,14 +369,13 @@ class FrontWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def _keep_to_bounds(self, newest: _Connection) -> None:
         """Close the oldest connection of whoever has most of them, where there are too many."""
         if self.per_address is not None and len(self._arriving) > self.per_address:
-            address = _address(newest)
-            theirs = [conn for conn in self._arriving if _address(conn) == address]
+            theirs = [conn for conn in self._arriving if conn.network == newest.network]
             if len(theirs) > self.per_address:
                 self._close_oldest(theirs)
         if len(self._arriving) + len(self._lingering) > IN_ALL:
             waiting = [*self._lingering, *self._arriving]
-            greediest = Counter(map(_address, waiting)).most_common(1)[0][0]
-            self._close_oldest([conn for conn in waiting if _address(conn) == greediest])
+            greediest = Counter(conn.network for conn in waiting).most_common(1)[0][0]
+            self._close_oldest([conn for conn in waiting if conn.network == greediest])
 
     def _close_oldest(self, conns: Any) -> None:
         if (oldest := next(iter(conns), None)) is not None:
@@ -407,7 +411,3 @@ def _received(conn: _Connection) -> bytes | None:
         return None
     except OSError:
         return b""
-
-
-def _address(conn: _Connection) -> str:
-    return conn.client[0] if isinstance(conn.client, tuple) else ""

@@ -149,7 +149,7 @@ def test_of_one_address_only_so_many_requests_are_awaited_and_the_newest_one_is(
 @pytest.mark.parametrize("size", [10, 70_000, 900_000])
 @pytest.mark.parametrize("is_chunked", [False, True])
 def test_bodies_of_any_size_arrive_whole(port: int, size: int, is_chunked: bool) -> None:
-    body = json.dumps({"workflow": "no such " + "x" * size}).encode()
+    body = json.dumps({"workflow": "none such", "arguments": {"text": "x" * size}}).encode()
     parts = iter([body[at : at + 7000] for at in range(0, len(body), 7000)])
 
     status, said = ask(port, "POST", "/operations", parts if is_chunked else body, timeout=20)
