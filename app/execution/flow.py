@@ -148,7 +148,7 @@ class Flow:
             node, before = next(reversed(path.items()))
             ahead = next((one for one in before if one not in done), None)
             if ahead is None:
-                path.pop(node)
+                path.popitem()
                 done[node] = None
             elif ahead in path:
                 around = list(path)[list(path).index(ahead) :]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from app.execution.flow import Node
 
 #: Steps in one layer of a dense graph; each waits for all steps of the layer before.
-LAYER = 10
+LAYER = 5
 
 
 @step
