@@ -59,6 +59,8 @@ class Keeper:
         self._task = step.task
         self._pid = os.getpid()
         self._unwritten: Kept | None = None
+        #: A place that cannot change, which is made text when it is needed.
+        self._later: tuple[int, int | None, int | None] | None = None
         self._kept_at = float("-inf")
         self._looked_at = clock.monotonic()
         self._may_encode_at = float("-inf")
@@ -72,6 +74,9 @@ class Keeper:
             raise StoppedAtCursor
         if os.getpid() != self._pid:
             raise PlaceRefusedToChild
+        if type(place) is int and self._is_nothing_due(every):  # rows by the million are counted so
+            self.place, self._later = place, (place, done, total)
+            return
         with soft_limit.held():
             self._keep(place, done, total, every)
 
@@ -80,10 +85,20 @@ class Keeper:
 
         Of a large place, the last one that was made text in time.
         """
-        return self._unwritten
+        if self._later is None:
+            return self._unwritten
+        try:
+            return self._kept(*self._later)
+        except (PlaceRefused, SecretInResult):  # the code is told of that where a place is written
+            return self._unwritten
+
+    def _is_nothing_due(self, every: float) -> bool:
+        now = clock.monotonic()
+        is_looked = now - self._looked_at < _LOOK and not self._engine.leaving.is_set
+        return is_looked and now - self._kept_at < max(every, EVERY)
 
     def _keep(self, place: Any, done: int | None, total: int | None, every: float) -> None:
-        self.place = place
+        self.place, self._later = place, None
         now = clock.monotonic()
         is_asked = self._is_asked_to_stop(now)
         if is_asked or now - self._kept_at >= max(every, EVERY):

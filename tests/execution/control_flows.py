@@ -267,6 +267,24 @@ def go_far(ledger: str, end: str) -> str:
     raise ArithmeticError("after the last row")
 
 
+@step
+def go_over_far(ledger: str, _end: str) -> str:
+    """Go over a hundred rows in no time, and fail behind them the first time."""
+    begun = cursor.place
+    for row in cursor.over(range(1, 101)):
+        write_line(ledger, str(row))
+    if begun is None:
+        raise ArithmeticError("after the last row")
+    return f"went on from {begun}"
+
+
+@workflow("going-over-far")
+def going_over_far(ledger: str, end: str) -> Canvas:
+    """A step that fails behind rows that were kept and not written."""
+    canvas: Canvas = go_over_far.s(ledger, end) | same.s()
+    return canvas
+
+
 @workflow("going-far")
 def going_far(ledger: str, end: str) -> Canvas:
     """A step that ends behind a place that was kept and not written."""

@@ -183,6 +183,19 @@ def test_a_step_goes_on_from_the_last_place_that_it_kept_however_it_ended(by_han
     assert (kept.cursor, kept.done, kept.total) == ('{"at":100}', 100, 100)
 
 
+def test_a_step_that_fails_behind_its_rows_goes_over_none_of_them_again(by_hand: ByHand) -> None:
+    service = by_hand()
+    ledger = service.path()
+    operation = service.start("going-over-far", ledger=ledger, end="fail")
+    service.deliver_all()
+
+    service.retry(operation)
+    service.deliver_all()
+
+    assert service.show(operation).result == '"went on from 100"'
+    assert lines_of(ledger) == [str(row) for row in range(1, 101)]
+
+
 @pytest.mark.parametrize(("how", "result"), [("group", "[2,4,6]"), ("chain", "4"), ("one", "2")])
 def test_what_a_step_puts_in_its_place_waits_for_a_pause_that_was_requested_meanwhile(
     by_hand: ByHand, how: str, result: str
