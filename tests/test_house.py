@@ -119,7 +119,8 @@ def make(target: str, folder: Path, **programs: str) -> subprocess.CompletedProc
         (folder / name).write_text(f"#!/bin/sh\n{script}\n")
         (folder / name).chmod(0o755)
     command = [shutil.which("make") or "make", "--makefile", str(ROOT / "Makefile"), target]
-    return subprocess.run(command, cwd=folder, env={"PATH": str(folder)}, capture_output=True, text=True)
+    environ = {"PATH": str(folder)}
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize("programs", [{}, {"python3": 'case "$2" in *version_info*) exit 1;; esac'}])
