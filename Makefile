@@ -11,7 +11,7 @@ UV_VERSION := 0.13.8
 LOCK := $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(UPGRADE)
 
-.PHONY: help run test coverage browser pooler pictures lint format bench chaos lock clean
+.PHONY: help run test coverage browser pooler pictures lint format bench chaos soak lock clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench: $(VENV)/.for-testing ## measure, and compare with plain Celery
 
 chaos: $(VENV)/.for-testing ## break everything at random for three minutes, and judge (SEED=number repeats a run)
 	@$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED))
+
+soak: $(VENV)/.for-testing ## a steady load for an hour; what each process takes, every minute (MINUTES=number)
+	@$(BIN)/python -m chaos.soak $(if $(MINUTES),--minutes $(MINUTES))
 
 lock: $(VENV)/uv/bin/uv ## write the lock files anew (UPGRADE=--upgrade takes newer versions)
 	@$(LOCK) requirements.in --output-file requirements.txt

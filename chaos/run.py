@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from app.supervisor.embedded_broker import EmbeddedBroker
     from chaos.database import Server
     from chaos.plan import Plan
 
@@ -79,11 +80,10 @@ class Run:
         self._plan = plan
         self._folder = folder
         data = folder / "data"
-        embedded = prepare_broker(folder)
-        self._settings = _settings(data, broker_url or embedded.url, database.url if database else None)
+        self._settings, embedded = settings_of(data, folder, broker_url, database.url if database else None)
         self._audit = Audit(self._settings)
         own_broker = None if broker_url else embedded
-        self._stack = Stack(self._settings, own_broker, folder, _environ(self._settings))
+        self._stack = Stack(self._settings, own_broker, folder, environ_of(self._settings))
         self._client = Client(self._settings.port)
         known = database or SQLite(data / "operations.db")
         self._faults = Faults(self._stack, self._audit, data / "operations.db.lock", LEASE, known, disk)
@@ -179,11 +179,22 @@ class Run:
         until(holds, what, seconds=seconds)
 
 
-def _settings(folder: Path, broker_url: str, database_url: str | None) -> Settings:
+def settings_of(
+    data: Path, folder: Path, broker_url: str | None = None, database_url: str | None = None
+) -> tuple[Settings, EmbeddedBroker]:
+    """Return the settings of a service under chaos, and the broker that is started for it where no other is named.
+
+    Args:
+        data: The folder of its data.
+        folder: The folder of its broker.
+        broker_url: A broker that runs already.
+        database_url: A database that is there already.
+    """
+    embedded = prepare_broker(folder)
     others: dict[str, Any] = {"database_url": database_url} if database_url else {}
-    return Settings(
-        data_dir=folder,
-        broker_url=broker_url,
+    settings = Settings(
+        data_dir=data,
+        broker_url=broker_url or embedded.url,
         port=free_port(),
         workflows=("chaos.flows",),
         operations_token=TOKEN,
@@ -192,8 +203,10 @@ def _settings(folder: Path, broker_url: str, database_url: str | None) -> Settin
         republish_after=REPUBLISH_AFTER,
         **others,
     )
+    return settings, embedded
 
 
-def _environ(settings: Settings) -> dict[str, str]:
+def environ_of(settings: Settings) -> dict[str, str]:
+    """Return these settings as the environment of the programs."""
     given = settings.model_dump(mode="json", exclude_unset=True, exclude={"workflows", "operations_token"})
     return {name.upper(): str(value) for name, value in given.items()} | {"WORKFLOWS": ",".join(settings.workflows)}

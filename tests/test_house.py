@@ -163,6 +163,7 @@ def test_make_alone_tells_what_can_be_made(tmp_path: Path) -> None:
         "format",
         "bench",
         "chaos",
+        "soak",
         "lock",
         "clean",
     ]
