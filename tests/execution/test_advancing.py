@@ -216,9 +216,12 @@ def test_a_malformed_document_made_by_hand_is_refused_with_the_place(document: A
         read_any(json.dumps(document).encode())
 
 
-def test_results_that_lie_where_nobody_can_read_them_are_named_before_anything_runs(service: Service) -> None:
+def test_results_that_lie_where_nobody_can_read_them_are_named_before_anything_runs(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESULTS", service.settings.results)
     document = read_document(paused(service, "adding", numbers=[1, 2]))
-    document["steps"][0]["kept"] = {"store": service.path(), "path": "gone.json", "serializer": "json"}
+    document["steps"][0]["kept"] = {"store": service.settings.results, "path": "gone.json", "serializer": "json"}
     document["steps"][0]["state"]["result"] = None
 
     with pytest.raises(ResultsUnreachable, match=r"same \(nothing lies at .*gone.json\)"):

@@ -88,7 +88,8 @@ def test_a_large_result_with_a_target_is_referred_to_there_and_written_once(serv
     assert referred(service, second.id, "kept_letters") == reference
     assert service.states(second.id)["kept_letters"] is StepState.CACHED
     assert first.result == second.result == str(MANY)
-    assert not (Path(service.settings.results) / ".operations" / str(first.id)).exists()
+    own = folder_of(installation_of(service.engine.database), first.id)
+    assert not (Path(service.settings.results) / own).exists()
 
 
 def test_the_document_of_a_pause_refers_to_a_large_result_and_the_rest_is_handed_it(service: Service) -> None:
