@@ -16,6 +16,7 @@ from app.domain.states import Completion
 from app.errors import MoveRefused, OperationNotFound, VersionPassed
 from app.execution.errands import run_aside
 from app.execution.steering import Wish, due_at_once, resume
+from app.execution.timing import earliest
 from app.secrets import redacted
 from app.store import steps as store
 from app.store.errors import is_outage
@@ -63,8 +64,10 @@ def _start(engine: Engine, operation_id: int) -> None:
             return
         save(tx, operation, replace(operation, due_at=None))
         store.release_first(tx, operation_id, now + engine.republish_after)
-        ready = due_at_once(tx, operation_id, queued_steps(tx, operation_id))
+        queued = queued_steps(tx, operation_id)
+        ready = due_at_once(tx, operation_id, queued)
     engine.publisher.publish(operation_id, ready)
+    engine.expect(earliest((step.call for step in queued), now))
 
 
 def _resume(engine: Engine, operation: Operation) -> None:

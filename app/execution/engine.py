@@ -109,6 +109,19 @@ class Engine:
         """Tell the sweeper of this worker that something is due; outside a worker there is none."""
         self.incarnation.ring()
 
+    def expect(self, due: float | None) -> None:
+        """Have a worker look when something is due, where its next look would come later; call it after the commit.
+
+        Args:
+            due: When that is, in seconds since the epoch; None for nothing.
+        """
+        if due is None or due - clock.now() > 2 * self.period():
+            return
+        if self.incarnation.is_worker:
+            self.incarnation.ring()
+        else:
+            self.publisher.wake()
+
     def period(self) -> float:
         """Seconds between two beats, and between two sweeps when nothing is due earlier."""
         return min(_LONGEST, self.lease / _IN_A_LEASE)

@@ -69,6 +69,9 @@ class Row:
 
     publish_all = publish
 
+    def wake(self) -> None:
+        """Nobody sleeps here but the thread that runs everything."""
+
     def own_options(self, _step: Ready) -> dict[str, Any]:
         """None: queues and priorities mean nothing here, and no process may be killed."""
         return {}

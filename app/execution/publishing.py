@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+#: The remote control command by which workers are told that something is due.
+WAKE: Final = "wake_sweeper"
 #: Options of every message: Celery neither retries it nor describes it, and no task is its parent.
 _PLAIN: Final[dict[str, Any]] = {"retry": False, "add_to_parent": False, "argsrepr": "", "kwargsrepr": ""}
 #: For this many seconds after a failure the broker is not asked again; what is ready waits in the table.
@@ -79,6 +81,17 @@ class Publisher:
         """Publish the steps as `publish` does, however many they are."""
         if left := self._not_taken(operation_id, steps):
             self._remember(operation_id, left, _OPEN_FOR)
+
+    def wake(self) -> None:
+        """Have the workers look at what is due; where the broker is away, they do when their next look comes."""
+        if clock.monotonic() < self._broken_until:
+            return
+        try:
+            with self._app.producer_or_acquire() as producer:
+                self._app.control.broadcast(WAKE, connection=producer.connection)
+        except Exception as why:  # whatever a broker's client raises must stop nobody here
+            _log.warning("the workers are not told of what is due: %s", type(why).__name__)
+            self._broken_until = clock.monotonic() + _OPEN_FOR
 
     def queue_of(self, step: Ready) -> str | None:
         """The name of the queue that a step's message goes to; None when its signature routes it past names."""

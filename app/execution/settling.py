@@ -13,7 +13,7 @@ from app.execution.finishing import asked_to_pause, cancelled_if_idle, counted, 
 from app.execution.growing import grow
 from app.execution.siblings import take_queued, take_ready
 from app.execution.spreading import Spread, spread
-from app.execution.timing import next_publish, not_before
+from app.execution.timing import earliest, next_publish, not_before
 from app.execution.values import compact, stored
 from app.store import steps as store
 from app.store.operations import Operation, lock_operation, save
@@ -68,6 +68,8 @@ class Settled:
     siblings: tuple[StepTask, ...] = ()
     #: Whether `next` is one of several that may run beside each other.
     is_beside: bool = False
+    #: When the first of those that became ready starts that wait for their own time.
+    due: float | None = None
     #: The failures that were recorded in the place of ends that could not be.
     failed: tuple[Ended, ...] = ()
 
@@ -114,6 +116,7 @@ def settle(
     settled, after, is_news = _write(engine, operation_id, report)
     if is_news:
         engine.wake_sweeper()
+    engine.expect(settled.due)
     if after.completion in ENDED:
         engine.tallies.count_finished(after)
     return settled
@@ -253,10 +256,13 @@ def _release(
     is_short = mine is not None and choice.may_take(operation.completion, mine, 0)
     siblings = take_ready(tx, engine, operation, others, choice.may_take, now) if is_short else []
     publish = queue(tx, engine, operation.id, others[len(siblings) :], now)
+    due = earliest((step.call for step in others), now)
     if mine:
-        return Settled(operation.completion, mine.claimed(), None, tuple(publish), tuple(siblings), bool(siblings))
+        taken = tuple(siblings)
+        return Settled(operation.completion, mine.claimed(), None, tuple(publish), taken, bool(siblings), due)
     to_ask = next((step for step in publish if step.clause), None)
-    return Settled(operation.completion, None, to_ask, tuple(step for step in publish if step is not to_ask))
+    rest = tuple(step for step in publish if step is not to_ask)
+    return Settled(operation.completion, None, to_ask, rest, due=due)
 
 
 def queue(tx: Connection, engine: Engine, operation_id: int, ready: list[StepTask], now: float) -> list[StepTask]:

@@ -15,7 +15,7 @@ from app.errors import CallMisfits, CanvasEmpty, OptionRefused, TaskUnfit
 from app.execution.compiler import compile_canvas, compile_flow
 from app.execution.flow import Flow
 from app.execution.tappable import tappable, told_of_errors
-from app.execution.timing import later, next_publish, not_before
+from app.execution.timing import earliest, later, next_publish, not_before
 from app.store.events import append_event
 from app.store.laying import insert_edges, insert_steps
 from app.store.operations import insert_operation
@@ -182,9 +182,11 @@ def insert(
         insert_edges(tx, new_id, graph.edges())
         append_event(tx, new_id, at=now, who=request.requester, new=Completion.SCHEDULED)
     if is_later:
+        engine.expect(request.start_at)
         return new_id  # the sweep of some worker starts it
     first = [FirstStep(node.number, node.signature) for node in graph.nodes if not node.upstream]
     engine.publisher.publish(new_id, [step for step in first if not_before(step.call, now) is None])
+    engine.expect(earliest((step.call for step in first), now))
     return new_id
 
 

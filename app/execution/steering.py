@@ -13,7 +13,7 @@ from app.execution.documents import snapshot_of, verify_document, write_document
 from app.execution.draining import drain_aside, finish_cancel
 from app.execution.preflight import demand_fit
 from app.execution.stopping import stop_now
-from app.execution.timing import later, not_before, written
+from app.execution.timing import earliest, later, not_before, written
 from app.store import steps as store
 from app.store.claims import forget_unconfirmed, unconfirmed_steps
 from app.store.events import append_event, last_asked
@@ -141,8 +141,10 @@ def _resume(engine: Engine, wish: Wish, seen: Operation) -> bool | None:
             return True
         _move(tx, going_on, _C.IN_PROGRESS, wish, was=operation)
         store.release_held(tx, operation.id, clock.now() + engine.republish_after)
-        ready = due_at_once(tx, operation.id, queued_steps(tx, operation.id))
+        queued = queued_steps(tx, operation.id)
+        ready = due_at_once(tx, operation.id, queued)
     engine.publisher.publish(wish.operation_id, ready)
+    engine.expect(earliest((step.call for step in queued), clock.now()))
     return True
 
 

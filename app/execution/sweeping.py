@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from app.execution.engine import Engine
 
 #: Seconds between two sweeps at the least.
-_SHORTEST: Final = 0.05
+_SHORTEST: Final = 0.01
 #: A sweep begins nothing more that takes its time once so large a part of the lease is over.
 _SHARE: Final = 4
 #: Operations that one sweep drains at the most.

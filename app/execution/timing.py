@@ -9,7 +9,7 @@ from app.domain.call_options import read_eta
 from app.domain.moments import bounded, seconds_of, utc
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 def not_before(call: Mapping[str, Any], now: float) -> float | None:
@@ -33,6 +33,11 @@ def is_timed(call: Mapping[str, Any]) -> bool:
 def next_publish(call: Mapping[str, Any], now: float, wait: float) -> float:
     """When a step that is queued now is next published by whoever sweeps: after `wait` seconds if it may start now."""
     return not_before(call, now) or now + wait
+
+
+def earliest(calls: Iterable[Mapping[str, Any]], now: float) -> float | None:
+    """When the first of these steps starts that must wait for its own time; None where there is none."""
+    return min((start for call in calls if (start := not_before(call, now)) is not None), default=None)
 
 
 def later(moment: float | None) -> float | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import bootsteps, current_app, signals
 from celery.apps import worker as celery_worker
+from celery.worker.control import control_command
 
 from app import clock
 from app.errors import DatabaseBehind, HardLimitNeedsPrefork, SecretMissing
@@ -126,6 +127,14 @@ def register(sender: Any, **_: Any) -> None:
     except Exception as why:
         _log.warning("this worker is not in the table yet, and claims nothing until it is: %s", type(why).__name__)
     process_settings.begin()
+
+
+@control_command()
+def wake_sweeper(state: Any, **_: Any) -> None:
+    """Look at what is due: another program has written something that is, sooner than the next look."""
+    engine = getattr(state.app, "engine", None)
+    if engine:
+        engine.wake_sweeper()
 
 
 def die_with_the_worker(**_: Any) -> None:

@@ -57,3 +57,15 @@ def apart(kind: str) -> Canvas:
 def in_haste() -> Canvas:
     """A step that takes longer than it may."""
     return same.s(1) | hasty.s() | same.s()
+
+
+@workflow("apart-countdown")
+def then_a_countdown(seconds: float) -> Canvas:
+    """A step, and one that waits for its own time."""
+    return add.s(1, 1) | add.s(1).set(countdown=seconds)
+
+
+@workflow("first-countdown")
+def first_a_countdown(seconds: float) -> Canvas:
+    """A step that waits for its own time, and one more."""
+    return add.s(1, 1).set(countdown=seconds) | add.s(1)
