@@ -19,7 +19,7 @@ from app.execution.notices import message_of
 from app.notifications.post import DEADLINE
 from app.store.errors import is_outage
 from app.store.events import append_event
-from app.store.notifications import give_up, mark_sent, next_notification, put_off, take_due
+from app.store.notifications import Lease, give_up, mark_sent, next_notification, put_off, take_due
 from app.store.operations import find_operation, lock_operation
 
 if TYPE_CHECKING:
@@ -152,17 +152,17 @@ class Courier:
 
     def _taken(self, tx: Connection, room: int, now: float) -> list[Outgoing]:
         """Take what is due; to an endpoint that was slow of late go a few at a time, so that others do not wait."""
-        slow, until = self._in_hand.slow(), now + LEASE
-        taken = take_due(tx, now=now, lease_until=until, limit=room, besides=slow)
+        slow, lease = self._in_hand.slow(), Lease(now + LEASE, self._engine.incarnation.worker_id)
+        taken = take_due(tx, now=now, lease=lease, limit=room, besides=slow)
         for place in slow:
             some = min(room - len(taken), self._in_hand.room_for(place))
             if some > 0:
-                taken += take_due(tx, now=now, lease_until=until, limit=some, only=place)
+                taken += take_due(tx, now=now, lease=lease, limit=some, only=place)
         return taken
 
     def _next(self) -> float | None:
         with self._engine.database.glance() as tx:
-            return next_notification(tx, self._in_hand.full())
+            return next_notification(tx, self._in_hand.full(), self._engine.incarnation.worker_id)
 
     def _is_any_due(self, now: float) -> bool:
         due = self._next()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from app.notifications.base import Message
     from app.secrets import Secret
 
-#: Seconds in which a host must let us in, and between two parts of what it says.
+#: Seconds in which a host must let us in; it has the whole of the deadline to answer.
 _PATIENCE: Final = 5.0
 _PORTS: Final = {"http": 80, "https": 443}
 _KEY: Final = re.compile(r"whsec_([A-Za-z0-9+/]+={0,2})")
@@ -124,6 +124,8 @@ def _post(place: _Place, body: bytes, headers: dict[str, str], seconds: float) -
     try:
         with _cut_off_after(seconds, connection) as is_late:
             try:
+                connection.connect()
+                connection.sock.settimeout(2 * seconds)  # the timer of this block is sooner
                 connection.request("POST", place.target, body, headers)
                 return connection.getresponse().status
             except (OSError, http.client.HTTPException, ValueError) as why:
@@ -166,7 +168,7 @@ def _words(why: Exception, seconds: float, *, is_late: bool) -> str:
     if is_late:
         return f"it did not answer within {seconds:g} s"
     if isinstance(why, TimeoutError):
-        return f"it said nothing for {min(_PATIENCE, seconds):g} s"
+        return f"it did not let anybody in within {min(_PATIENCE, seconds):g} s"
     if isinstance(why, ssl.SSLError):
         return f"its certificate or its TLS is not accepted ({why.reason or type(why).__name__})"
     if isinstance(why, OSError):

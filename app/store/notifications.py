@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from sqlalchemy import bindparam, func, select, text, tuple_, update
+from sqlalchemy import BigInteger, bindparam, func, or_, select, text, tuple_, update
 
 from app.secrets import redacted
-from app.store.tables import notifications
+from app.store.tables import notifications, workers
 from app.texts import cut
 
 if TYPE_CHECKING:
@@ -54,6 +54,18 @@ class Outgoing(Written):
         return self.source, self.number
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """For how long a row is its taker's, in seconds since the epoch, and which worker that is.
+
+    The moment is one of the taker's own clock, so a row of a worker that lives is nobody else's, whatever the time:
+    that a worker lives is seen by its heartbeat, which compares no clocks. A taker without a worker has the time alone.
+    """
+
+    until: float
+    worker_id: int | None = None
+
+
 _N = notifications.c
 _COLUMNS: Final = [_N[one.name] for one in fields(Outgoing)]
 #: SQLite and PostgreSQL both know it; SQLAlchemy has a word of its own for each of them.
@@ -65,27 +77,36 @@ _INSERT: Final = text(
 # Written out, as in the partial index: SQLite uses one only where it can see that the rows are among its own.
 _WAITING: Final = text("notifications.state = 'Waiting'")
 _PLACE: Final = tuple_(_N.source, _N.number)
+_LIVING: Final = select(workers.c.id).where(workers.c.stopped_at.is_(None), workers.c.lost_at.is_(None))
+_FREE: Final = or_(_N.taken_by.is_(None), _N.taken_by == bindparam("me", type_=BigInteger), _N.taken_by.not_in(_LIVING))
 _DUE: Final = (
-    select(_N.id).where(_WAITING, _N.due_at <= bindparam("now")).order_by(_N.due_at, _N.id).limit(bindparam("limit"))
+    select(_N.id)
+    .where(_WAITING, _FREE, _N.due_at <= bindparam("now"))
+    .order_by(_N.due_at, _N.id)
+    .limit(bindparam("limit"))
 )
 _TAKE: Final = (
-    update(notifications).values(attempts=_N.attempts + 1, due_at=bindparam("lease_until")).returning(*_COLUMNS)
+    update(notifications)
+    .values(attempts=_N.attempts + 1, due_at=bindparam("lease_until"), taken_by=bindparam("me", type_=BigInteger))
+    .returning(*_COLUMNS)
 )
-_NEXT: Final = select(func.min(_N.due_at)).where(_WAITING)
+_NEXT: Final = select(func.min(_N.due_at)).where(_WAITING, _FREE)
 _MINE: Final = (_N.id == bindparam("key_id")) & _WAITING
 _SENT: Final = (
-    update(notifications).where(_MINE).values(state="Sent", due_at=None, error=None, finished_at=bindparam("now"))
+    update(notifications)
+    .where(_MINE)
+    .values(state="Sent", due_at=None, taken_by=None, error=None, finished_at=bindparam("now"))
 )
 #: Only the last who took it puts it off: one whose lease is over has nothing to say about the next try.
 _AGAIN: Final = (
     update(notifications)
     .where(_MINE, _N.attempts == bindparam("key_attempts"))
-    .values(due_at=bindparam("due_at"), error=bindparam("error"))
+    .values(due_at=bindparam("due_at"), error=bindparam("error"), taken_by=None)
 )
 _GIVEN_UP: Final = (
     update(notifications)
     .where(_MINE)
-    .values(state="Failed", due_at=None, error=bindparam("error"), finished_at=bindparam("now"))
+    .values(state="Failed", due_at=None, taken_by=None, error=bindparam("error"), finished_at=bindparam("now"))
 )
 _REVIVE: Final = (
     update(notifications)
@@ -105,7 +126,7 @@ def take_due(
     tx: Connection,
     *,
     now: float,
-    lease_until: float,
+    lease: Lease,
     limit: int,
     besides: Collection[Place] = (),
     only: Place | None = None,
@@ -119,13 +140,14 @@ def take_due(
         query = query.where(_PLACE.in_([only]))
     due = query.with_for_update(skip_locked=True).cte("due")
     take = _TAKE.where(_N.id.in_(select(due.c.id)))
-    rows: Any = tx.execute(take, {"now": now, "lease_until": lease_until, "limit": limit})
+    rows: Any = tx.execute(take, {"now": now, "lease_until": lease.until, "me": lease.worker_id, "limit": limit})
     return sorted((Outgoing(*row) for row in rows), key=lambda row: row.id)
 
 
-def next_notification(tx: Connection, besides: Collection[Place] = ()) -> float | None:
-    """When the next one is due, in seconds since the epoch, of those that stand at none of these places."""
-    due: float | None = tx.execute(_NEXT.where(_PLACE.not_in(besides)) if besides else _NEXT).scalar()
+def next_notification(tx: Connection, besides: Collection[Place] = (), worker_id: int | None = None) -> float | None:
+    """Return when the next one is due that this worker may take, in seconds since the epoch; none at these places."""
+    query = _NEXT.where(_PLACE.not_in(besides)) if besides else _NEXT
+    due: float | None = tx.execute(query, {"me": worker_id}).scalar()
     return due
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.store.notifications import Written, give_up, insert_notifications, mark_sent, take_due
+from app.store.notifications import Lease, Written, give_up, insert_notifications, mark_sent, take_due
 from tests.store.rows import NOW, add_operation
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def several(terminal: Terminal) -> Terminal:
         ):
             written = Written(operation, step, "notification", "3:Failed", source, 0, '{"step": "clean"}', NOW)
             insert_notifications(tx, [written])
-        sent, failed, _ = take_due(tx, now=NOW, lease_until=NOW + 60, limit=9)
+        sent, failed, _ = take_due(tx, now=NOW, lease=Lease(NOW + 60), limit=9)
         mark_sent(tx, sent, NOW)
         give_up(tx, failed, "it answered 500", NOW)
     return terminal

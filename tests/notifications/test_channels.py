@@ -235,9 +235,20 @@ def test_one_that_says_a_byte_now_and_then_has_its_time_and_no_more(monkeypatch:
 
 
 def test_one_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhook, "_PATIENCE", 0.2)
+    monkeypatch.setattr("app.notifications.post.DEADLINE", 0.2)
     with listening(gate=threading.Event()) as endpoint:
-        assert refused(endpoint, endpoint.url()) == "it said nothing for 0.2 s"
+        assert refused(endpoint, endpoint.url()) == "it did not answer within 0.2 s"
+
+
+def test_one_that_takes_longer_to_answer_than_to_let_us_in_has_the_whole_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook, "_PATIENCE", 0.2)
+    gate = threading.Event()
+    with listening(gate=gate) as endpoint:
+        threading.Timer(0.5, gate.set).start()
+
+        Post([endpoint.host]).deliver(endpoint.url(), MESSAGE)
+
+        assert len(endpoint.received) == 1
 
 
 @pytest.mark.parametrize("said", [b"\x00\x01\x02", b"HTTP/1.1 999999\r\n\r\n", b"HTTP/1.1 204 " + b"x" * 70_000])

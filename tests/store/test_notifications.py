@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import delete, func, select
 
+from app.processes import Process
 from app.store.notifications import (
+    Lease,
     Written,
     count_notifications,
     give_up,
@@ -21,6 +23,7 @@ from app.store.notifications import (
     take_due,
 )
 from app.store.tables import notifications, operations
+from app.store.workers import lose_worker, register_worker
 from tests.store.rows import NOW, add_operation
 
 if TYPE_CHECKING:
@@ -44,7 +47,7 @@ def one(tx: Connection, **others: Any) -> Outgoing:
 
 
 def taken(tx: Connection, now: float = NOW, limit: int = 100) -> list[Outgoing]:
-    return take_due(tx, now=now, lease_until=now + LEASE, limit=limit)
+    return take_due(tx, now=now, lease=Lease(now + LEASE), limit=limit)
 
 
 def found(tx: Connection, **asked: Any) -> list[Outgoing]:
@@ -60,6 +63,23 @@ def test_what_is_written_is_due_at_once(database: Database) -> None:
         row = taken(tx)[0]
         assert (row.operation_id, row.state, row.attempts, row.due_at) == (operation, "Waiting", 1, NOW + LEASE)
         assert next_notification(tx) == NOW + LEASE
+
+
+def test_what_a_worker_that_lives_has_taken_is_nobody_elses_however_far_ahead_their_clock_is(
+    database: Database,
+) -> None:
+    ahead = NOW + 10 * LEASE
+    with database.write() as tx:
+        mine, other = (register_worker(tx, Process("host", "boot", pid, 1), NOW) for pid in (1, 2))
+        insert_notifications(tx, [written(add_operation(tx))])
+        assert len(take_due(tx, now=NOW, lease=Lease(NOW + LEASE, mine), limit=9)) == 1
+
+        assert next_notification(tx, worker_id=other) is None
+        assert take_due(tx, now=ahead, lease=Lease(ahead + LEASE, other), limit=9) == []
+
+        lose_worker(tx, mine, NOW)
+        assert next_notification(tx, worker_id=other) == NOW + LEASE
+        assert [row.attempts for row in take_due(tx, now=ahead, lease=Lease(ahead + LEASE, other), limit=9)] == [2]
 
 
 def test_what_is_written_twice_for_one_change_is_kept_once(database: Database) -> None:
@@ -125,12 +145,12 @@ def test_those_of_some_places_are_left_or_taken_alone(database: Database) -> Non
         slow = [("a", 1), ("b", 0)]
 
         assert next_notification(tx, slow) == NOW
-        assert [row.place for row in take_due(tx, now=NOW, lease_until=NOW + 9, limit=9, besides=slow)] == [
+        assert [row.place for row in take_due(tx, now=NOW, lease=Lease(NOW + 9), limit=9, besides=slow)] == [
             ("a", 0),
             ("b", 1),
         ]
         assert next_notification(tx, slow) == NOW + 9
-        assert [row.place for row in take_due(tx, now=NOW, lease_until=NOW + 9, limit=9, only=("b", 0))] == [("b", 0)]
+        assert [row.place for row in take_due(tx, now=NOW, lease=Lease(NOW + 9), limit=9, only=("b", 0))] == [("b", 0)]
 
 
 def test_what_was_sent_is_never_taken_again_nor_sent_twice(database: Database) -> None:

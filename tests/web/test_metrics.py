@@ -14,7 +14,7 @@ from app import clock
 from app.execution.queue_depth import QueueDepths
 from app.execution.tallying import BUCKETS, KEPT, LOSSES, STEP_SECONDS, Tallies
 from app.processes import this_process
-from app.store.notifications import Written, give_up, insert_notifications, take_due
+from app.store.notifications import Lease, Written, give_up, insert_notifications, take_due
 from app.store.tallies import STEPS_A_MINUTE, list_minutes, list_tallies
 from app.store.workers import register_worker
 from app.supervisor.embedded_broker import free_port
@@ -217,7 +217,7 @@ def test_notifications_that_wait_and_that_were_given_up_are_counted(served: Serv
         for number in range(3):
             written = Written(operation, "clean", "notification", "3:Failed", "all", number, "{}", NOW)
             insert_notifications(tx, [written])
-        give_up(tx, take_due(tx, now=NOW, lease_until=NOW, limit=1)[0], "it answered 500", NOW)
+        give_up(tx, take_due(tx, now=NOW, lease=Lease(NOW), limit=1)[0], "it answered 500", NOW)
 
     found = figures(bob)
 
