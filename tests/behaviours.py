@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Task, chain, chord, group, shared_task
 from celery.exceptions import Ignore, Reject
+from celery.utils import uuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,23 +123,34 @@ def cuts_its_chain(self: Task[Any, Any], value: int, file: str) -> int:
     return value
 
 
-@shared_task(name="behaviours.lineage", bind=True)
-def lineage(self: Task[Any, Any], before: Any, name: str) -> dict[str, Any]:
-    """Who this task is, and what is handed on to it, behind what those before it have told."""
-    request: Any = self.request
-    mine = {
+def found_in(request: Any) -> dict[str, Any]:
+    """Who a task is, and what is handed on to it."""
+    return {
         "id": request.id,
         "parent": request.parent_id,
         "root": request.root_id,
         "group": request.group,
         "index": request.group_index,
+        "correlation": request.correlation_id,
         "tenant": request.get("tenant"),
         "stamps": request.stamps,
         "stamped": request.stamped_headers,
         "limits": request.timelimit,
     }
+
+
+@shared_task(name="behaviours.lineage", bind=True)
+def lineage(self: Task[Any, Any], before: Any, name: str) -> dict[str, Any]:
+    """What this task finds in its request, behind what those before it have found."""
     earlier = before if isinstance(before, list) else [before]
-    return {name: mine} | {key: value for one in earlier for key, value in (one or {}).items()}
+    return {name: found_in(self.request)} | {key: value for one in earlier for key, value in (one or {}).items()}
+
+
+@shared_task(name="behaviours.gives_way", bind=True)
+def gives_way(self: Task[Any, Any], before: Any, name: str) -> Any:
+    """Be replaced by two calls; what it has found itself is handed to the first."""
+    mine = {name: found_in(self.request)} | (before or {})
+    return self.replace(lineage.s(mine, "first") | lineage.s("second"))
 
 
 class OwnTask(Task):  # type: ignore[type-arg]
@@ -355,6 +367,27 @@ BEHAVIOURS: dict[str, Behaviour] = {
         lambda f: own_twice.s(1, f), 1, ("own retry", "own replace", "note 1")
     ),
     "a base class's own apply_async": Behaviour(lambda f: give.s(1) | own_lineage.s(f), 1, ("tenant blue",)),
+}
+
+
+def _stamped() -> Any:
+    canvas: Any = lineage.s(None, "a") | group(lineage.s("b"), lineage.s("c") | lineage.s("d")) | lineage.s("e")
+    canvas.stamp(tenant="blue")
+    return canvas
+
+
+#: Canvases whose last task gives back what all have found in their requests.
+LINEAGES: dict[str, Callable[[], Any]] = {
+    "a chain": lambda: lineage.s(None, "a") | lineage.s("b") | lineage.s("c"),
+    "a chord behind a task": lambda: (
+        lineage.s(None, "a") | group(lineage.s("b"), lineage.s("c") | lineage.s("d")) | lineage.s("e") | lineage.s("f")
+    ),
+    "a chord": lambda: chord([lineage.s(None, "a"), lineage.s(None, "b")], lineage.s("c")),
+    "stamps": _stamped,
+    "headers": lambda: lineage.s(None, "a").set(headers={"tenant": "blue"}) | lineage.s("b"),
+    "an id": lambda: lineage.s(None, "a").set(task_id=f"id {uuid()}") | lineage.s("b"),
+    "limits": lambda: lineage.signature((None, "a"), options={"time_limit": 60, "soft_time_limit": 40}),
+    "a replacement": lambda: lineage.s(None, "a") | gives_way.s("b") | lineage.s("c"),
 }
 
 

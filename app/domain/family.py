@@ -4,7 +4,7 @@ A stored signature has the key `family` where there is anything to say, with tho
 
 - `parent`: the step that releases this one; of several, the last. A first step has none.
 - `root`: the first step of its line, unless that is the step itself.
-- `group`, `index`: the group or chord header whose branch it ends, and its place there.
+- `group`, `index`: the group or chord header whose branch it ends, and its place there; behind a group, `group` alone.
 - `chord`: true for a step directly behind a group that has error callbacks: a chord's body.
 - `id`: the step whose id it has taken over, because it was put in that step's place.
 - `seed`: where the operation was started, if that was elsewhere: the ids of its steps do not change on the way.
@@ -15,8 +15,9 @@ A step is named by its slug, and a group by the slug of its first member; `{"id"
 from __future__ import annotations
 
 from functools import lru_cache
+from hashlib import sha1
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,7 @@ Reference = str | dict[str, str]
 
 #: The namespace of the ids of steps.
 _STEPS: Final = UUID("5f0e8a52-0c8c-5f0b-9d57-3d0f8a1c6b7e")
+_BEGUN: Final = sha1(_STEPS.bytes, usedforsecurity=False)
 _NONE: Final[dict[str, Any]] = {}
 
 
@@ -108,4 +110,9 @@ def _id(seed: str, reference: Reference | None) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _made(seed: str, name: str) -> str:
-    return str(uuid5(_STEPS, f"{seed}/{name}"))
+    """What `str(uuid5(…))` gives, at a third of its cost: every step asks for one that nobody has asked for before."""
+    sha = _BEGUN.copy()
+    sha.update(f"{seed}/{name}".encode(errors="surrogatepass"))
+    digits = sha.hexdigest()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"

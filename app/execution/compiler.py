@@ -209,13 +209,21 @@ class _Compiler:
             if flow.waits:
                 family = {"parent": names[flow.waits[-1]], "root": roots[flow.waits[-1]]}
             roots.append(family.get("root", names[number]))
-            if number in self.members:
-                first, index, id_ = self.members[number]
-                family |= {"group": {"id": id_} if id_ else slugs[first], "index": index}
+            family |= self._group(number, flow, slugs)
             if isinstance(flow.inputs, list) and "link_error" in call.get("options", ()):
                 family["chord"] = True
             if family:
                 call["family"] = family
+
+    def _group(self, number: int, flow: _Flow, slugs: Sequence[str]) -> dict[str, Any]:
+        """What a step is told of a group: a member its place in it, what comes directly behind it the id."""
+        given = flow.inputs if isinstance(flow.inputs, list) else []
+        before = next((self.members[one] for one in given if isinstance(one, int) and one in self.members), None)
+        first, index, id_ = self.members.get(number) or before or (None, 0, None)
+        if first is None:
+            return {}
+        group = {"id": id_} if id_ else slugs[first]
+        return {"group": group, "index": index} if number in self.members else {"group": group}
 
 
 def _as_sent(app: Celery, call: Call) -> Call:

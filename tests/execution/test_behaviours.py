@@ -14,7 +14,7 @@ from celery.app.trace import trace_task
 from app.domain.states import ENDED, Completion
 from app.execution.republishing import publish_due
 from app.execution.values import decode
-from tests.behaviours import BEHAVIOURS, NEVER
+from tests.behaviours import BEHAVIOURS, LINEAGES, NEVER
 from tests.databases import on_sqlite_alone
 from tests.execution.pausing import in_database, working
 from tests.execution.service import DEADLINE, QUEUE, ROOT, wait_for
@@ -122,6 +122,34 @@ def test_an_operation_that_is_paused_between_any_two_deliveries_does_the_same(by
         deliver(service)
 
     assert (ended(service, operation), lines_of(file)) == (result, lines)
+
+
+def by_name(found: dict[str, Any]) -> dict[str, Any]:
+    """What tasks have found, with names in the place of ids, by which two runs can be compared."""
+    names = {one["id"]: name for name, one in found.items()}
+    groups = list(dict.fromkeys(one["group"] for _, one in sorted(found.items())))
+    told = {
+        name: one
+        | {key: names.get(one[key]) for key in ("id", "parent", "root", "correlation")}
+        | {"group": one["group"] and groups.index(one["group"])}
+        for name, one in sorted(found.items())
+    }
+    assert all((one["parent"] is None) == (found[name]["parent"] is None) for name, one in told.items())
+    return told
+
+
+@on_sqlite_alone
+@pytest.mark.parametrize("name", LINEAGES)
+def test_a_step_finds_in_its_request_what_a_task_of_plain_celery_does(
+    plain: Celery, service: Service, name: str
+) -> None:
+    plain.set_current()
+    told = LINEAGES[name]().apply_async().get(timeout=DEADLINE / 3, interval=0.01)
+    service.celery.set_current()
+
+    operation = service.run("lineage", name=name)
+
+    assert by_name(json.loads(operation.result or "null")) == by_name(told)
 
 
 def test_what_differs_stands_in_the_documentation_by_name() -> None:
