@@ -34,7 +34,8 @@ def half_done(service: Service, size: int) -> int:
 def test_a_look_at_a_pause_reads_no_step_while_one_runs(by_hand: ByHand) -> None:
     service = by_hand(flows=("tests.scale.flows",))
     operation = half_done(service, 50)
-    service.change("UPDATE steps SET state = 'Running' WHERE number = 49")
+    service.engine.register()
+    service.change("UPDATE steps SET state = 'Running', worker_id = (SELECT max(id) FROM workers) WHERE number = 49")
 
     with measured(service.engine.database) as work:
         drain(service.engine, operation)

@@ -65,6 +65,7 @@ def test_a_list_of_steps_reads_none_of_their_values(by_hand: ByHand, name: str) 
 def test_the_page_of_an_operation_reads_no_value_of_its_steps(by_hand: ByHand) -> None:
     service = by_hand()
     operation = service.start("adding", numbers=[1, 2, 3])
+    service.pause(operation)
     service.change(
         """UPDATE steps SET result = ?, signature = '{"task":"same","args":[' || ? || ']}'""", _LARGE, _LARGE
     )
