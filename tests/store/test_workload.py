@@ -34,7 +34,7 @@ def worker(tx: Connection, pid: int, now: float = NOW) -> int:
     return register_worker(tx, Process("alpha", "boot", pid, 1), now, ["operations"])
 
 
-def run(tx: Connection, operation_id: int, number: int, worker_id: int | None, started_at: float) -> None:
+def run(tx: Connection, operation_id: int, number: int, worker_id: int, started_at: float) -> None:
     mine = (steps.c.operation_id == operation_id, steps.c.number == number)
     tx.execute(
         update(steps)
@@ -46,18 +46,18 @@ def run(tx: Connection, operation_id: int, number: int, worker_id: int | None, s
 def test_of_each_worker_the_steps_are_told_that_it_has_held_longest(database: Database) -> None:
     with database.write() as tx:
         operation = add_operation(tx, Completion.IN_PROGRESS)
-        add_steps(tx, operation, *[StepState.QUEUED] * 6)
+        add_steps(tx, operation, *[StepState.QUEUED] * 5)
         first, second = worker(tx, 1), worker(tx, 2)
-        for number, (holder, at) in enumerate([(first, 3.0), (first, 1.0), (first, 2.0), (second, 9.0), (None, 5.0)]):
+        for number, (holder, at) in enumerate([(first, 3.0), (first, 1.0), (first, 2.0), (second, 9.0)]):
             run(tx, operation, number, holder, at)
 
     with database.read() as tx:
         found = steps_in_hand(tx, None, 2)
         counts = count_in_hand(tx)
 
-    assert [(one.worker_id, one.number) for one in found] == [(first, 1), (first, 2), (None, 4), (second, 3)]
+    assert [(one.worker_id, one.number) for one in found] == [(first, 1), (first, 2), (second, 3)]
     assert found[0] == InHand(first, operation, 1, "add-1", 1.0, 7, 1, None)
-    assert counts == {first: 3, second: 1, None: 1}
+    assert counts == {first: 3, second: 1}
 
 
 def test_the_steps_of_one_requester_are_told_without_those_of_others(database: Database) -> None:
