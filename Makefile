@@ -11,7 +11,13 @@ UV_VERSION := 0.13.8
 LOCK := $(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(UPGRADE)
 
-.PHONY: help run test coverage browser pooler pictures lint format bench chaos soak lock clean
+# The rooms in which most mistakes show, for a look between two changes; `make test` is the whole.
+QUICK := tests/model tests/domain tests/store \
+	$(addprefix tests/execution/test_, compiler.py compiled_graph.py canvas_refusals.py pause_canvas.py \
+		claiming.py settling.py draining.py steering.py retrying.py) \
+	$(addprefix tests/web/test_, operations.py steering.py)
+
+.PHONY: help run test quick coverage browser pooler pictures lint format bench chaos soak lock clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +27,9 @@ run: $(VENV)/.for-running ## start everything on this machine; Ctrl-C stops it
 
 test: lint browser pooler ## lint, types, import contracts and every test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+quick: $(VENV)/.for-testing ## the model, the store on SQLite, canvas, engine and web: a part of the tests for in between
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -k "not postgresql" $(QUICK)
 
 coverage: browser pooler ## the tests again, slower, and which lines and branches they have run: 90 % at least
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term

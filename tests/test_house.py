@@ -155,6 +155,7 @@ def test_make_alone_tells_what_can_be_made(tmp_path: Path) -> None:
         "help",
         "run",
         "test",
+        "quick",
         "coverage",
         "browser",
         "pooler",
@@ -167,3 +168,13 @@ def test_make_alone_tells_what_can_be_made(tmp_path: Path) -> None:
         "lock",
         "clean",
     ]
+
+
+def test_what_make_quick_runs_is_there() -> None:
+    command = [shutil.which("make") or "make", "--dry-run", "quick"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+    [line] = [line for line in ran.stdout.splitlines() if "pytest" in line]
+    places = [word for word in line.split() if word.startswith("tests/")]
+    assert {"tests/model", "tests/domain", "tests/store"} <= set(places)
+    assert [place for place in places if not (ROOT / place).exists()] == []
