@@ -75,6 +75,18 @@ def test_nothing_is_found_where_nothing_has_changed(bob: Caller) -> None:
     assert bob.post(f"{address}/resume") == 202
 
 
+def test_code_that_is_newer_on_disk_than_in_the_service_is_a_warning(bob: Caller, served: Served) -> None:
+    address = paused(bob)
+    served.commands.engine.policies.loaded_at = 0.0  # it was started before the files were written
+
+    (finding,) = found(bob, address)
+
+    assert (finding["kind"], finding["blocks"]) == ("code_outdated", False)
+    assert finding["about"].endswith("checked_flows.py")
+    assert "restart the service and its workers" in finding["sentence"]
+    assert bob.post(f"{address}/resume") == 202
+
+
 def test_a_step_whose_code_has_changed_is_refused_and_accepted_by_name(
     bob: Caller, database: Database, deploy: Callable[..., None]
 ) -> None:
