@@ -29,7 +29,7 @@ class Finding(BaseModel):
 
     kind: Literal[
         "document_unusable", "task_gone", "call_misfits", "step_changed", "workflow_changed", "code_unknown",
-        "secret_missing", "store_missing", "result_missing", "no_worker",
+        "code_outdated", "secret_missing", "store_missing", "result_missing", "no_worker",
     ]  # fmt: skip
     sentence: str
     blocks: bool = Field(description="Whether it is in the way, and does not only warn.")

@@ -21,8 +21,9 @@ def checked(folder: Path, broker_url: str, database_url: str) -> Iterator[Served
     """The service with these workflows."""
     broker, flows = in_database(broker_url, 3), "tests.web.checked_flows"
     with serving(folder, broker, flows, database_url=database_url, slice_steps=1) as served:
-        with served.commands.engine.database.write() as tx:
-            register_worker(tx, this_process(), 4e9, ["operations"])
+        engine = served.commands.engine
+        with engine.database.write() as tx:
+            engine.incarnation.worker_id = register_worker(tx, this_process(), 4e9, ["operations"])
         yield served
 
 
