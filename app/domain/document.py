@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
+from app.domain.family import as_told
 from app.domain.graph import Inputs, PausePoint, named, numbers_in
 from app.domain.rerun import steps_to_rerun
 from app.domain.states import FINAL, Completion, StepState
@@ -189,6 +190,7 @@ def parts_of(inputs: list[Inputs] | dict[str, Any]) -> list[Inputs]:
 
 def compose(head: Head, steps: Sequence[StepFacts]) -> dict[str, Any]:
     """The document of an operation whose steps, in topological order, stand as given."""
+    steps = [replace(step, signature=as_told(step.signature, str(head.origin))) for step in steps]
     slugs = {step.number: step.slug for step in steps}
     needed = needed_results(head.outcome, steps)
     return {

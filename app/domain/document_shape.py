@@ -45,7 +45,6 @@ class _Family(TypedDict):
     index: NotRequired[Annotated[int, Field(ge=0, le=2**31 - 1)]]
     chord: NotRequired[bool]
     id: NotRequired[_Reference]
-    seed: NotRequired[Annotated[Text, Field(min_length=1, max_length=1000)]]
 
 
 class _Signature(TypedDict):

@@ -7,7 +7,8 @@ A stored signature has the key `family` where there is anything to say, with tho
 - `group`, `index`: the group or chord header whose branch it ends, and its place there; behind a group, `group` alone.
 - `chord`: true for a step directly behind a group that has error callbacks: a chord's body.
 - `id`: the step whose id it has taken over, because it was put in that step's place.
-- `seed`: where the operation was started, if that was elsewhere: the ids of its steps do not change on the way.
+- `seed`: where the operation was started, if that was elsewhere: the ids of its steps do not change on the way. It is
+  in the table alone; a document names its origin.
 
 A step is named by its slug, and a group by the slug of its first member; `{"id": …}` is an id that an author gave.
 """
@@ -95,6 +96,15 @@ def _others(family: Mapping[str, Any]) -> dict[str, Reference]:
 def started_elsewhere(call: Mapping[str, Any], origin: str) -> dict[str, Any]:
     """Return the call of a step whose operation was started elsewhere: there it got its id."""
     return {**call, "family": {"seed": origin, **call.get("family", _NONE)}}
+
+
+def as_told(call: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """Return a call as a document tells it, which names the origin of the whole operation: the reverse of the above."""
+    family = dict(call.get("family", _NONE))
+    if family.pop("seed", None) != origin:
+        return dict(call)
+    rest = {name: value for name, value in call.items() if name != "family"}
+    return rest | ({"family": family} if family else {})
 
 
 def hears_of_header(call: Mapping[str, Any]) -> bool:

@@ -43,6 +43,18 @@ def test_an_operation_is_paused_here_and_goes_on_there(here: Service, there: Ser
     assert sorted(lines_of(ledger)) == sorted({*lines_of(ledger)})
 
 
+def test_the_steps_of_an_operation_keep_their_ids_wherever_it_goes(here: Service, there: Service) -> None:
+    operation = paused(here, "requests", kind="line")
+    ids = [here.task_id(operation, f"told-{number}") for number in (1, 2, 3)]
+
+    moved = imported(there, exported(here, operation))
+    signatures = [step["signature"] for step in there.document(moved)["steps"]]
+    found = run_out(there, moved)
+
+    assert [found[name]["id"] for name in "abc"] == ids
+    assert signatures[0].keys().isdisjoint({"family"})
+
+
 def test_the_imported_operation_stands_as_the_first_did(here: Service, there: Service) -> None:
     operation = paused(here, "adding", numbers=[1, 2, 3])
 
