@@ -209,7 +209,6 @@ DEAD_ENDS: dict[str, Any] = {
     "not a number": lambda: not_for_json.s("not a number"),
     "loop": lambda: not_for_json.s("loop"),
     "keys": lambda: not_for_json.s("keys"),
-    "wrong arguments": lambda: same.s(1, 2, 3),
     "retried with an object": lambda: retried_with_what_json_cannot_hold.s(),
     "retried by hand": lambda: retried_by_hand.s(),
     "exit": lambda: leave.s("exit"),
