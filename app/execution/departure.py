@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: Seconds that the worker has to close its ears; kombu waits up to one for what it has asked Redis for.
 _LATECOMERS: Final = 2.0
 
+#: Seconds that what follows from handing back may take: an author's callback may hang in it.
+_ERRANDS: Final = 1.5
+
 _log: Final = logging.getLogger(__name__)
 
 
@@ -94,6 +97,8 @@ class Departure:
         for claim in held:
             if claim.process not in (None, os.getpid()) and kill(claim.process or 0, claim.process_start or 0):
                 hand_back(self._engine, claim, is_gone=True, why="its worker left, and its grace was over")
+        if self._engine.incarnation.errands:  # a pause may have waited for what was handed back
+            self._engine.incarnation.errands.finish(_ERRANDS)
         if worker_id is not None:
             with self._engine.database.write() as tx:
                 stop_worker(tx, worker_id, clock.now())

@@ -116,6 +116,11 @@ class Errands:
             if one.on_late:
                 one.on_late(sentence)
 
+    def finish(self, seconds: float) -> None:
+        """Wait until all has ended that was asked for, but not for longer."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._of_key, seconds)
+
     def stop(self) -> None:
         """Begin no more; what runs is left to end."""
         with self._changed:
@@ -170,4 +175,4 @@ class Errands:
             else:
                 self._of_key[errand.key] = following
                 self._waiting.append(following)
-                self._changed.notify()
+            self._changed.notify_all()
