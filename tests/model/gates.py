@@ -64,6 +64,6 @@ def gates_in(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     monkeypatch.setattr(save_state, "run", gated)
     monkeypatch.setattr(tasks, "this_engine", this_engine)
     monkeypatch.setattr(slices, "let_go", mortal(losing.let_go))
-    monkeypatch.setattr(steering, "drain", mortal(draining.drain))
+    monkeypatch.setattr(steering, "drain_aside", mortal(draining.drain_aside))
     monkeypatch.setattr(pace, "SHORT", -1.0)  # no settle shares a transaction: the model has none that do
     yield

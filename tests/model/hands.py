@@ -10,6 +10,8 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from celery.exceptions import WorkerTerminate
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 _PATIENCE = 30.0
 
 
-class Killed(KeyboardInterrupt):
+class Killed(WorkerTerminate):
     """The process ends here."""
 
 
