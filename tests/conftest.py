@@ -17,7 +17,7 @@ from tests.deadlines import WAIT, pytest_runtest_call, pytest_runtest_setup, pyt
 from tests.postgresql import PostgreSQL, running_postgresql
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
     #: Makes a migrated database, empty of rows; on SQLite in the given folder. Returns its URL.
@@ -29,6 +29,20 @@ _MIGRATED = "migrated"
 #: A machine on which nothing moves for some seconds is to cost no test its transaction; the service would lose it.
 _UNHURRIED = "&options=-c%20idle_in_transaction_session_timeout%3D60s"
 _numbers = count(1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a report hold no half of a character: those of a test process could not be sent to the one that prints."""
+    report = yield
+    report.sections = [(name, _sendable(text)) for name, text in report.sections]
+    if report.longrepr is not None and _sendable(told := str(report.longrepr)) != told:
+        report.longrepr = _sendable(told)
+    return report
+
+
+def _sendable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
 
 
 @pytest.fixture(scope="session")

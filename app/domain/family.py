@@ -118,7 +118,7 @@ def _id(seed: str, reference: Reference | None) -> str | None:
     return reference["id"] if isinstance(reference, dict) else _made(seed, reference)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def _made(seed: str, name: str) -> str:
     """What `str(uuid5(…))` gives, at a third of its cost: every step asks for one that nobody has asked for before."""
     sha = _BEGUN.copy()
