@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,7 +65,7 @@ def test_a_running_step_is_shown_with_its_holder(terminal: Terminal) -> None:
 
     shown = terminal.says("operations", "show", started)
 
-    assert "running    give-1, process " in shown
+    assert re.search(r"^running    give-1 on \S+, process \d+, for ", shown, re.MULTILINE)
 
 
 def test_a_result_is_shown_and_printed_alone_as_json(terminal: Terminal) -> None:

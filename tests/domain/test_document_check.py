@@ -122,7 +122,7 @@ def test_bytes_that_are_no_document_are_refused(content: bytes, why: str) -> Non
         (with_("chain", 0, "args", value=[9]), "holds a chain that is not the rest of its steps"),
         (with_("chain", 0, "task", value=7), "is malformed at chain.0.task"),
         (with_("chain", 0, "kwargs", value=None), "is malformed at chain.0.kwargs"),
-        (with_("steps", value=[]), "holds a chain that is not the rest of its steps"),
+        (with_("steps", value=[]), "is malformed at steps"),
         (with_("steps", 0, value=7), "is malformed at steps.0"),
         (with_("steps", 0, "state", "type", value="Done"), "is malformed at steps.0.state.type"),
         (with_("steps", 1, "state", "type", value="Success"), "holds a chain that is not the rest of its steps"),

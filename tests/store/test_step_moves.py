@@ -33,7 +33,7 @@ OTHERS: dict[str, Any] = {
 }
 EVERYTHING = MOVERS | OTHERS
 #: What changes nothing.
-READERS = {"upstream_of", "reference_states", "standings", "ready_again"}
+READERS = {"upstream_of", "first_bad_before", "reference_states", "standings", "ready_again"}
 ENDS = {name for name in MOVERS if name.startswith("end ")}
 #: What is done under a claim, tried under another than the step has.
 UNDER_ANOTHER_CLAIM: dict[str, Any] = {

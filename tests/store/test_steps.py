@@ -92,6 +92,8 @@ MOVERS: dict[str, Callable[[Connection, int], object]] = {
     "hold at point": lambda tx, id_: store.answer_point(tx, id_, 5, pause=True),
     "release held": lambda tx, id_: store.release_held(tx, id_, NOW),
     "release first": lambda tx, id_: store.release_first(tx, id_, NOW),
+    "park": lambda tx, id_: store.park(tx, id_),
+    "unpark": lambda tx, id_: store.unpark(tx, id_),
     "cancel": lambda tx, id_: store.cancel_idle(tx, id_, NOW),
     "spread": lambda tx, id_: endings.spread_failure(tx, id_, [0], NOW, "a is Failed"),
     "skip": lambda tx, id_: endings.skip(tx, id_, [1], NOW),
