@@ -1,12 +1,14 @@
 """`python -m chaos.soak`: the service at a steady load for long, without faults, and what each of its processes takes.
 
-Every minute a line for each process tells its memory (of its own, not shared), descriptors and threads, and one the
-size of the database. The status is 1 when a process grows faster than it may, once it is warm.
+Every minute a line for each process tells its resident memory, descriptors and threads, and one the size of the
+database. Memory is what is resident, shared pages included: pages that a process of a pool no longer shares with its parent
+are no growth. The status is 1 when a process grows faster than it may, once it is warm.
 """
 
 from __future__ import annotations
 
 import http.client
+import resource
 import statistics
 import sys
 import tempfile
@@ -55,7 +57,7 @@ _PATIENCE: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a process takes at a moment: seconds since the start, bytes of memory of its own, descriptors, threads."""
+    """What a process takes at a moment: seconds since the start, resident bytes, descriptors, threads."""
 
     at: float
     memory: int
@@ -67,10 +69,9 @@ def taken_by(process: Process, at: float) -> Taken | None:
     """Return what a process takes; None when it is gone."""
     folder = Path(f"/proc/{process.pid}")
     try:
-        lines = (folder / "smaps_rollup").read_text().splitlines()[1:]
-        sizes = {line.split()[0]: int(line.split()[1]) * 1024 for line in lines}
-        own = sizes["Private_Clean:"] + sizes["Private_Dirty:"]
-        return Taken(at, own, len(list((folder / "fd").iterdir())), len(list((folder / "task").iterdir())))
+        pages = int((folder / "statm").read_text().split()[1])
+        memory = pages * resource.getpagesize()
+        return Taken(at, memory, len(list((folder / "fd").iterdir())), len(list((folder / "task").iterdir())))
     except OSError:
         return None
 
