@@ -1,8 +1,8 @@
 """`python -m chaos.soak`: the service at a steady load for long, without faults, and what each of its processes takes.
 
 Every minute a line for each process tells its resident memory, descriptors and threads, and one the size of the
-database. Memory is what is resident, shared pages included: pages that a process of a pool no longer shares with its parent
-are no growth. The status is 1 when a process grows faster than it may, once it is warm.
+database. Shared pages count: those that a process of a pool no longer shares with its parent are no growth. The status
+is 1 when a process grows faster than it may, once it is warm.
 """
 
 from __future__ import annotations
