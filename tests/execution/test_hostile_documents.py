@@ -57,7 +57,7 @@ def altered(document: dict[str, Any], place: tuple[Any, ...], value: Any, *, eve
         part = part[key]
     before = part[place[-1]]
     part[place[-1]] = value
-    content = encode(changed)
+    content = json.dumps(changed, separators=(",", ":")).encode()  # also what the service itself never writes
     if everywhere and isinstance(before, str) and isinstance(value, str) and before:
         content = encode(document).replace(json.dumps(before).encode(), json.dumps(value).encode())
     return content

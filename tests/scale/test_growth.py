@@ -27,6 +27,9 @@ SIZES = (100, 300, 900, 10_000)
 SLACK = 1.35
 #: What an act may cost on top at the largest size: what it costs of itself is not always the same.
 NOISE = {"calls": 2_000, "statements": 100, "rows": 1_000, "characters": 20_000}
+#: What a further step may cost at any size: how many siblings a settle takes goes by how fast this machine ran the last
+#: ones, so two sizes may differ by some. Work that grows with the square costs thousands for a further step here.
+LEAST = {"calls": 50.0, "statements": 0.1, "rows": 5.0, "characters": 2_000.0}
 #: The same for PostgreSQL, of which calls are not counted.
 FEWER = (50, 200, 800)
 
@@ -99,7 +102,7 @@ def grown_too_much(taken: Sequence[tuple[int, dict[str, Work]]], what: str) -> l
     for act in first:
         small = (getattr(second[act], what) - getattr(first[act], what)) / (some - few)
         large = (getattr(third[act], what) - getattr(second[act], what)) / (many - some)
-        if large > max(small, 0) * SLACK + NOISE[what] / many:
+        if large > max(max(small, 0) * SLACK + NOISE[what] / many, LEAST[what]):
             found.append(f"{act}: {small:.2f} {what} for a further step became {large:.2f}")
     return found
 

@@ -110,6 +110,5 @@ def test_what_can_never_be_run_is_not_asked_for_again(tmp_path: Path) -> None:
         assert topic.deliver_all(url) == 4
 
     said = (tmp_path / "log").read_text()
-    assert "is not signed" in said
-    assert "is truncated or no JSON" in said
+    assert said.count("is not signed") >= 2  # what nobody has signed is refused before it is parsed
     assert kept(tmp_path) == []

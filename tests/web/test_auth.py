@@ -25,6 +25,8 @@ ABOUT_ONE = [
     "GET /operations/1/status",
     "GET /operations/1/steps",
     "GET /operations/1/steps/give-1/log",
+    "GET /operations/1/steps/give-1/result",
+    "GET /operations/1/result",
     "GET /operations/1/events",
     "GET /operations/1/graph.svg",
     "GET /operations/1/workflow.json",

@@ -70,7 +70,7 @@ def test_a_form_leads_nowhere_but_into_the_console(visitor: Visitor, bob: Caller
         visitor.see("/console/operations")
         led.append(visitor.post(one, next=place).headers["Location"])
 
-    assert set(led) == {"/console/"}
+    assert {one.partition("#")[0] for one in led} == {"/console/"}
     if "\x00" not in place:
         assert 'name="next" value="/console/"' in Visitor(visitor.app).see(f"/console/sign-in?next={quote(place)}").text
 

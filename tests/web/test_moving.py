@@ -68,14 +68,14 @@ def test_a_copy_is_signed_and_moves_nothing(bob: Caller, served: Served, place: 
     assert bob.post(f"{place}/resume").status_code == 202
 
 
-def test_the_tag_of_a_signed_copy_is_the_one_that_edits_are_held_against(bob: Caller, place: str) -> None:
+def test_the_tag_of_a_signed_copy_is_the_one_that_edits_are_held_against(ada: Caller, bob: Caller, place: str) -> None:
     headers = {
         "Content-Type": "application/merge-patch+json",
         "If-Match": bob.get(f"{place}/workflow.json").headers["ETag"],
     }
 
-    first = bob.ask("PATCH", f"{place}/workflow.json", headers=headers, json={"result": 2})
-    second = bob.ask("PATCH", f"{place}/workflow.json", headers=headers, json={"result": 3})
+    first = ada.ask("PATCH", f"{place}/workflow.json", headers=headers, json={"result": 2})
+    second = ada.ask("PATCH", f"{place}/workflow.json", headers=headers, json={"result": 3})
 
     assert (first.status_code, second.status_code) == (200, 412)
 

@@ -80,7 +80,7 @@ def test_an_operation_that_has_ended_shows_its_result(bob: Caller, served: Serve
     shown = json_of(bob.get(place))
     assert (shown["completion"], shown["result"], shown["error"]) == ("COMPLETED", {"a": [1, "ü", None]}, None)
     assert shown["progress"] == {"done": 3, "total": 3, "percent": 100.0}
-    assert shown["links"].keys() == {"self", "status", "steps", "events"}
+    assert shown["links"].keys() == {"self", "status", "steps", "events", "result"}
 
 
 def test_an_operation_that_has_failed_shows_step_message_and_traceback(bob: Caller, served: Served) -> None:
