@@ -26,6 +26,7 @@ from app.execution.finishing import cancelled
 from app.execution.loading import load
 from app.execution.tallying import PAUSE_SECONDS
 from app.execution.values import compact, decode, restored
+from app.processes import ending_children
 from app.store import steps as store
 from app.store.claims import drainable, is_any_unconfirmed
 from app.store.events import append_event, last_asked
@@ -101,7 +102,9 @@ def _finish_pause(engine: Engine, snapshot: Snapshot) -> None:
         stored = engine.app.tasks[CALLBACK_TASK].s(operation.id)(decode(carried), rest)
         for callback in _own_callbacks(snapshot):
             doing(f"the callback {callback.get('task')} at a pause point of operation {operation.id}")
-            signature(restored(callback), app=engine.app)(_loaded(snapshot), rest)
+            retval = _loaded(snapshot)
+            with ending_children():
+                signature(restored(callback), app=engine.app)(retval, rest)
     except BaseException as why:  # a full disk, or an author's callback: the pause is tried again by the next sweep
         if not is_of_the_code(why):
             raise

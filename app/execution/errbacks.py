@@ -17,6 +17,7 @@ from app.domain.states import StepState
 from app.execution.exits import is_of_the_code
 from app.execution.requests import request_of, seed_of
 from app.execution.values import decode
+from app.processes import ending_children
 from app.store.endings import first_bad_before
 from app.store.operations import find_operation
 
@@ -37,7 +38,9 @@ def call_errbacks(engine: Engine, operation_id: int, ended: Ended) -> None:
         return
     backend: Any = engine.app.backend
     try:
-        backend._call_task_errbacks(*_told(engine, operation_id, ended))
+        told = _told(engine, operation_id, ended)
+        with ending_children():
+            backend._call_task_errbacks(*told)
     except BaseException as why:  # an author's function, which is called here and now
         if not is_of_the_code(why):
             raise

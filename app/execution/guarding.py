@@ -132,6 +132,12 @@ def unwrapped(fault: BaseException) -> BaseException:
     return fault.signal if isinstance(fault, SignalledFailure) else fault
 
 
+def is_wanted(retries: Retries, fault: BaseException, done: int) -> bool:
+    """Return whether the author wants another run after this failure; no child that is forked there goes on here."""
+    with ending_children():
+        return retries.wants(fault, done)
+
+
 def _answer(task: Any, fault: Signal | Exception, retries: Retries | None, *, is_wrapped: bool) -> Any:
     if isinstance(fault, SUCCESS):
         _said.set(fault.state)
@@ -142,7 +148,7 @@ def _answer(task: Any, fault: Signal | Exception, retries: Retries | None, *, is
     if isinstance(fault, Signal) and not isinstance(fault, FAIL):
         raise fault
     done = task.request.retries
-    if retries is not None and retries.wants(fault, done):
+    if retries is not None and is_wanted(retries, fault, done):
         raise task.retry(exc=fault, countdown=retries.wait(done), max_retries=retries.most, throw=False) from fault
     if isinstance(fault, FAIL) and not is_wrapped:
         raise SignalledFailure(fault) from fault

@@ -16,6 +16,7 @@ from app.execution.endings import failed
 from app.execution.errands import run_aside
 from app.execution.exits import is_of_the_code
 from app.execution.failing import settle_and_tell
+from app.execution.guarding import is_wanted
 from app.execution.settling import Ended
 from app.execution.surely import surely
 from app.store import claims
@@ -182,7 +183,7 @@ def _ending(engine: Engine, held: HeldClaim, error: Exception) -> Ending:
         return failed(error)
     done = found[0].retries
     try:
-        if not retries.wants(error, done):
+        if not is_wanted(retries, error, done):
             return failed(error)
     except BaseException as fault:  # the author's function
         if not is_of_the_code(fault):

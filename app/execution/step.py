@@ -35,6 +35,7 @@ from app.execution.guarding import Replaced, guard, said, unwrapped
 from app.execution.signatures import in_zone, stored_options
 from app.execution.step_task import as_step
 from app.execution.values import encode
+from app.processes import ending_children
 from app.secrets import found_in
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def run_task(app: Celery, name: str, args: list[Any], kwargs: dict[str, Any], re
     if tracer is None:
         tracer = _tracers[task] = _tracer(app, task)
     try:
-        traced = tracer(request["id"], args, kwargs, request)
+        with ending_children():  # beside the task's code, its hooks and its base class may fork
+            traced = tracer(request["id"], args, kwargs, request)
     except BaseException as leaving:  # the tracer lets all pass that is no Exception, and a hook's Reject
         if not is_of_the_code(leaving):
             raise

@@ -28,6 +28,7 @@ from app.errors import (
 from app.execution.exits import is_of_the_code
 from app.execution.flow import Flow
 from app.notifications.base import Notification
+from app.processes import ending_children
 from app.workflows.parameters import OPERATION_ID, Parameters, parameters_of
 from app.workflows.step import notifications_of, workflow_policy
 
@@ -87,7 +88,8 @@ class Workflow:
         values = self.parameters.values(arguments)
         if self.parameters.takes_operation_id:
             values[OPERATION_ID] = operation_id
-        canvas: Any = self.function(**values)
+        with ending_children():  # a child would start the operation a second time
+            canvas: Any = self.function(**values)
         if not isinstance(canvas, Signature | Flow):
             raise NotACanvas(canvas, self.name)
         return canvas

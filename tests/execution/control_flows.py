@@ -6,17 +6,21 @@ import os
 import signal
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Task, chain, group, shared_task
 from celery import signals as celery_signals
 from celery.exceptions import SoftTimeLimitExceeded
 
 from app.execution.celery_app import this_engine
+from app.execution.pause import pause_or_continue
 from app.execution.steering import Wish, cancel, pause
 from app.workflows import Canvas, State, Subject, cursor, signals, step, triggers, workflow
 from tests.execution.cursor_flows import linger
 from tests.execution.flows import fail, same, write_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Forgiving(Task):  # type: ignore[type-arg]
@@ -246,6 +250,99 @@ def forking(how: str, ledger: str) -> Canvas:
     """A step that forks."""
     canvas: Canvas = fork.s(how, ledger) | same.s()
     return canvas
+
+
+def fork_and_tell(ledger: str) -> None:
+    """Fork a child that goes on as its parent does, and write down what became of it."""
+    child = os.fork()
+    if child == 0:
+        return
+    until = time.monotonic() + 5
+    while (found := os.waitpid(child, os.WNOHANG))[0] == 0:
+        if time.monotonic() > until:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            write_line(ledger, "the child went on")
+            return
+        time.sleep(0.001)
+    write_line(ledger, f"the child ended with {os.waitstatus_to_exitcode(found[1])}")
+
+
+def fork_if_told(fault: BaseException) -> bool:
+    """Fork with the ledger that the exception names, and want no retry."""
+    fork_and_tell(str(fault))
+    return False
+
+
+class ForkingHook(Task):  # type: ignore[type-arg]
+    """A base class that forks when its task has failed."""
+
+    def on_failure(self, exc: Exception, *_: Any) -> None:
+        fork_and_tell(str(exc))
+
+
+class ForkingRetry(Task):  # type: ignore[type-arg]
+    """A base class that forks when it is asked for a retry."""
+
+    def retry(self, *_: Any, **options: Any) -> Any:
+        fork_and_tell(str(options["exc"]))
+        return super().retry(**options)
+
+
+@step
+def fail_at(ledger: str) -> None:
+    """Fail with an exception that names the ledger."""
+    raise ArithmeticError(ledger)
+
+
+@step(retry_on=fork_if_told, max_retries=1)
+def fail_with_forking_condition(ledger: str) -> None:
+    raise ArithmeticError(ledger)
+
+
+@step(base=ForkingHook)
+def fail_with_forking_hook(ledger: str) -> None:
+    raise ArithmeticError(ledger)
+
+
+@step(base=ForkingRetry, bind=True, max_retries=1, default_retry_delay=0)
+def fail_with_forking_retry(self: Task[Any, Any], ledger: str) -> None:
+    if self.request.retries == 0:
+        raise self.retry(exc=ArithmeticError(ledger))
+    raise ArithmeticError(ledger)
+
+
+@shared_task
+def forking_errback(_request: Any, error: Exception, _traceback: str) -> None:
+    """An error callback that forks."""
+    fork_and_tell(str(error))
+
+
+@step
+def forking_callback(_retval: Any, _remaining: list[dict[str, Any]], ledger: str) -> None:
+    """A callback at a pause point that forks."""
+    fork_and_tell(ledger)
+
+
+#: Where authors' code is called that is no step's own.
+FORKING_ELSEWHERE: dict[str, Callable[[str], Canvas]] = {
+    "an error callback": lambda ledger: fail_at.s(ledger).on_error(forking_errback.s()),
+    "retry_on": lambda ledger: fail_with_forking_condition.s(ledger),
+    "a hook": lambda ledger: fail_with_forking_hook.s(ledger),
+    "a base class's own retry": lambda ledger: fail_with_forking_retry.s(ledger),
+    "a callback at a pause point": lambda ledger: (
+        same.s(1) | pause_or_continue.s(clause=same.s(), callback=forking_callback.s(ledger)) | same.s()
+    ),
+}
+
+
+@workflow("forking-elsewhere", pause_every=0)
+def forking_elsewhere(where: str, ledger: str) -> Canvas:
+    """Code that forks, and is no step's own."""
+    if where == "a workflow":
+        fork_and_tell(ledger)
+        return same.s(1)
+    return FORKING_ELSEWHERE[where](ledger)
 
 
 @step

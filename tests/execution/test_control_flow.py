@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +13,9 @@ from app.domain.states import Completion, StepState
 from app.execution.advancing import Budget
 from app.execution.sweeping import sweep
 from app.moving import advance
+from tests.execution.control_flows import FORKING_ELSEWHERE
 from tests.execution.flows import lines_of
+from tests.execution.service import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,6 +173,31 @@ def test_a_child_that_a_step_forked_ends_where_the_steps_code_ends(service: Serv
     step = service.steps(operation.id)["fork"]
     assert (step.runs, step.losses) == (1, 0)
     assert len(lines_of(ledger)) == 1
+
+
+@pytest.mark.parametrize("where", FORKING_ELSEWHERE)
+def test_a_child_that_authors_code_around_a_step_forked_ends_where_that_code_ends(service: Service, where: str) -> None:
+    ledger = service.path()
+
+    operation = service.start("forking-elsewhere", where=where, ledger=ledger)
+
+    service.wait_until(operation, Completion.FAILED, Completion.PAUSED)
+    wait_for(lambda: Path(ledger).exists())
+    assert [line.rpartition(" with ")[0] for line in lines_of(ledger)] == ["the child ended"]
+
+
+def test_a_child_that_a_workflow_forked_starts_nothing(by_hand: ByHand) -> None:
+    service, test = by_hand(), os.getpid()
+    ledger = service.path()
+
+    try:
+        service.start("forking-elsewhere", where="a workflow", ledger=ledger)
+    finally:
+        if os.getpid() != test:
+            os._exit(9)
+
+    assert lines_of(ledger) == ["the child ended with 0"]
+    assert service.read("SELECT count(*) FROM operations") == [(1,)]
 
 
 @pytest.mark.parametrize("end", ["fail", "retry", "pause"])
