@@ -242,6 +242,15 @@ def digest_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def _point(point: PausePoint, *, is_passed: bool) -> dict[str, Any]:
+    """The point as `asdict` would give it, which copies its values and has a depth at which it fails."""
+    return {"number": point.number, "clause": point.clause, "callback": point.callback, "passed": is_passed}
+
+
+def _cursor(cursor: Cursor) -> dict[str, Any]:
+    return {"place": cursor.place, "done": cursor.done, "total": cursor.total}
+
+
 def _step(step: StepFacts, slugs: dict[int, str], *, is_needed: bool) -> dict[str, Any]:
     message = step.message or (step.error.get("message") if step.error else None)
     value, kept = told_apart(step.result) if is_needed else (None, None)
@@ -253,8 +262,8 @@ def _step(step: StepFacts, slugs: dict[int, str], *, is_needed: bool) -> dict[st
     }
     more = {
         "inputs": named(step.inputs, slugs),
-        "point": asdict(step.point) | {"passed": step.passed} if step.point else None,
-        "cursor": asdict(step.cursor) if step.cursor else None,
+        "point": _point(step.point, is_passed=step.passed) if step.point else None,
+        "cursor": _cursor(step.cursor) if step.cursor else None,
         "kept": kept,
         "error": step.error,
         "growth": step.growth and step.growth.named(slugs),

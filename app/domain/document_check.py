@@ -13,6 +13,7 @@ from app.domain.call_options import faults_in
 from app.domain.document import MAPS, PAUSE_TASK
 from app.domain.document_shape import demand_shape
 from app.domain.growth import leads_into
+from app.domain.nesting import DEEPEST
 from app.domain.states import FINAL, Completion
 from app.errors import DocumentMalformed, TasksUnregistered
 
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 
 #: Bytes that a document may have: ten times what the largest canvas takes.
 LARGEST: Final = 1024**3
-#: How deep its values may be nested, and the inputs of its steps, which no canvas nests as deep.
-DEEPEST: Final = 500
+#: How deep the inputs of its steps may be nested: no canvas nests them as deep.
 _DEEPEST_INPUTS: Final = 300
 
 Document = dict[str, Any]

@@ -114,6 +114,17 @@ class DocumentMalformed(Exception):
         super().__init__(f"The workflow.json {why}.")
 
 
+class DocumentUnwritable(DocumentMalformed):
+    """The workflow.json that a slice has come to is one that no service would read: the operation cannot go on."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.args = (
+            f"The workflow.json of what the slice has come to {why}: its reader would refuse it, so it is not handed "
+            "on. The steps of this slice have run.",
+        )
+
+
 class TasksUnregistered(Exception):
     """A workflow.json may run `tasks` that no code here is registered for."""
 

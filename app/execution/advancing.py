@@ -18,7 +18,7 @@ from app.domain.document_reading import facts_of
 from app.domain.hand_made import is_hand_made, laid_over, number_by_hand
 from app.domain.states import FINAL, Completion, StepState
 from app.domain.uncollected import uncollected
-from app.errors import DocumentMalformed, OperationNotFound
+from app.errors import DocumentMalformed, DocumentUnwritable, OperationNotFound
 from app.execution.documents import code_here, snapshot_of
 from app.execution.inline import inline
 from app.execution.laying import columns_of, demand_reachable, fitted, lay, tell_of_pauses, with_clocks
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from app.domain.document_check import Document
     from app.domain.graph import Graph
     from app.domain.states import State
+    from app.execution.documents import Snapshot
     from app.execution.engine import Engine
     from app.execution.inline import Inline, Outcome
 
@@ -101,7 +102,8 @@ def advance(
     told every now and then how far that is.
 
     Raises TasksUnregistered, ResultsUnreachable, DocumentMalformed, SlugsUnfit, WorkflowUnknown, ArgumentsInvalid,
-    CanvasRefused.
+    CanvasRefused, and DocumentUnwritable where `read_any` would refuse the document of the next slice. No value of an
+    author's leads to that, since each fits into a document; what a document that was made elsewhere says may.
     """
     if document.get("completion", Completion.PAUSED) != Completion.PAUSED:
         return document
@@ -230,14 +232,22 @@ def _leaving(engine: Engine, seconds: float | None) -> Iterator[None]:
             timer.cancel()
 
 
-@uncollected
 def _document(inline: Inline, operation_id: int) -> Document:
+    """Return the document of the next slice. Raises DocumentUnwritable."""
+    try:
+        return _snapshot(inline, operation_id).readable_document()
+    except DocumentMalformed as malformed:
+        raise DocumentUnwritable(malformed.why) from None
+
+
+@uncollected
+def _snapshot(inline: Inline, operation_id: int) -> Snapshot:
     with inline.engine.database.read() as tx:
         snapshot = snapshot_of(tx, operation_id)
     if snapshot is None:
         raise OperationNotFound(operation_id)
     if all(step.state in FINAL for step in snapshot.steps):
-        return snapshot.document()
+        return snapshot
     code = code_here(inline.engine, snapshot)
     is_spent = snapshot.operation.completion is not Completion.PAUSED
-    return replace(snapshot, paused_at=clock.now(), code=code, spent=is_spent).document()
+    return replace(snapshot, paused_at=clock.now(), code=code, spent=is_spent)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from app.domain.document import CALLBACK_TASK, CLAUSE_TASK, MAPS
 from app.domain.family import named
 from app.domain.graph import Graph, Inputs, Node, PausePoint, numbers_in, slugs_for
-from app.errors import CanvasTooLarge, FlowMalformed, UnknownTasks
+from app.domain.nesting import DEEPEST_VALUE
+from app.errors import CanvasTooLarge, FlowMalformed, UnknownTasks, UnstorableArgument
 from app.execution.flow import bound, without_nodes
 from app.execution.links import Call, Fan, Point, Reader, kind_of
 from app.execution.signatures import LINKS, storable, stored_options, stored_signature, tidied
@@ -159,10 +160,13 @@ class _Compiler:
     def _bound(self, call: Call, flow: _Flow) -> tuple[Call, _Flow]:
         """The call without the nodes among its arguments, and what it is given with the values of those."""
         given = call.given
-        places = list(bound({"args": list(given.args), "kwargs": dict(given.kwargs)}))
-        if not places:
-            return call, flow
-        kept = given._replace(args=tuple(without_nodes(given.args)), kwargs=without_nodes(dict(given.kwargs)))
+        try:
+            places = list(bound({"args": list(given.args), "kwargs": dict(given.kwargs)}))
+            if not places:
+                return call, flow
+            kept = given._replace(args=tuple(without_nodes(given.args)), kwargs=without_nodes(dict(given.kwargs)))
+        except RecursionError:
+            raise UnstorableArgument(call.task, "an argument", f"is nested more than {DEEPEST_VALUE} deep") from None
         first = None if call.immutable else flow.inputs
         inputs: Inputs = {"first": first, "at": [[way, self.ends[node].inputs] for way, node in places]}
         return Call(call.task, kept, call.immutable), _Flow(inputs, flow.waits, flow.point)
@@ -267,5 +271,5 @@ def _authors(signature: Canvas | None, role: str) -> dict[str, Any] | None:
     """The author's own clause or callback; None where it is the service's."""
     if signature is None or signature["task"] in (CLAUSE_TASK, CALLBACK_TASK):
         return None
-    own: dict[str, Any] = storable(tidied(signature), "pause_or_continue", role)
+    own: dict[str, Any] = storable(tidied(signature), "pause_or_continue", role, around=2)
     return own

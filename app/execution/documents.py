@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from app.domain.document import Cursor, Head, Origin, StepFacts, compose, digest_of, encode, in_order, needed_results
 from app.domain.document_check import LARGEST, check_document, demand_readable, read_document
 from app.domain.graph import PausePoint, full_signature
+from app.domain.nesting import DEEPEST
 from app.domain.states import ENDED, FINAL, Completion, StepState
 from app.errors import DocumentMalformed, DocumentUnusable, TasksUnregistered
 from app.execution.fingerprints import code_of
@@ -76,9 +77,26 @@ class Snapshot:
         """The document of the operation as it stands once it is at rest."""
         return compose(self.head, [_held(step) for step in self.steps])
 
+    def readable_document(self) -> dict[str, Any]:
+        """Return the document, which its own reader takes. Raises DocumentMalformed."""
+        document = self.document()
+        demand_readable(document)
+        return document
+
 
 def snapshot_of(tx: Connection, operation_id: int) -> Snapshot | None:
-    """The operation and its steps as one transaction sees them; only results that a document holds are read."""
+    """Return the operation and its steps as one transaction sees them; only results that a document holds are read.
+
+    Raises:
+        DocumentMalformed: A value is nested so deep that it cannot be read, which earlier versions kept.
+    """
+    try:
+        return _snapshot_of(tx, operation_id)
+    except RecursionError:
+        raise DocumentMalformed(f"is nested more than {DEEPEST} deep") from None
+
+
+def _snapshot_of(tx: Connection, operation_id: int) -> Snapshot | None:
     operation = find_operation(tx, operation_id)
     if operation is None:
         return None
@@ -132,9 +150,7 @@ def write_document(engine: Engine, snapshot: Snapshot) -> dict[str, str]:
     operation = snapshot.operation
     if operation.completion is not Completion.PAUSED:
         snapshot = replace(snapshot, code=code_here(engine, snapshot))
-    document = snapshot.document()
-    demand_readable(document)
-    content = encode(document)
+    content = encode(snapshot.readable_document())
     path = _place(engine.workflow_store / str(operation.id), str(operation.version + 1), content)
     write_atomically(path, content, new_folders=2)  # the version's and the operation's
     return {"workflow_store": str(path), "workflow_digest": digest_of(content)}

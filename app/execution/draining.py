@@ -17,6 +17,7 @@ from app.domain.document import CALLBACK_TASK, carried_value, remaining
 from app.domain.graph import numbers_in
 from app.domain.standing import NOT_YET
 from app.domain.states import FINAL, Completion, StepState
+from app.errors import DocumentMalformed
 from app.execution.announcing import Announcer
 from app.execution.documents import Snapshot, code_here, snapshot_of
 from app.execution.endings import words_of
@@ -50,11 +51,23 @@ def drain(engine: Engine, operation_id: int) -> None:
     if requested is Completion.REQUESTING_CANCEL:
         _finish_cancel(engine, operation_id)
     elif requested is Completion.REQUESTING_PAUSE:
-        with engine.database.read() as tx:
-            # What begins to run between the two looks is found here, or by the update that sets PAUSED.
-            snapshot = snapshot_of(tx, operation_id) if drainable(tx, operation_id) else None
+        snapshot = _drainable_snapshot(engine, operation_id)
         if snapshot and snapshot.operation.completion is Completion.REQUESTING_PAUSE:
             _finish_pause(engine, snapshot)
+
+
+def _drainable_snapshot(engine: Engine, operation_id: int) -> Snapshot | None:
+    """Return the operation if it can be paused now; one that cannot be read is told why."""
+    with engine.database.read() as tx:
+        # What begins to run between the two looks is found here, or by the update that sets PAUSED.
+        operation = find_operation(tx, operation_id) if drainable(tx, operation_id) else None
+        try:
+            return snapshot_of(tx, operation_id) if operation else None
+        except DocumentMalformed as why:
+            fault = why
+    if operation:
+        _note(engine, operation, fault)
+    return None
 
 
 def drain_aside(engine: Engine, operation_id: int) -> None:

@@ -221,7 +221,7 @@ def _signature_again(step: StepTask, again: Any) -> str:
     if "options" in again:
         call = {**call, "options": {**call.get("options", {}), **stored(again["options"])}}
     if "args" in again:
-        asked = {"args": stored(again["args"]), "kwargs": stored(again["kwargs"])}
+        asked = {name: stored(again[name], around=1) for name in ("args", "kwargs")}
         call = {**call, **asked, "complete": True, "immutable": True}
     return compact(call)
 

@@ -19,7 +19,7 @@ from kombu import Exchange, Queue
 from app.domain.call_options import faults_in, read_eta
 from app.domain.graph import full_signature
 from app.errors import OptionRefused, UnstorableArgument
-from app.execution.values import encode, stored
+from app.execution.values import NestedTooDeeply, encode, stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,6 +45,8 @@ _BOOKS = DROPPED | {"task_id"}
 
 _SCALARS = frozenset({str, int, bool, type(None)})
 _PLAIN = (str, int, float, type(None))
+#: Levels around an argument of an error callback: the options, the list of callbacks, the callback, its arguments.
+_AROUND_ERRBACKS = 4
 
 
 def call_of(signature: Mapping[str, Any], *upstream: Any) -> tuple[list[Any], dict[str, Any]]:
@@ -75,11 +77,11 @@ def stored_signature(
     """The call of a step as it is stored; raises `UnstorableArgument` where JSON cannot hold it."""
     kept: dict[str, Any] = {"task": task}
     if args:
-        kept["args"] = storable(list(args), step, "args")
+        kept["args"] = storable(list(args), step, "args", around=1)
     if kwargs:
-        kept["kwargs"] = storable(dict(kwargs), step, "kwargs")
+        kept["kwargs"] = storable(dict(kwargs), step, "kwargs", around=1)
     if options:
-        kept["options"] = storable(dict(options), step, "options")
+        kept["options"] = storable(dict(options), step, "options", around=_AROUND_ERRBACKS)
     if immutable:
         kept["immutable"] = True
     return kept
@@ -121,13 +123,25 @@ def distinct(signatures: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]
     return kept
 
 
-def storable(part: list[Any] | dict[str, Any], step: str, name: str) -> Any:
-    """The part as results are kept too (tuples are lists, keys are text); raises `UnstorableArgument`."""
+def storable(part: list[Any] | dict[str, Any], step: str, name: str, *, around: int) -> Any:
+    """Return a part of a call as results are kept too: tuples are lists, keys are text.
+
+    Args:
+        part: The arguments, the options, or a whole signature.
+        step: The step, as errors name it.
+        name: The part, as errors name it.
+        around: How many of the levels of the part are not the author's.
+
+    Raises:
+        UnstorableArgument: It cannot be kept.
+    """
     values = part if isinstance(part, list) else part.values()
     if all(type(value) in _SCALARS for value in values):
         return part
     try:
-        return stored(part)
+        return stored(part, around=around)
+    except NestedTooDeeply as why:
+        raise UnstorableArgument(step, name, str(why).removeprefix("it ")) from None
     except Exception:  # a value may bring code of its own that makes JSON of it
         raise UnstorableArgument(step, *_first_fault(part, name)) from None
 

@@ -165,7 +165,7 @@ def _refused_retry(task: AnyTask, again: Mapping[str, Any], options: Mapping[str
     if fault := next(faults_in(times), None):
         return OptionRefused(task.name, *fault)
     try:
-        secret = found_in(encode(again))
+        secret = found_in(encode(again, around=2))  # by the names of the parts, and in the list of arguments
     except Exception as why:
         return UnstorableArgument(task.name, "what it is to be retried with", f"is refused ({words_of(why)})")
     return SecretInResult(task.name, "retry", secret) if secret else None

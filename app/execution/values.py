@@ -15,6 +15,8 @@ from typing import Any, Final
 from kombu.utils import json
 from pydantic import BaseModel
 
+from app.domain.nesting import DEEPEST_VALUE, is_nested_deeper
+
 #: The keys of a value that JSON has no word for.
 _TYPE, _VALUE = "__type__", "__value__"
 _ENVELOPE: Final = frozenset((_TYPE, _VALUE))
@@ -23,19 +25,41 @@ _DICT: Final = "dict"
 _MARK: Final = f'"{_TYPE}"'
 
 
-def encode(value: Any) -> str:
-    """Return the JSON of a value; raise TypeError or ValueError for one that JSON cannot hold.
+class NestedTooDeeply(ValueError):
+    """A value is nested more than `DEEPEST_VALUE` deep: workflow.json could not hold it."""
+
+    def __init__(self) -> None:
+        super().__init__(f"it is nested more than {DEEPEST_VALUE} deep")
+
+
+def encode(value: Any, *, around: int = 0) -> str:
+    """Return the JSON of a value.
 
     It holds what Celery's messages hold, and pydantic models, which come back as dicts. A number that is none, such as
     NaN, is refused: there is no word for it in JSON, and no database or browser would read it.
+
+    Args:
+        value: The value.
+        around: How many of its levels are not the author's: the list of a call's arguments is one.
+
+    Raises:
+        NestedTooDeeply: It is nested deeper than workflow.json has room for.
+        TypeError: JSON cannot hold it.
+        ValueError: JSON cannot hold it.
     """
     try:
         text = _encoder.encode(value)
-        return _encoder.encode(_escaped(value)) if _MARK in text else text
+        if _MARK in text:
+            text = _encoder.encode(_escaped(value))
+    except RecursionError:
+        raise NestedTooDeeply from None
     except ValueError as fault:
         if str(fault).startswith("Out of range float"):
             _refuse_not_a_number(value)
         raise
+    if is_nested_deeper(text, DEEPEST_VALUE + around):
+        raise NestedTooDeeply
+    return text
 
 
 def decode(text: str | None) -> Any:
@@ -48,9 +72,9 @@ def is_tagged(text: str) -> bool:
     return _MARK in text
 
 
-def stored(value: Any) -> Any:
+def stored(value: Any, *, around: int = 0) -> Any:
     """Return a value as `encode` writes it, as the dicts and lists that this JSON stands for."""
-    return parsed(encode(value))
+    return parsed(encode(value, around=around))
 
 
 def restored(value: Any) -> Any:
@@ -74,7 +98,7 @@ def fault_in(value: Any, within: tuple[int, ...] = ()) -> str:
     for key, part in parts:
         try:
             encode(part)
-        except RecursionError:
+        except (NestedTooDeeply, RecursionError):
             return ""
         except Exception:  # a value may bring code of its own that makes JSON of it
             return f"[{_quoted(key)}]{fault_in(part, (*within, id(value)))}"

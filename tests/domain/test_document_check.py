@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from app.domain.document import Head, Origin, StepFacts, compose, encode
-from app.domain.document_check import DEEPEST, check_document, read_document
+from app.domain.document_check import check_document, read_document
 from app.domain.graph import PausePoint, full_signature
+from app.domain.nesting import DEEPEST
 from app.domain.states import StepState
 from app.errors import DocumentMalformed, TasksUnregistered
 

@@ -16,6 +16,7 @@ from tests.execution.strange_flows import NAMES
 
 if TYPE_CHECKING:
     from tests.execution.moving import ByHand
+    from tests.execution.service import Service
 
 FLOWS = ("tests.execution.strange_flows",)
 
@@ -51,11 +52,19 @@ def test_tasks_whose_names_differ_in_such_letters_alone_are_numbered() -> None:
     assert slugs_for(["a/b", "a b", "a-b"]) == ["a-b-1", "a-b-2", "a-b-3"]
 
 
-def test_a_document_that_its_reader_would_refuse_keeps_the_pause_from_taking_effect(by_hand: ByHand) -> None:
+def keep_deeper(service: Service, deep: int) -> None:
+    """Have the first step a result that only an earlier version would have kept."""
+    service.change("UPDATE steps SET result = ? WHERE number = 0", "[" * deep + "]" * deep)
+
+
+@pytest.mark.parametrize("deep", [600, *range(900, 1000, 6), 1500])
+@on_sqlite_alone
+def test_a_document_that_its_reader_would_refuse_keeps_the_pause_from_taking_effect(by_hand: ByHand, deep: int) -> None:
     service = by_hand(flows=FLOWS, slice_steps=1)
     with service.at_work():
-        operation = service.start("deep", deep=600)
+        operation = service.start("deep", deep=10)
         service.deliver()
+        keep_deeper(service, deep)
 
         service.pause(operation)
 
@@ -68,8 +77,9 @@ def test_a_document_that_its_reader_would_refuse_keeps_the_pause_from_taking_eff
 def test_what_no_import_would_read_is_not_moved(by_hand: ByHand) -> None:
     service = by_hand(flows=FLOWS)
     with service.at_work():
-        operation = service.start("deep-and-fails", deep=600)
+        operation = service.start("deep-and-fails", deep=10)
         service.deliver_all()
+    keep_deeper(service, 600)
 
     with pytest.raises(DocumentMalformed, match="nested more than 500 deep"):
         exported(service, operation)
@@ -97,8 +107,9 @@ def test_what_an_earlier_version_has_kept_is_paused_and_resumed(by_hand: ByHand)
 def test_a_pause_that_cannot_take_effect_is_withdrawn(by_hand: ByHand) -> None:
     service = by_hand(flows=FLOWS, slice_steps=1)
     with service.at_work():
-        operation = service.start("deep", deep=600)
+        operation = service.start("deep", deep=10)
         service.deliver()
+        keep_deeper(service, 600)
         service.pause(operation)
 
         service.resume(operation)
