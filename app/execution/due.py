@@ -6,6 +6,7 @@ Any worker's sweep does it; of two that do it at once, the operation's lock lets
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from math import inf
@@ -26,6 +27,8 @@ from app.store.step_queries import queued_steps
 from app.texts import REASON, cut, storable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy import Connection
 
     from app.execution.engine import Engine
@@ -48,7 +51,8 @@ def start_and_resume(engine: Engine, until: float = inf) -> None:
         found = [operation for one in due if (operation := find_operation(tx, one))]
     for operation in found:
         if operation.completion is Completion.SCHEDULED:
-            _start(engine, operation.id)
+            with _or_later(engine, operation, "started"):
+                _start(engine, operation.id)
         else:
             what = f"the resuming of operation {operation.id}"
             run_aside(engine, operation.id, what, partial(_resume, engine, operation))
@@ -73,24 +77,29 @@ def _start(engine: Engine, operation_id: int) -> None:
 def _resume(engine: Engine, operation: Operation) -> None:
     """Resume an operation unless somebody has changed it since: then that counts, and not what was due before."""
     wish = Wish(operation.id, SERVICE, "its time to go on has come", operation.version)
-    try:
+    with _or_later(engine, operation, "resumed"), suppress(MoveRefused, OperationNotFound, VersionPassed):
         resume(engine, wish)
-    except (MoveRefused, OperationNotFound, VersionPassed):
-        return
-    except Exception as refused:  # whatever is wrong with one must not keep the others waiting
+
+
+@contextmanager
+def _or_later(engine: Engine, operation: Operation, done: str) -> Iterator[None]:
+    """Put off what is refused inside the block: whatever is wrong with one must not keep the others waiting."""
+    try:
+        yield
+    except Exception as refused:
         if is_outage(refused):
             raise
-        _log.warning("operation %s is not resumed: %s", operation.id, refused)
+        _log.warning("operation %s is not %s: %s", operation.id, done, refused)
         with engine.database.write() as tx:
-            _try_later(tx, operation, str(refused))
+            _try_later(tx, operation, f"it could not be {done} at its time: {refused}")
 
 
 def _try_later(tx: Connection, operation: Operation, why: str) -> None:
-    """Tell why it is not resumed, once, and try again in a while: whoever mends it need not think of resuming it."""
+    """Tell what is wrong, once, and try again in a while: whoever mends it need not think of the operation."""
     present = lock_operation(tx, operation.id)
     if present != operation:
         return
-    reason = cut(storable(redacted(f"it could not be resumed at its time: {why}")), REASON)
+    reason = cut(storable(redacted(why)), REASON)
     save(tx, present, replace(present, due_at=clock.now() + _AGAIN, reason=reason))
     if present.reason != reason:
         stands = present.completion

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app import clock
+from app.execution.apart import apart
 from app.execution.holders import is_here, is_own_process, killed, machine_and_boot
 from app.execution.leases import Leases
 from app.execution.losing import confirm, end_in_time, hand_back, lose
@@ -63,13 +64,15 @@ class Recovery:
         with self._engine.database.glance() as tx:
             held = held_claims(tx)
         for claim in held:
-            if verdict := self._verdict(claim):
-                self._take_away(claim, verdict)
+            with apart(claim.operation_id, "the look at a claim"):
+                if verdict := self._verdict(claim):
+                    self._take_away(claim, verdict)
         with self._engine.database.glance() as tx:
             lost = lost_claims_of(tx)
         for claim in lost:
-            if self._is_proven_gone(claim):
-                confirm(self._engine, claim.operation_id, claim.number, claim.claim)
+            with apart(claim.operation_id, "the look at a lost claim"):
+                if self._is_proven_gone(claim):
+                    confirm(self._engine, claim.operation_id, claim.number, claim.claim)
 
     def _is_beating(self) -> bool:
         """Whether its own heart beats; where it cannot, nobody else's may be able to either."""

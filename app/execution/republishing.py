@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from app import clock
 from app.domain.states import CLAIMABLE, StepState
+from app.execution.apart import apart
 from app.execution.tallying import REPUBLISHED
 from app.execution.timing import is_timed
 from app.store.due import Due, due_steps, unclaimed_steps
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from app.execution.engine import Engine
+    from app.store.due import Unclaimed
     from app.store.steps import StepTask
 
 #: Steps that one sweep publishes at the most.
@@ -36,7 +38,8 @@ def publish_due(engine: Engine) -> None:
     with engine.database.glance() as tx:
         due = sorted(due_steps(tx, clock.now(), _AT_ONCE), key=lambda one: one.operation_id)
     for operation_id, group in groupby(due, lambda one: one.operation_id):
-        _publish(engine, operation_id, list(group), clock.now())
+        with apart(operation_id, "publishing what is due"):
+            _publish(engine, operation_id, list(group), clock.now())
 
 
 def publish_lost(engine: Engine) -> None:
@@ -50,13 +53,19 @@ def publish_lost(engine: Engine) -> None:
         found = unclaimed_steps(tx, now=now, before=clock.now() - _TAKING, wait=wait, limit=_AT_ONCE)
     begins: dict[str, float] = {}
     for one in found:
-        queue = None if is_timed(one.step.call) else engine.publisher.queue_of(one.step)
-        if queue is None:
-            continue
-        if queue not in begins:
-            begins[queue] = _begins_at(engine, queue)
-        if one.published_at < begins[queue] - _TAKING:
-            _publish(engine, one.due.operation_id, [one.due], inf)
+        with apart(one.due.operation_id, "publishing what was lost"):
+            if _is_lost(engine, one, begins):
+                _publish(engine, one.due.operation_id, [one.due], inf)
+
+
+def _is_lost(engine: Engine, one: Unclaimed, begins: dict[str, float]) -> bool:
+    """Whether a step's message is in its queue no more; `begins` keeps where each queue begins."""
+    queue = None if is_timed(one.step.call) else engine.publisher.queue_of(one.step)
+    if queue is None:
+        return False
+    if queue not in begins:
+        begins[queue] = _begins_at(engine, queue)
+    return one.published_at < begins[queue] - _TAKING
 
 
 def _begins_at(engine: Engine, queue: str) -> float:
