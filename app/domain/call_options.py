@@ -18,6 +18,7 @@ OWN_OPTIONS: Final = ("queue", "priority", "time_limit", "soft_time_limit")
 #: Bytes of a name that AMQP can carry.
 _LONGEST_NAME: Final = 255
 _HIGHEST: Final = 255
+_SEVERAL: Final = (list, tuple, set, frozenset)
 
 Fault = tuple[str, str]
 
@@ -33,6 +34,12 @@ def read_eta(eta: str, timezone: tzinfo = UTC) -> datetime:
     """Return the moment that an `eta` names in ISO 8601; one without a zone is in `timezone`. Raises ValueError."""
     moment = datetime.fromisoformat(eta)
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone)
+
+
+def stamps_in(options: Mapping[str, object]) -> frozenset[str]:
+    """Return the names of what a call was stamped with; none where `faults_in` finds what holds them at fault."""
+    names = options.get("stamped_headers")
+    return frozenset(names) if isinstance(names, _SEVERAL) and _is_stamps(names) else frozenset()
 
 
 def _shown(value: object) -> str:
@@ -72,6 +79,10 @@ def _is_headers(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(key, str) for key in value)
 
 
+def _is_stamps(value: object) -> bool:
+    return isinstance(value, _SEVERAL) and all(isinstance(name, str) for name in value)
+
+
 _NAME: Final = (_is_name, f"a name of at most {_LONGEST_NAME} bytes")
 _LIMIT: Final = (_is_limit, "a number of seconds above 0")
 _RULES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
@@ -84,4 +95,5 @@ _RULES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "countdown": (_is_wait, "a number of seconds"),
     "eta": (_is_moment, "a datetime, or its text in ISO 8601"),
     "headers": (_is_headers, "a dict with texts as keys"),
+    "stamped_headers": (_is_stamps, "a list of texts"),
 }

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 from celery.utils.functional import chunks as split
 from celery.utils.functional import maybe_list
 
+from app.domain.call_options import stamps_in
 from app.domain.document import PAUSE_TASK
 from app.errors import CanvasTooDeep, CanvasTooLarge, NotACanvas
 
@@ -238,16 +239,23 @@ def _added(canvas: Canvas, given: Given, kwargs: Mapping[str, Any] | None = None
         (*given.args, *(args or ())),
         given.kwargs if kwargs is None else kwargs,
         _merged(options, given.options),
-        (*(maybe_list(options.get("link_error")) or ()), *given.errbacks),
-        (*(maybe_list(options.get("link")) or ()), *given.callbacks),
+        (*linked(options.get("link_error")), *given.errbacks),
+        (*linked(options.get("link")), *given.callbacks),
     )
+
+
+def linked(calls: Any) -> Iterator[Canvas]:
+    """Yield the calls that an option for callbacks holds, one or several. Raises `NotACanvas`."""
+    for call in maybe_list(calls) or ():
+        kind_of(call)
+        yield call
 
 
 def _merged(own: Mapping[str, Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
     """The options of a canvas with those that it is given, which win; but what it was stamped with stays."""
     if not (own and given):
         return own or given
-    kept = {"stamped_headers", *(own.get("stamped_headers") or ())} & own.keys()
+    kept = {"stamped_headers", *stamps_in(own)} & own.keys()
     return {**own, **{name: value for name, value in given.items() if name not in kept}}
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from celery.utils.time import maybe_make_aware
 from kombu import Exchange, Queue
 
-from app.domain.call_options import faults_in, read_eta
+from app.domain.call_options import faults_in, read_eta, stamps_in
 from app.domain.graph import full_signature
 from app.errors import OptionRefused, UnstorableArgument
 from app.execution.values import NestedTooDeeply, encode, stored
@@ -91,7 +91,9 @@ def stored_options(
     options: Mapping[str, Any], errbacks: Iterable[Mapping[str, Any]], *, step: str, timezone: tzinfo
 ) -> dict[str, Any]:
     """The options that a step keeps; raises `OptionRefused` for one that an operation cannot honour."""
-    stamps = set(options.get("stamped_headers") or ())
+    for name, why in faults_in({name: options[name] for name in options if name == "stamped_headers"}):
+        raise OptionRefused(step, name, why)
+    stamps = stamps_in(options)
     unknown = options.keys() - KEPT - LINKS - DROPPED - stamps
     if unknown:
         raise OptionRefused(step, min(unknown))

@@ -11,6 +11,7 @@ from celery.utils.functional import maybe_list
 
 from app.domain.document import PAUSE_TASK
 from app.errors import NotACanvas, PauseIntervalInvalid, PauseSignatureInvalid
+from app.execution.links import linked
 from app.execution.serializers import as_plain
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _copy(canvas: Any, defaults: dict[str, Any]) -> Signature[Any]:
     """A copy down to the last signature: `clone` shares the members of groups, and drops the arguments of chains."""
     copy = canvas.clone() if isinstance(canvas, Signature) else signature(deepcopy(canvas))
     for name in _CALLBACKS & copy.options.keys():  # copied, they are mere dicts, which a group cannot be linked to
-        copy.options[name] = [maybe_signature(one, app=copy.app) for one in maybe_list(copy.options[name]) or ()]
+        copy.options[name] = [maybe_signature(one, app=copy.app) for one in linked(copy.options[name])]
     if _is_point(copy):
         own = {role: value for role, value in copy.kwargs.items() if value is not None}
         copy["kwargs"] = as_plain({**defaults, **own})

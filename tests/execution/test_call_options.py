@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app.domain.states import Completion, StepState
-from app.errors import OptionRefused, StepOptionInvalid, TaskUnfit
+from app.errors import NotACanvas, OptionRefused, StepOptionInvalid, TaskUnfit
 from app.workflows import step
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ UNFIT: dict[str, tuple[dict[str, Any], str]] = {
     "countdown": ({"countdown": [1]}, "countdown is '[1]': give a number of seconds."),
     "eta": ({"eta": "tomorrow"}, "eta is 'tomorrow': give a datetime, or its text in ISO 8601."),
     "headers": ({"headers": 7}, "headers is '7': give a dict with texts as keys."),
+    "stamps": ({"stamped_headers": 7}, "stamped_headers is '7': give a list of texts."),
+    "no stamps": ({"stamped_headers": [[]]}, "stamped_headers is '[[]]': give a list of texts."),
 }  # fmt: skip
 
 
@@ -45,6 +47,15 @@ def test_an_option_that_nobody_can_honour_is_refused_at_start(by_hand: ByHand, w
 
     assert str(refused.value) == f"step same-2: {words}"
     assert service.read("SELECT count(*) FROM operations") == [(0,)]
+
+
+@pytest.mark.parametrize("option", ["link", "link_error"])
+@pytest.mark.parametrize("held", ["x", 5, [None], [{}]])
+def test_a_callback_that_is_no_signature_is_refused_at_start(by_hand: ByHand, option: str, held: object) -> None:
+    service = by_hand()
+
+    with pytest.raises(NotACanvas, match=r"^A Celery signature is expected where .* stands\.$"):
+        service.start("optioned", options={option: held})
 
 
 @pytest.mark.parametrize("what", ["queue", "time limit", "eta"])
