@@ -43,31 +43,35 @@ class SQLite:
         return lift
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
-    """A PostgreSQL server of the run's own. Whatever is done to it returns what takes it back."""
+    """A PostgreSQL server of the run's own. Whatever is done to it returns what takes it back.
+
+    While it is locked, killed, stopped or a standby, nothing more is done to it: OSError.
+    """
 
     server: PostgreSQL
     url: str
+    _is_broken: bool = False
 
     def lock(self) -> Lift:
         """Lock the table in which workers enter themselves, from another session."""
+        self._refuse_if_broken()
         session = psycopg.connect(self.url)
         session.execute("SET idle_in_transaction_session_timeout = 0")
         session.execute("LOCK TABLE workers IN ACCESS EXCLUSIVE MODE")
 
-        def lift() -> None:
-            session.close()
-
-        return lift
+        return self._broken(session.close)
 
     def kill(self) -> Lift:
         """Kill the server at once, as a power cut of its machine does."""
+        self._refuse_if_broken()
         self.server.stop(signal.SIGQUIT)
-        return self.server.start
+        return self._broken(self.server.start)
 
     def freeze(self) -> Lift:
         """Stop the server and all its sessions, so that nobody is answered."""
+        self._refuse_if_broken()
         stopped = self.server.pids()
         for pid in stopped:
             _signal(pid, signal.SIGSTOP)
@@ -76,16 +80,36 @@ class Server:
             for pid in stopped:
                 _signal(pid, signal.SIGCONT)
 
-        return lift
+        return self._broken(lift)
 
-    def make_read_only(self) -> Lift:
-        """Let every session only read, as on a standby that has not been promoted."""
-        self._set("ALTER SYSTEM SET default_transaction_read_only = on")
-        return lambda: self._set("ALTER SYSTEM RESET default_transaction_read_only")
+    def fail_over(self) -> Lift:
+        """Kill the server, and let it come back as a standby that only reads; what takes that back promotes it.
 
-    def _set(self, statement: str) -> None:
-        self.server.run(statement)
-        self.server.ask("SELECT pg_reload_conf()")
+        A default of `default_transaction_read_only` would not do: the service asks for transactions that write.
+        """
+        self._refuse_if_broken()
+        self.server.stop(signal.SIGQUIT)
+        (self.server.folder / "data" / "standby.signal").touch()
+        self.server.start()
+        return self._broken(lambda: self.server.ask("SELECT pg_promote()"))
+
+    def end_sessions(self) -> None:
+        """End every session of the service, as a proxy or an administrator does."""
+        self._refuse_if_broken()
+        self.server.ask("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = 'chaos'")
+
+    def _refuse_if_broken(self) -> None:
+        if self._is_broken:
+            raise OSError("something is done to the server already")
+
+    def _broken(self, lift: Callable[[], object]) -> Lift:
+        self._is_broken = True
+
+        def whole() -> None:
+            lift()
+            self._is_broken = False
+
+        return whole
 
 
 def _signal(pid: int, number: int) -> None:

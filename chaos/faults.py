@@ -85,7 +85,8 @@ class Faults:
             lambda fault: self._start_worker_under(self._fill_disk, fault),
             lambda fault: self._disturb(self._server.kill, fault),
             lambda fault: self._disturb(self._server.freeze, fault),
-            lambda fault: self._disturb(self._server.make_read_only, fault),
+            lambda fault: self._disturb(self._server.fail_over, fault),
+            lambda _: self._server.end_sessions(),
         )
 
     def let(self, fault: Fault) -> None:

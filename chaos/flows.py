@@ -9,7 +9,7 @@ from typing import Any
 
 from celery import Task
 
-from app.workflows import Canvas, Flow, chain, cursor, group, step, workflow
+from app.workflows import Canvas, Flow, chain, cursor, group, signals, step, workflow
 from chaos.ledger import PLACE, executing
 from chaos.shapes import HOSTILE, TEXTS, folded, mixed
 
@@ -135,6 +135,19 @@ def insist_hostile(self: AnyTask, value: int, which: int) -> int:
     with executing(self.request):
         if not self.request.retries:
             raise self.retry(exc=HostileError(TEXTS[which]), countdown=_RETRY_AFTER)
+        return mixed(value, which)
+
+
+@step(bind=True)
+def pause_hostile(self: AnyTask, value: int, which: int) -> int:
+    """A step that pauses its operation once, for such a reason."""
+    request: Any = self.request
+    mark = Path(f"{os.environ[PLACE]}-{request.operation_id}")
+    has_paused = mark.exists()
+    with executing(self.request, int(has_paused)):
+        if not has_paused:
+            mark.touch()
+            raise signals.PAUSE(TEXTS[which])
         return mixed(value, which)
 
 
@@ -267,6 +280,12 @@ def hostile_error(start: int, which: int) -> Canvas:
 def hostile_reason(start: int, which: int) -> Canvas:
     """A step that is run twice, between others."""
     return mix.s(start, 1) | insist_hostile.s(which) | mix.s(2)
+
+
+@workflow("chaos-hostile-pause")
+def hostile_pause(start: int, which: int) -> Canvas:
+    """A step that pauses its operation, between others."""
+    return mix.s(start, 1) | pause_hostile.s(which) | mix.s(2)
 
 
 @workflow("chaos-grown")

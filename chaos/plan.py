@@ -40,12 +40,13 @@ FAULTS: Final = (
     "fill the disk while a worker starts",
     "kill the database",
     "stop the database",
-    "make the database read-only",
+    "fail the database over",
+    "end the sessions of the database",
 )
 #: Faults of a broker that the run has started itself, of a disk of its own, and of a PostgreSQL server of its own.
 OF_BROKER: Final = frozenset(fault for fault in FAULTS if "broker" in fault) | {"deliver again"}
 OF_DISK: Final = frozenset({"fill the disk while a worker starts"})
-OF_SERVER: Final = frozenset({"kill the database", "stop the database", "make the database read-only"})
+OF_SERVER: Final = frozenset(FAULTS[-4:])
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ def _wishes_of(rng: Random, asks: str) -> tuple[Wish, ...]:
     """What is asked of an operation of a shape that is asked for the same each time, or by chance."""
     if asks == "retry":
         return (Wish(rng.uniform(0.2, 2), "retry", insists=True),)
+    if asks == "resume":
+        return (Wish(rng.uniform(0.2, 2), "resume", insists=True),)
     if asks == "pause":
         return Wish(rng.uniform(0, 0.1), "pause"), Wish(rng.uniform(0.5, 3), "resume")
     return _wishes(rng)

@@ -162,6 +162,7 @@ SHAPES: Final = {
     "hostile value": Shape("chaos-hostile", 4, _one_of(HOSTILE), _around(_mixed_with_which)),
     "hostile error": Shape("chaos-hostile-error", 2, _one_of(TEXTS), _hostile_error),
     "hostile reason": Shape("chaos-hostile-reason", 2, _one_of(TEXTS), _around(_mixed_with_which)),
+    "hostile pause": Shape("chaos-hostile-pause", 2, _one_of(TEXTS), _around(_mixed_with_which), asks="resume"),
     "grown": Shape("chaos-grown", 4, _numbers(8), _around(_unfolded), asks="retry"),
     "broad": Shape("chaos-join", 1, _numbers(500), _join, asks="pause"),
     "wide": Shape("chaos-wide", 3, _numbers(100), _join),
