@@ -136,4 +136,6 @@ def _moment(start: datetime | timedelta | None) -> datetime:
         return utc(clock.now())
     if isinstance(start, timedelta):
         return utc(clock.now() + start.total_seconds())
+    if not isinstance(start, datetime):
+        raise TypeError(f"start_time is {start!r:.80}: give a datetime or a timedelta")
     return start if start.tzinfo else start.replace(tzinfo=UTC)

@@ -159,6 +159,8 @@ class Scheduled(Pending):
 
     def __init__(self, message: str | None = None, result: Any = None, start_time: datetime | None = None) -> None:
         super().__init__(message, result)
+        if start_time is not None and not isinstance(start_time, datetime):
+            raise TypeError(f"start_time is {start_time!r:.80}: give a datetime")
         self.start_time = start_time.replace(tzinfo=start_time.tzinfo or UTC) if start_time else None
 
     def serialize(self) -> dict[str, Any]:

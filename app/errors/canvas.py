@@ -137,7 +137,7 @@ class FlowOptionTwice(CanvasRefused):
         self.workflow = workflow
         self.option = option
         both = f"@workflow({workflow!r}) and the flow that it returns both have {option}"
-        super().__init__(f"{both}: leave it out of one of them.")
+        super().__init__(f"{both}: give all of it to one of them.")
 
 
 class FlowCyclic(CanvasRefused):

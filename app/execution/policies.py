@@ -71,7 +71,7 @@ class WorkflowPolicy:
         """
         for option in _OF_FLOWS:
             if getattr(self, option) and getattr(flow, option):
-                raise FlowOptionTwice(name, "state_handlers" if option == "handlers" else option)
+                raise FlowOptionTwice(name, _HANDLERS if option == "handlers" else option)
         return replace(self, **{option: getattr(flow, option) or getattr(self, option) for option in _OF_FLOWS})
 
     def told(self) -> str | None:
@@ -94,6 +94,8 @@ class Wanted:
 
 #: The options that a workflow and the flow that it returns may both have.
 _OF_FLOWS: Final = ("handlers", "reference", "notify", "result")
+#: What authors write of which handlers are made.
+_HANDLERS: Final = "state handlers (state_handlers, on_failure, on_success)"
 #: Operations whose policies are kept at a time.
 _MOST: Final = 256
 _NO_STEPS: Final = StepPolicy()

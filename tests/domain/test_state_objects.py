@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain import signals
 from app.domain.states import KINDS, Failed, Paused, Retrying, Running, Scheduled, State, StepState, Success
 from app.errors import StateMalformed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PREDICATES = {
     "Pending": {"is_pending"},
@@ -158,3 +162,9 @@ def test_a_moment_far_away_is_kept() -> None:
     far = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
 
     assert State.deserialize(Retrying(start_time=far).serialize()) == Retrying(start_time=far)
+
+
+@pytest.mark.parametrize("make", [signals.RETRY, signals.PAUSE, Paused, Retrying])
+def test_a_start_time_that_is_no_time_is_refused_in_a_sentence(make: Callable[..., object]) -> None:
+    with pytest.raises(TypeError, match=r"^start_time is 'soon': give a datetime"):
+        make("later", start_time="soon")

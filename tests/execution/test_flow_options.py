@@ -76,7 +76,10 @@ def test_the_store_of_a_flow_keeps_the_results_of_its_steps(service: Service, tm
 
 
 def test_an_option_that_workflow_and_flow_both_have_is_refused_at_the_start(service: Service) -> None:
-    with pytest.raises(FlowOptionTwice, match=r"both have state_handlers: leave it out of one of them\.$"):
+    with pytest.raises(
+        FlowOptionTwice,
+        match=r"both have state handlers \(state_handlers, on_f.*\): give all of it to one of them\.$",
+    ):
         service.start("flow-in-conflict", file="x")
 
 
