@@ -86,6 +86,7 @@ class SparingQoS(redis.QoS):
     """
 
     _delivered: Any
+    channel: Any
 
     def append(self, message: Any, delivery_tag: Any) -> None:
         """Note a message that was taken."""
@@ -95,6 +96,18 @@ class SparingQoS(redis.QoS):
         """Forget a message that was begun."""
         is_slice = _is_slice(self._delivered.get(delivery_tag))
         (virtual.QoS if is_slice else redis.QoS).ack(self, delivery_tag)
+
+    def reject(self, delivery_tag: Any, requeue: bool = False) -> None:
+        """Forget a message; with `requeue`, put it back in front of all others."""
+        message = self._delivered.get(delivery_tag)
+        if not _is_slice(message):
+            super().reject(delivery_tag, requeue)
+            return
+        if requeue:
+            sent = message.delivery_info
+            with self.channel.conn_or_acquire() as client:
+                self.channel._do_restore_message(message.serializable(), sent["exchange"], sent["routing_key"], client)
+        virtual.QoS.ack(self, delivery_tag)
 
     def restore_unacked(self, client: Any = None) -> None:
         """Put back what was not begun, but for slices: whoever leaves hands those back."""

@@ -50,6 +50,12 @@ _taken: WeakSet[Delivery] = WeakSet()
 _adding = threading.Lock()
 
 
+def forget(delivery: object) -> None:
+    """Count a delivery as taken no more: the broker has it again."""
+    with _adding:
+        _taken.discard(delivery)  # type: ignore[arg-type] # those of other tasks are not in it
+
+
 def is_at_work(process: int, operation_id: int) -> bool:
     """Whether a process of this worker runs a slice of that operation, or may be about to.
 

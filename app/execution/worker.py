@@ -22,6 +22,7 @@ from app.execution.deliveries import is_at_work
 from app.execution.departure import Departure
 from app.execution.errands import Errands
 from app.execution.heart import Heart
+from app.execution.intake import Intake
 from app.execution.process_settings import process_settings
 from app.execution.recovering import Recoverer
 from app.execution.soft_limits import take_over
@@ -191,6 +192,7 @@ def equip(celery: OperationsCelery) -> None:
     program that only imports a part of the service must keep its own workers as they are.
     """
     celery.steps["worker"].add(Attendance)
+    celery.steps["consumer"].add(Intake)
     signals.worker_init.connect(register)
     signals.worker_process_init.connect(die_with_the_worker)
     signals.worker_process_init.connect(limit_softly)

@@ -269,7 +269,7 @@ def make_service(folder: Path, broker_url: str, flows: tuple[str, ...] = FLOWS, 
         celery,
         Commands(celery.engine, workflows),
         ada,
-        redis.Redis.from_url(re.sub("^sentinel", "redis", broker_url)),
+        redis.Redis.from_url(re.sub("^(sentinel|amqp)", "redis", broker_url)),  # of RabbitMQ it can ask nothing
     )
 
 
