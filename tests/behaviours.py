@@ -165,6 +165,14 @@ class OwnTask(Task):  # type: ignore[type-arg]
         return super().replace(sig)
 
 
+class Stamping(Task):  # type: ignore[type-arg]
+    """A base class that stamps what its tasks are replaced by."""
+
+    def on_replace(self, sig: Any) -> Any:
+        sig.stamp(tenant="blue")
+        return super().on_replace(sig)
+
+
 class Tenanted(Task):  # type: ignore[type-arg]
     """A base class that puts a header into every message of its tasks."""
 
@@ -178,6 +186,18 @@ def own_twice(self: Task[Any, Any], value: int, file: str) -> Any:
     if self.request.retries == 0:
         raise self.retry(countdown=0)
     return self.replace(note.s(value, file))
+
+
+@shared_task(name="behaviours.note_stamps", bind=True)
+def note_stamps(self: Task[Any, Any], value: Any, file: str) -> Any:
+    request: Any = self.request
+    write(file, f"stamps {request.stamps}")
+    return value
+
+
+@shared_task(name="behaviours.stamps_replacement", bind=True, base=Stamping)
+def stamps_replacement(self: Task[Any, Any], value: Any, file: str) -> Any:
+    return self.replace(note_stamps.s(value, file))
 
 
 @shared_task(name="behaviours.own_lineage", bind=True, base=Tenanted)
@@ -197,6 +217,7 @@ REPLACEMENTS: dict[str, Callable[[Any, str], Any]] = {
     "failing group": lambda value, _: group(add.s(value, 10), fail.s(), fail.s()),
     "failing chord": lambda value, _: chord([add.s(value, 10), fail.s()], total.s()),
     "failing twice": lambda value, file: replaced.s(value, "failing task", file),
+    "empty chain": lambda _value, _: chain(),
     "own error callback": lambda _value, file: fail.s().on_error(told.s(file=file)),
 }
 
@@ -283,6 +304,14 @@ BEHAVIOURS: dict[str, Behaviour] = {
         _FAILED,
         ("told total ChordError False",),
     ),
+    "of a chord with a chord in it": Behaviour(
+        lambda f: told_of(chord([give.s(1), chord([fail.s()], total.s())], note.s(f)), f),
+        NEVER,
+        ("told total ChordError False",),
+        "a chord in a chord's header whose own header fails",
+        _FAILED,
+        ("told total ChordError False", "told note ChordError False"),
+    ),
     "of a chain in a chord": Behaviour(
         lambda f: chord([fail.s() | give.s(), give.s(2)], total.s().on_error(told.s(file=f))),
         "ChordError",
@@ -313,6 +342,9 @@ BEHAVIOURS: dict[str, Behaviour] = {
     ),
     "replaced by a chord that fails, with more to come": Behaviour(
         _replaced("failing chord"), "ChordError", (), _LOST, _FAILED, ("told total ChordError False",)
+    ),
+    "replaced by an empty chain": Behaviour(
+        _replaced("empty chain"), "ImproperlyConfigured", ("told replaced ImproperlyConfigured True",)
     ),
     "replaced twice and failing": Behaviour(_replaced("failing twice"), _FAILED, (_TOLD,)),
     "replaced by what has one of its own": Behaviour(_replaced("own error callback"), _FAILED, (_TOLD, _TOLD)),
@@ -366,6 +398,9 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "a base class's own retry and replace": Behaviour(
         lambda f: own_twice.s(1, f), 1, ("own retry", "own replace", "note 1")
     ),
+    "a base class's own on_replace": Behaviour(
+        lambda f: give.s(1) | stamps_replacement.s(f), 1, ("stamps {'tenant': 'blue'}",)
+    ),
     "a base class's own apply_async": Behaviour(lambda f: give.s(1) | own_lineage.s(f), 1, ("tenant blue",)),
 }
 
@@ -389,6 +424,12 @@ LINEAGES: dict[str, Callable[[], Any]] = {
     "limits": lambda: lineage.signature((None, "a"), options={"time_limit": 60, "soft_time_limit": 40}),
     "a replacement": lambda: lineage.s(None, "a") | gives_way.s("b") | lineage.s("c"),
 }
+
+
+def told_of(canvas: Any, file: str) -> Any:
+    """The canvas with an error callback, which Celery gives to the chords in it as well."""
+    canvas.link_error(told.s(file=file))
+    return canvas
 
 
 def linked(canvas: Any, callback: Any) -> Any:

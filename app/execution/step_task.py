@@ -9,7 +9,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from celery import Task
-from celery.exceptions import Retry
+from celery.canvas import _chain
+from celery.exceptions import ImproperlyConfigured, Retry
 from celery.utils import uuid
 
 from app.errors import AddToChordRefused, ApplyAsyncUnfit
@@ -81,6 +82,14 @@ class Step(Task[Any, Any]):
         """End here, and put a canvas in this step's place: whatever waits for it is given that one's value instead."""
         if not is_step(self):
             return Task.replace(self, sig)
+        if isinstance(sig, _chain) and not sig.tasks:
+            raise ImproperlyConfigured("Cannot replace with an empty chain")
+        return self.on_replace(sig)
+
+    def on_replace(self, sig: Any) -> Any:
+        """Leave the code with what takes the step's place; a base class may change that before."""
+        if not is_step(self):
+            return Task.on_replace(self, sig)
         raise Replaced(sig)
 
     def add_to_chord(self, *args: Any, **options: Any) -> Any:
