@@ -68,7 +68,10 @@ def _is_limit(value: object) -> bool:
 
 
 def _is_name(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value.encode(errors="surrogatepass")) <= _LONGEST_NAME
+    try:
+        return isinstance(value, str) and 0 < len(value.encode()) <= _LONGEST_NAME
+    except UnicodeEncodeError:  # half of a character: no message holds it
+        return False
 
 
 def _is_priority(value: object) -> bool:

@@ -173,12 +173,21 @@ class Publisher:
     def _not_taken_each(self, operation_id: int, steps: Sequence[Ready], why: Exception) -> Sequence[Ready]:
         """Publish each step by itself, as the message of one cannot be made: that is no fault of the broker's.
 
-        That step is not given to anybody; it is tried again in its time, which doubles.
+        A worker is told of that step in a message without options, and why: it ends the step as Failed.
         """
-        if len(steps) == 1:
-            _log.error("step %s of operation %s cannot be published: %r", steps[0].number, operation_id, why)
-            return ()
-        return [left for step in steps for left in self._not_taken(operation_id, [step])]
+        if len(steps) > 1:
+            return [left for step in steps for left in self._not_taken(operation_id, [step])]
+        _log.error("step %s of operation %s cannot be published: %r", steps[0].number, operation_id, why)
+        try:
+            with self._app.producer_or_acquire() as producer:
+                step, unmade = (operation_id, steps[0].number), {"unmade": type(why).__name__}
+                headers = {PUBLISHED_AT: clock.now()}
+                self._app.send_task(RUN_SLICE, step, unmade, producer=producer, headers=headers, **_PLAIN)
+        except Exception as outage:  # as above
+            _log.warning("the broker did not take a step of operation %s: %s", operation_id, outage)
+            self._broken_until = clock.monotonic() + _OPEN_FOR
+            return steps
+        return ()
 
     def _send(self, operation_id: int, steps: Sequence[Ready]) -> None:
         with self._app.producer_or_acquire() as producer:

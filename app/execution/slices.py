@@ -10,8 +10,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from app import clock
+from app.domain.call_options import faults_in
 from app.domain.states import DONE, Completion, StepState
-from app.errors import ClaimLost
+from app.errors import ClaimLost, OptionRefused
 from app.execution.attending import attend
 from app.execution.batch import Batch
 from app.execution.beginning import may_begin
@@ -39,7 +40,7 @@ from app.execution.tallying import STEP_SECONDS
 from app.execution.timing import is_timed, not_before
 from app.logs import in_step
 from app.store.errors import is_outage
-from app.store.step_queries import queued_after
+from app.store.step_queries import find_step, queued_after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +58,25 @@ def run_slice(engine: Engine, operation_id: int, number: int) -> int:
     """Run the slice that begins with this step, unless that is no longer to be run; returns how many steps it ran."""
     with soft_limit.in_slice():
         return _run_slice(engine, operation_id, number)
+
+
+def fail_unmade(engine: Engine, operation_id: int, number: int, why: str) -> None:
+    """End a queued step as Failed whose message could not be made because of its options.
+
+    Args:
+        engine: The engine.
+        operation_id: The operation.
+        number: The step.
+        why: The name of the error.
+    """
+    with engine.database.glance() as tx:
+        found = find_step(tx, operation_id, number)
+    if found is None:
+        return
+    step = found[0]
+    fault = next(faults_in(engine.publisher.own_options(step)), ("message", f"cannot be made of them ({why})"))
+    with contextlib.suppress(ClaimLost):  # it is in other hands by now
+        fail_unclaimed(engine, operation_id, number, OptionRefused(step.slug, *fault))
 
 
 def _run_slice(engine: Engine, operation_id: int, number: int) -> int:

@@ -26,9 +26,15 @@ class Delivered(Task[Any, Any]):
 
 
 @shared_task(name=RUN_SLICE, ignore_result=True, base=Delivered)
-def run_slice(operation_id: int, number: int) -> None:
-    """Run what one message stands for: a slice of an operation, from this step on."""
-    slices.run_slice(this_engine(), operation_id, number)
+def run_slice(operation_id: int, number: int, unmade: str | None = None) -> None:
+    """Run what one message stands for: a slice of an operation, from this step on.
+
+    With `unmade`, which names an error, the message of the step itself could not be made: the step has failed.
+    """
+    if unmade is None:
+        slices.run_slice(this_engine(), operation_id, number)
+    else:
+        slices.fail_unmade(this_engine(), operation_id, number, unmade)
 
 
 @shared_task(name=CLAUSE_TASK, ignore_result=True, bind=True)

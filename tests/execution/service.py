@@ -168,18 +168,22 @@ class Service:
 
     def take(self, queue: str = QUEUE) -> list[Any]:
         """Take the oldest message from the broker; the arguments that it holds."""
+        return self._taken(queue)[0]
+
+    def _taken(self, queue: str) -> tuple[list[Any], dict[str, Any]]:
         message: Any = self.queue.rpop(queue)
         assert message, "the broker holds no message"
-        args: list[Any] = json.loads(base64.b64decode(json.loads(message)["body"]))[0]
-        return args
+        args, kwargs, _ = json.loads(base64.b64decode(json.loads(message)["body"]))
+        return args, kwargs
 
     def deliver(self, queue: str = QUEUE) -> None:
         """Deliver the oldest message in this process, as a worker would."""
-        self.deliver_step(*self.take(queue))
+        args, kwargs = self._taken(queue)
+        self.deliver_step(*args, **kwargs)
 
-    def deliver_step(self, operation_id: int, number: int) -> None:
+    def deliver_step(self, operation_id: int, number: int, **options: Any) -> None:
         """Deliver the message of this step, whether or not there is one."""
-        self.celery.tasks[RUN_SLICE].apply((operation_id, number), throw=True)
+        self.celery.tasks[RUN_SLICE].apply((operation_id, number), options, throw=True)
 
     def deliver_all(self) -> int:
         """Deliver until the broker holds nothing more; returns how many messages there were."""

@@ -124,7 +124,9 @@ def test_a_task_whose_own_option_nobody_can_honour_is_refused_at_start(by_hand: 
         by_hand().start("limited-by-text")
 
 
-@pytest.mark.parametrize("options", [{"queue": 7}, {"time_limit": "x"}, {"soft_time_limit": 0}, {"priority": -1}])
+@pytest.mark.parametrize(
+    "options", [{"queue": 7}, {"queue": "\ud83d"}, {"time_limit": "x"}, {"soft_time_limit": 0}, {"priority": -1}]
+)
 def test_a_step_whose_own_option_nobody_can_honour_is_refused_where_it_is_written(options: dict[str, Any]) -> None:
     with pytest.raises(StepOptionInvalid) as refused:
         step(**options)
@@ -141,7 +143,24 @@ def test_a_step_that_cannot_be_published_keeps_no_other_from_it(by_hand: ByHand)
 
     operation = service.start("optioned", options={})
 
-    assert service.states(stuck)["same-2"] is StepState.QUEUED
-    assert service.messages() == 1
+    assert service.messages() == 2
     service.deliver_all()
     assert service.completion(operation) is Completion.COMPLETED
+    step = service.steps(stuck)["same-2"]
+    assert (step.state, step.runs, step.losses) == (StepState.FAILED, 1, 0)
+    error = service.error(stuck)
+    assert (error["type"], error["message"]) == (
+        "OptionRefused",
+        "step same-2: queue is '7': give a name of at most 255 bytes.",
+    )
+
+
+def test_a_real_worker_fails_a_step_whose_message_cannot_be_made(service: Service) -> None:
+    stuck = service.start("optioned", options={"countdown": 3600})
+    service.wait_for_step(stuck, "same-2", StepState.QUEUED)
+    signature = json.dumps({"task": "tests.execution.flows.same", "args": [2], "options": {"queue": 7}})
+
+    service.change("UPDATE steps SET signature = ?, due_at = 1 WHERE operation_id = ? AND number = 1", signature, stuck)
+
+    assert service.error(stuck)["message"] == "step same-2: queue is '7': give a name of at most 255 bytes."
+    assert service.steps(stuck)["same-2"].losses == 0
