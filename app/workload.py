@@ -35,9 +35,9 @@ _SILENT_FOR: Final = 4.0
 
 @dataclass(frozen=True, slots=True)
 class AtWork:
-    """A worker, None for programs that run steps by themselves; the steps that may be named, and how many others."""
+    """A worker, the steps of it that may be named, and how many others it runs."""
 
-    worker: Worker | None
+    worker: Worker
     steps: Sequence[InHand]
     others: int
 
@@ -117,16 +117,13 @@ def workload(engine: Engine, requester: User, backlog: Mapping[str, int]) -> Wor
         )
 
 
-def _at_work(live: Sequence[Worker], held: Iterable[InHand], counts: Mapping[int | None, int]) -> Iterable[AtWork]:
-    named: dict[int | None, list[InHand]] = {}
+def _at_work(live: Sequence[Worker], held: Iterable[InHand], counts: Mapping[int, int]) -> Iterable[AtWork]:
+    named: dict[int, list[InHand]] = {}
     for step in held:
         named.setdefault(step.worker_id, []).append(step)
     for worker in live:
         mine = named.get(worker.id, [])
         yield AtWork(worker, mine, counts.get(worker.id, 0) - len(mine))
-    if counts.get(None):
-        alone = named.get(None, [])
-        yield AtWork(None, alone, counts[None] - len(alone))
 
 
 def _queues(backlog: Mapping[str, int], takers: Mapping[tuple[str, ...] | None, int]) -> list[Queue]:

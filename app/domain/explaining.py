@@ -185,11 +185,8 @@ def _holder(standing: Standing, held: Held, worker: Listening | None, now: float
 
 
 def _alone(standing: Standing, now: float) -> Iterator[Cause]:
-    """That no worker lives at all: nobody runs, recovers or publishes anything then.
-
-    A program that runs a step by itself needs none.
-    """
-    if _takers(standing, None, now) or any(one.worker_id is None and one.is_confirmed for one in standing.held):
+    """That no worker lives at all: nobody runs, recovers or publishes anything then."""
+    if _takers(standing, None, now):
         return
     seen = _last_seen(standing, None)
     since = f"the last was heard of at {in_utc(seen)}" if seen else "none ever was"

@@ -60,7 +60,8 @@ class Listening:
 class Held:
     """A step in somebody's hands since a moment; one that is not confirmed was taken from them then.
 
-    `worker_id` is None where no worker holds it; `is_gone` tells that its process was looked at, and runs no more.
+    `worker_id` is None in rows of earlier versions that were taken from a program which was no worker; `is_gone` tells
+    that its process was looked at, and runs no more.
     """
 
     step: str

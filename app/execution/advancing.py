@@ -20,6 +20,7 @@ from app.domain.states import FINAL, Completion, StepState
 from app.domain.uncollected import uncollected
 from app.errors import DocumentMalformed, DocumentUnwritable, OperationNotFound
 from app.execution.documents import code_here, snapshot_of
+from app.execution.exits import is_of_the_code
 from app.execution.inline import inline
 from app.execution.laying import columns_of, demand_reachable, fitted, lay, tell_of_pauses, with_clocks
 from app.execution.policies import WorkflowPolicy
@@ -77,7 +78,9 @@ class Known:
             return policy
         try:
             return policy.of_operation(head.operation_id, head.arguments)
-        except Exception:  # the author's function, which may have changed since
+        except BaseException as fault:  # the author's function, which may have changed since
+            if not is_of_the_code(fault):
+                raise
             return policy
 
     def flow_options(self, head: Head) -> str | None:

@@ -120,7 +120,9 @@ def _judged(policy: StepPolicy, states: dict[str, State]) -> State | None:
             return None
     except Signal as signal:
         return signal.state
-    except Exception as fault:  # the author's function
+    except BaseException as fault:  # the author's function
+        if not is_of_the_code(fault):
+            raise
         return TriggerFailed(f"Its trigger {name_of(policy.trigger)} raised {type(fault).__name__}: {words_of(fault)}")
     is_wanted = State.is_failed if policy.trigger is all_failed else State.is_successful
     bad = {slug: state.name for slug, state in states.items() if not is_wanted(state)}

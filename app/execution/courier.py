@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app import clock
 from app.errors import NotDelivered
+from app.execution.exits import is_of_the_code
 from app.execution.in_hand import InHand
 from app.execution.notices import message_of
 from app.notifications.post import DEADLINE
@@ -232,7 +233,9 @@ class _Carrier:
                 self._engine.notices.tell(self._engine, row)
                 return _Outcome(row)
             return self._deliver(row)
-        except Exception as fault:  # a template that the code has changed, a handler that raises
+        except BaseException as fault:  # a template that the code has changed, a workflow's function that raises
+            if not is_of_the_code(fault):
+                raise
             _log.exception("a notification could not be made")
             return _Outcome(row, f"it could not be made ({type(fault).__name__})")
 

@@ -13,6 +13,7 @@ from app.domain.graph import Graph, Inputs, Node, PausePoint, numbers_in, put_in
 from app.domain.growth import Growth, put_at, steps_within, ways_to
 from app.errors import CanvasTooDeep, CanvasTooLarge
 from app.execution.endings import failed
+from app.execution.exits import is_of_the_code
 from app.execution.links import MAX_STEPS
 from app.execution.starting import graph_of, marks_of, step_row
 from app.execution.values import decode
@@ -54,7 +55,9 @@ def compiled(engine: Engine, operation_id: int, step: StepTask, ending: Ending) 
         graph = graph_of(engine, ending.canvas, operation_id, pause_every, may_be_empty=True, errbacks=errbacks)
         graph = _with_first_point(graph) if pause_every else graph
         _check_size(operation, step, graph)
-    except Exception as fault:  # what the author put together
+    except BaseException as fault:  # what the author put together: a generator runs their code
+        if not is_of_the_code(fault):
+            raise
         return failed(fault)
     return replace(ending, graph=graph, message=f"Replaced by {len(graph.nodes)} steps.")
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NotRequired, Protocol, TypedDict, Unpack
 
 from app.domain.moments import utc
-from app.notifications.base import Message
+from app.notifications.base import Message, fits
 from app.notifications.post import Post
 from app.secrets import redacted
 from app.store.notifications import Written, insert_notifications
@@ -31,15 +31,16 @@ if TYPE_CHECKING:
 _LONGEST: Final = 2000
 
 
-class Fits(Protocol):
-    """Knows of which changes a notification is to be sent."""
+class Wanted(Protocol):
+    """A notification, as far as it says of which changes it is to be sent."""
 
-    def fits(self, state: State) -> bool:
-        """Whether it tells of what has come to stand so."""
+    @property
+    def words(self) -> Sequence[str]:
+        """The changes, as words of `notifications.base.WORDS`."""
 
 
 #: Where notifications stand in the code (`step:…`, `workflow:…`, `flow:…` or `all`), and those that stand there.
-Source = tuple[str, Sequence[Fits]]
+Source = tuple[str, Sequence[Wanted]]
 
 
 class Notified(Protocol):
@@ -109,7 +110,7 @@ class Notices:
             (source, number)
             for source, listed in change["sources"]
             for number, notification in enumerate(listed)
-            if notification.fits(change["new"])
+            if fits(notification.words, change["new"])
         ]
         if wanted:
             facts = json.dumps(_facts(operation, change))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app import clock
 from app.domain.family import hears_of_header
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from app.domain.retries import Retries
-    from app.domain.states import State
     from app.handlers.base import StateHandler
     from app.notifications.base import Notification
     from app.results.base import Result
@@ -81,15 +81,26 @@ class WorkflowPolicy:
         return json.dumps({"handlers": bool(self.handlers), "notify": [list(one.words) for one in self.notify]})
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class OfFlow(NamedTuple):
     """A notification of a flow as far as the row of its operation tells: of which changes it is to be sent."""
 
     words: tuple[str, ...]
 
-    def fits(self, state: State) -> bool:
-        """Return whether it is to be sent of what has come to stand so."""
-        return any(getattr(state, f"is_{word}")() for word in self.words)
+
+class FlowOptions(NamedTuple):
+    """What `WorkflowPolicy.told` wrote into the row of an operation."""
+
+    has_handlers: bool = False
+    notify: tuple[OfFlow, ...] = ()
+
+
+@lru_cache(256)
+def _flow_options(told: str | None) -> FlowOptions:
+    """Return the options that a row holds; the operations of one workflow hold the same text."""
+    if told is None:
+        return FlowOptions()
+    found = json.loads(told)
+    return FlowOptions(found["handlers"], tuple(OfFlow(tuple(words)) for words in found["notify"]))
 
 
 #: The options that a workflow and the flow that it returns may both have.
@@ -178,13 +189,13 @@ class Policies:
 
     def asks_handlers(self, operation: Operation) -> bool:
         """Return whether the operation has state handlers; runs none of the author's code."""
-        of_flow = operation.flow_options is not None and json.loads(operation.flow_options)["handlers"]
+        of_flow = _flow_options(operation.flow_options).has_handlers
         self.has_handlers |= of_flow
         return of_flow or bool(self.of_workflow(operation.workflow).handlers)
 
-    def notify_of(self, operation: Operation) -> tuple[str, Sequence[Notification | Wanted]]:
+    def notify_of(self, operation: Operation) -> tuple[str, Sequence[Notification | OfFlow]]:
         """Return where an operation's notifications stand, and of which changes; runs none of the author's code."""
-        of_flow = [] if operation.flow_options is None else json.loads(operation.flow_options)["notify"]
+        of_flow = _flow_options(operation.flow_options).notify
         if of_flow:
-            return f"flow:{operation.workflow}", [Wanted(tuple(words)) for words in of_flow]
+            return f"flow:{operation.workflow}", of_flow
         return f"workflow:{operation.workflow}", self.of_workflow(operation.workflow).notify

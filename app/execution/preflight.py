@@ -16,6 +16,7 @@ from app.domain.fingerprint import TAG
 from app.domain.states import ENDED, Completion
 from app.errors import DocumentUnusable, OperationNotFound, PreflightFailed, ResultFault, SecretMissing
 from app.execution.documents import demand_as_written
+from app.execution.exits import is_of_the_code
 from app.execution.fingerprints import code_of, outdated_files, reading_of
 from app.execution.holders import looked_at_worker
 from app.execution.starting import misfit
@@ -96,7 +97,9 @@ def _policy_of(engine: Engine, operation: Operation) -> WorkflowPolicy:
     """Return what the operation's author asks for, as far as the code that is here now tells."""
     try:
         return engine.policies.of_operation(operation)
-    except Exception:  # the author's function: that it has changed is found beside this
+    except BaseException as fault:  # the author's function: that it has changed is found beside this
+        if not is_of_the_code(fault):
+            raise
         return engine.policies.of_workflow(operation.workflow)
 
 

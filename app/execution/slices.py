@@ -21,6 +21,7 @@ from app.execution.cursors import Keeper, keeper
 from app.execution.draining import drain
 from app.execution.endings import failed, stopped
 from app.execution.errbacks import call_errbacks
+from app.execution.exits import is_of_the_code
 from app.execution.failing import ended_in_fact, fail
 from app.execution.growing import compiled
 from app.execution.late_writer import LateWriter
@@ -179,8 +180,8 @@ class Slice:
             return kept_small(self._engine, self._operation_id, step.slug, self._with_place(self._execute(step)))
         except ClaimLost:
             raise
-        except Exception as fault:
-            if is_outage(fault):
+        except BaseException as fault:  # a value may bring code of its own, which may raise a signal or exit
+            if not is_of_the_code(fault) or is_outage(fault):
                 raise
             return failed(fault)
 

@@ -14,6 +14,7 @@ from celery.exceptions import ImproperlyConfigured, Retry
 from celery.utils import uuid
 
 from app.errors import AddToChordRefused, ApplyAsyncUnfit
+from app.execution.exits import is_of_the_code
 from app.execution.guarding import Replaced
 from app.execution.joining import StepSignature
 
@@ -147,7 +148,9 @@ def as_sent(task: AnyTask, call: Sent) -> Sent:
     token = _asked.set(asked)
     try:
         task.apply_async(tuple(call.args), dict(call.kwargs), **dict(call.options))
-    except Exception as fault:  # the author's code
+    except BaseException as fault:  # the author's code
+        if not is_of_the_code(fault):
+            raise
         raise ApplyAsyncUnfit(task.name, f"raised {type(fault).__name__}: {fault}") from fault
     finally:
         _asked.reset(token)

@@ -13,7 +13,7 @@ from app.notifications.addresses import checked_address
 from app.secrets import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from app.domain.states import State
 
@@ -74,13 +74,14 @@ class Notification:
         """`when`, as several words."""
         return (self.when,) if isinstance(self.when, str) else tuple(self.when)
 
-    def fits(self, state: State) -> bool:
-        """Whether it tells of what has come to stand so."""
-        return any(getattr(state, f"is_{word}")() for word in self.words)
-
     def text_of(self, facts: Facts) -> str:
         """What it says of a change."""
         return _default_text(facts) if self.text is None else self.text.format_map(facts)
+
+
+def fits(words: Iterable[str], state: State) -> bool:
+    """Return whether a notification with these words of `WORDS` tells of what has come to stand so."""
+    return any(getattr(state, f"is_{word}")() for word in words)
 
 
 def _check_template(text: object) -> None:

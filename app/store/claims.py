@@ -26,7 +26,7 @@ class HeldClaim:
     """A claim and the process that holds it, or held it when it was taken away; times are seconds since the epoch.
 
     `held_since` is when the claim was made or, of one that was taken away, when that was. All about the worker is None
-    where the holder is no worker: a program that ran a step by itself.
+    where an earlier version took it from a program that was no worker.
     """
 
     operation_id: int

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class InHand(NamedTuple):
-    """A step that runs; `worker_id` is None where no worker holds it, but a program that ran it by itself."""
+    """A step that runs, and the worker that holds it."""
 
-    worker_id: int | None
+    worker_id: int
     operation_id: int
     number: int
     slug: str
@@ -70,8 +70,8 @@ def steps_in_hand(tx: Connection, requester_id: int | None, limit: int) -> list[
     return [InHand(*row) for row in tx.execute(query)]
 
 
-def count_in_hand(tx: Connection) -> dict[int | None, int]:
-    """How many steps each worker holds; under None those that no worker does."""
+def count_in_hand(tx: Connection) -> dict[int, int]:
+    """Return how many steps each worker holds, by its id."""
     return {worker_id: number for worker_id, number in tx.execute(select(RUNNING))}
 
 

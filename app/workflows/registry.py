@@ -243,11 +243,13 @@ def _workflows_in(module: str) -> list[Workflow]:
 def _imported(module: str) -> ModuleType:
     try:
         return import_module(module)
-    except Exception as fault:  # a user's module may raise anything while it is imported
+    except BaseException as fault:  # a user's module may raise anything while it is imported
+        if not is_of_the_code(fault):
+            raise
         raise ModuleUnusable(module, _why_not_imported(module, fault)) from fault
 
 
-def _why_not_imported(module: str, fault: Exception) -> str:
+def _why_not_imported(module: str, fault: BaseException) -> str:
     """Return what was wrong and where: a module that is not found, or the line of the author's that raised."""
     if isinstance(fault, ModuleNotFoundError) and f"{module}.".startswith(f"{fault.name}."):
         return f"there is no module {fault.name}: correct the name, or put its folder on PYTHONPATH"

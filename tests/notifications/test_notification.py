@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.states import Cancelled, Failed, Paused, Retrying, Running, Success, TriggerFailed
 from app.errors import AddressMalformed, ChangeUnknown, NotificationMalformed, TemplateMalformed
-from app.notifications.base import EXAMPLE, Notification
+from app.notifications.base import EXAMPLE, Notification, fits
 from app.secrets import Secret
 
 TO = Secret("SLACK_URL")
@@ -21,7 +21,7 @@ def test_a_word_that_no_state_knows_is_refused_and_the_right_ones_are_named(when
 
 
 @pytest.mark.parametrize(
-    ("when", "state", "fits"),
+    ("when", "state", "is_told"),
     [
         ("failed", Failed(), True),
         ("failed", TriggerFailed(), True),
@@ -33,8 +33,8 @@ def test_a_word_that_no_state_knows_is_refused_and_the_right_ones_are_named(when
         (("retrying", "cancelled"), Paused(), False),
     ],
 )
-def test_it_tells_of_the_states_that_its_words_fit(when: Any, state: Any, fits: bool) -> None:
-    assert Notification(when, TO).fits(state) is fits
+def test_it_tells_of_the_states_that_its_words_fit(when: Any, state: Any, is_told: bool) -> None:
+    assert fits(Notification(when, TO).words, state) is is_told
 
 
 @pytest.mark.parametrize(
