@@ -80,11 +80,13 @@ def ask(
     return once(partial(_asked, database, requester, idempotency_key, demand), make)
 
 
-def count(database: Database, requester: User, demand: Demand) -> int:
-    """Return how many operations a demand means now. Raises BulkRefused."""
+def count(database: Database, requester: User, demand: Demand, *, known: Collection[str]) -> int:
+    """Return how many operations a demand means now; `known` as for `ask`. Raises BulkRefused, WorkflowUnknown."""
     completions = completions_meant(demand.verb, demand.workflow, demand.completions)
+    owner_id = None if requester.is_admin else requester.id
+    _demand_workflow(database, demand.workflow, owner_id, known)
     with database.read() as tx:
-        return measure(tx, completions, demand.workflow, None if requester.is_admin else requester.id)["total"]
+        return measure(tx, completions, demand.workflow, owner_id)["total"]
 
 
 def _demand_workflow(database: Database, workflow: str | None, owner_id: int | None, known: Collection[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 #: Characters that are kept of a message, of a traceback, and of the reason of a pause.
 MESSAGE: Final = 8 * 1024
@@ -15,6 +15,8 @@ REASON: Final = 1000
 LINE: Final = 32 * 1024
 #: Characters of a name, such as that of a kind of error.
 NAME: Final = 200
+#: Faults of one request that are named.
+FAULTS: Final = 50
 
 
 def storable(text: str) -> str:
@@ -34,6 +36,20 @@ def storable(text: str) -> str:
 def cut(text: str, most: int = MESSAGE) -> str:
     """Return the text, or so many characters of a longer one and how many it has in all."""
     return text if len(text) <= most else f"{text[:most]}… cut: {len(text):,} characters in all"
+
+
+def named_faults(faults: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Return the first faults of a request with their texts cut, and in a last one how many more there are.
+
+    Whoever sends a body chooses the names in it: without a bound, the answer is several times as long as the body.
+    """
+    found = list(faults)
+    named = [
+        dict(one) | {"field": cut(one["field"], NAME), "message": cut(one["message"], REASON)} for one in found[:FAULTS]
+    ]
+    if more := found[FAULTS:]:
+        named.append(dict(more[0]) | {"field": "", "message": f"{len(more):,} more faults are not named"})
+    return named
 
 
 def storable_parts(value: Any) -> Any:

@@ -95,9 +95,10 @@ def ask_many(
     """Ask it of many, and tell how far that is."""
     user = acting(user_name)
     demand = Demand(verb, many.workflow, many.completions, reason, many.per_minute, resume_at)
+    database, known = commands().engine.database, commands().workflows.names
     if verb is Verb.CANCEL and not many.is_sure:
-        _demand_sure(asking.count(commands().engine.database, user, demand))
-    made, _ = asking.ask(commands().engine.database, user, demand, known=commands().workflows.names)
+        _demand_sure(asking.count(database, user, demand, known=known))
+    made, _ = asking.ask(database, user, demand, known=known)
     if many.is_watched:
         return _watch(user, made)
     say(_standing(made))

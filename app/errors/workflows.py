@@ -44,7 +44,7 @@ class ModuleUnusable(Exception):
 
 
 class ArgumentsInvalid(Exception):
-    """The arguments do not fit a workflow's parameters; `faults` names every bad `field` with a `message`."""
+    """The arguments do not fit a workflow's parameters; `faults` names bad `field`s with a `message` each."""
 
     def __init__(self, workflow: str, faults: Sequence[Mapping[str, str]]) -> None:
         self.workflow = workflow

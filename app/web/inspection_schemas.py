@@ -48,5 +48,6 @@ class Preflight(BaseModel):
     """What a resume would find, what is in its way first."""
 
     operation_id: int
-    ok: bool = Field(description="Whether nothing is in the way.")
+    completion: Completion
+    ok: bool = Field(description="Whether it has not ended, and nothing is in the way.")
     findings: list[Finding]

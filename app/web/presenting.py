@@ -15,7 +15,7 @@ from app.commands import View
 from app.domain.explaining import Cause, Explanation
 from app.domain.findings import Finding, in_the_way
 from app.domain.moments import utc
-from app.domain.states import Completion
+from app.domain.states import ENDED, Completion
 from app.results.references import shown
 from app.secrets import redacted_parts
 from app.store.bulks import Bulk
@@ -104,10 +104,20 @@ def explanation(operation_id: int, one: Explanation) -> str:
     return _object(said | {"summary": one.summary, "causes": list(map(_cause, one.causes))})
 
 
-def findings(operation_id: int, found: Iterable[Finding]) -> str:
-    """What is found before an operation goes on."""
+def findings(operation_id: int, completion: Completion, found: Iterable[Finding]) -> str:
+    """Return what is found before an operation goes on; one that has ended does not, whatever is found.
+
+    Args:
+        operation_id: The operation.
+        completion: Where it stands.
+        found: What is found.
+
+    Returns:
+        JSON.
+    """
     told = list(found)
-    said = {"operation_id": operation_id, "ok": not in_the_way(told), "findings": list(map(asdict, told))}
+    is_ok = completion not in ENDED and not in_the_way(told)
+    said = {"operation_id": operation_id, "completion": completion, "ok": is_ok, "findings": list(map(asdict, told))}
     return _object(said)
 
 

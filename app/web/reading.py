@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from app.errors import BodyMalformed, RequestInvalid
+from app.texts import named_faults
 
 View = TypeVar("View", bound=Callable[..., Response])
 
@@ -133,7 +134,7 @@ def _fitted(model: type[BaseModel], place: str, given: Any, *, strict: bool | No
     try:
         return model.model_validate(given, strict=strict)
     except ValidationError as invalid:
-        raise RequestInvalid(list(_faults(place, invalid))) from None
+        raise RequestInvalid(named_faults(_faults(place, invalid))) from None
 
 
 def _faults(place: str, invalid: ValidationError) -> Iterator[dict[str, str]]:

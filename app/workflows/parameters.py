@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, to_json
 
 from app.errors import ArgumentsInvalid, WorkflowMalformed
+from app.texts import named_faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,7 +55,7 @@ class Parameters:
         """The arguments as JSON holds them, defaults filled in.
 
         Raises:
-            ArgumentsInvalid: They do not fit; it names every bad field.
+            ArgumentsInvalid: They do not fit; it names the bad fields.
         """
         return self._fitted(arguments).model_dump(mode="json", by_alias=True)
 
@@ -62,7 +63,7 @@ class Parameters:
         """The arguments as the function takes them: of the types that it declares, defaults filled in.
 
         Raises:
-            ArgumentsInvalid: They do not fit; it names every bad field.
+            ArgumentsInvalid: They do not fit; it names the bad fields.
         """
         fitted = self._fitted(arguments)
         return {str(field.alias): getattr(fitted, name) for name, field in self.model.model_fields.items()}
@@ -75,7 +76,7 @@ class Parameters:
             faults = list(_misfits(invalid))
         except PydanticSerializationError:
             faults = list(self._unwritable(arguments))
-        raise ArgumentsInvalid(self.workflow, faults)
+        raise ArgumentsInvalid(self.workflow, named_faults(faults))
 
     def _unwritable(self, arguments: Mapping[str, Any]) -> Iterator[dict[str, str]]:
         """The faults of arguments that JSON cannot hold: each that it cannot, and the misfits among the others."""

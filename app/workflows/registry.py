@@ -257,4 +257,4 @@ def _why_not_imported(module: str, fault: BaseException) -> str:
         return f"{fault.filename}, line {fault.lineno}: {type(fault).__name__}: {fault.msg}"
     frames = [one for one in extract_tb(fault.__traceback__) if "importlib" not in one.filename]
     theirs = [one for one in frames if not Path(one.filename).is_relative_to(_OURS)] or frames
-    return f"{theirs[-1].filename}, line {theirs[-1].lineno}: {type(fault).__name__}: {fault}"
+    return f"{theirs[-1].filename}, line {theirs[-1].lineno}: {type(fault).__name__}: {fault}".rstrip(".")

@@ -86,11 +86,13 @@ def test_many_are_not_cancelled_before_that_is_confirmed(terminal: Terminal) -> 
     assert [terminal.completion(one) for one in "12"] == ["SCHEDULED", "SCHEDULED"]
 
 
-@pytest.mark.parametrize("verb", ["pause", "resume", "cancel"])
-def test_a_workflow_that_there_is_not_is_named_and_nothing_is_asked(terminal: Terminal, verb: str) -> None:
+@pytest.mark.parametrize(("verb", "words"), [("pause", []), ("resume", []), ("cancel", ["--yes"]), ("cancel", [])])
+def test_a_workflow_that_there_is_not_is_named_and_nothing_is_asked(
+    terminal: Terminal, verb: str, words: list[str]
+) -> None:
     terminal.start("three")
 
-    said = terminal.refuses("operations", verb, "--workflow", "thre", *(["--yes"] if verb == "cancel" else []))
+    said = terminal.refuses("operations", verb, "--workflow", "thre", *words)
 
     assert "There is no workflow 'thre'. Is three meant?" in said
     assert terminal.says("bulks", "list").splitlines()[1:] == []

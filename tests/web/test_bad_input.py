@@ -165,6 +165,27 @@ def test_an_unknown_workflow_is_answered_with_the_names_that_look_like_it(bob: C
     assert problem(bob.post("/operations", {"workflow": "thre"}))["near"] == ["three"]
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"workflow": "three", "arguments": {f"no-{number}": 1 for number in range(20_000)}},
+        {"workflow": "three", "arguments": {"x" * 500_000: 1}},
+        {"workflow": "three"} | {f"no-{number}": 1 for number in range(20_000)},
+        {"workflow": "three", "x" * 500_000: 1},
+    ],
+    ids=["many arguments", "a long argument", "many fields", "a long field"],
+)
+def test_an_answer_names_a_few_of_the_faults_that_a_body_has_and_none_at_length(
+    bob: Caller, sent: dict[str, Any]
+) -> None:
+    answer = bob.post("/operations", sent)
+
+    assert answer.status_code == 422
+    assert len(answer.data) < 32 * 1024
+    told = problem(answer)["errors"]
+    assert len(told) == 1 or told[-1]["message"] == f"{20_000 - 50:,} more faults are not named"
+
+
 def test_a_method_that_is_not_allowed_is_answered_with_those_that_are(bob: Caller) -> None:
     refused = bob.ask("PATCH", "/operations/1")
 

@@ -71,8 +71,18 @@ def of_more(value: int, more: int, beside: int = 0) -> int:
 def test_nothing_is_found_where_nothing_has_changed(bob: Caller) -> None:
     address = paused(bob)
 
-    assert json_of(bob.get(f"{address}/preflight")) == {"operation_id": 1, "ok": True, "findings": []}
+    said = {"operation_id": 1, "completion": "PAUSED", "ok": True, "findings": []}
+    assert json_of(bob.get(f"{address}/preflight")) == said
     assert bob.post(f"{address}/resume") == 202
+
+
+def test_of_an_operation_that_has_ended_it_does_not_say_that_it_can_go_on(bob: Caller) -> None:
+    address = paused(bob)
+    bob.post(f"{address}/cancel")
+
+    said = json_of(bob.get(f"{address}/preflight"))
+
+    assert (said["completion"], said["ok"], said["findings"]) == ("CANCELLED", False, [])
 
 
 def test_code_that_is_newer_on_disk_than_in_the_service_is_a_warning(bob: Caller, served: Served) -> None:

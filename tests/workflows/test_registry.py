@@ -147,6 +147,8 @@ def test_two_workflows_of_one_name_are_refused_with_both_modules(write_module: W
         ("def", ", line 1: SyntaxError: invalid syntax"),
         ("import nowhere_at_all", ", line 1: ModuleNotFoundError: No module named 'nowhere_at_all'"),
         (MODULE.format(name="two words"), ": WorkflowMalformed: The workflow 'two words'"),
+        ("import sys; sys.exit(3)", ", line 1: SystemExit: 3"),
+        ("from app.workflows import signals; raise signals.SKIP('no')", ", line 1: SKIP: no"),
     ],
 )
 def test_a_module_that_gives_no_workflow_is_named_with_the_reason(write_module: Write, source: str, why: str) -> None:
@@ -158,6 +160,7 @@ def test_a_module_that_gives_no_workflow_is_named_with_the_reason(write_module: 
     said = str(refused.value)
     assert said.startswith("WORKFLOWS names broken_of_a_test, but ")
     assert why in said
+    assert not said.endswith("..")
     assert why[0] == "i" or "broken_of_a_test.py, line " in said
 
 
