@@ -33,9 +33,10 @@ _log = logging.getLogger(__name__)
 class Readiness:
     """Looks at everything, at the most once a second however many ask."""
 
-    def __init__(self, engine: Engine, patience: float = _PATIENCE) -> None:
+    def __init__(self, engine: Engine, patience: float = _PATIENCE, fresh_for: float = _FRESH_FOR) -> None:
         self._engine = engine
         self._patience = patience
+        self._fresh_for = fresh_for
         self._asking = threading.Lock()
         self._look: _Look | None = None
 
@@ -43,7 +44,7 @@ class Readiness:
         """Of each part whether it is `ok`, and a `detail` that is fit for strangers; within `patience` seconds."""
         with self._asking:
             if self._look is None or self._look.is_stale:
-                self._look = _Look(self._engine)
+                self._look = _Look(self._engine, self._fresh_for)
                 self._look.start()
             look = self._look
         look.done.wait(max(0.0, look.begun + self._patience - clock.monotonic()))
@@ -53,9 +54,10 @@ class Readiness:
 class _Look(threading.Thread):
     """One look at everything, in a thread of its own: a database that is silent holds up nobody else."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, fresh_for: float) -> None:
         super().__init__(name="readiness", daemon=True)
         self._engine = engine
+        self._fresh_for = fresh_for
         self.begun = clock.monotonic()
         self.done = threading.Event()
         self.found: dict[str, dict[str, Any]] = {}
@@ -72,7 +74,7 @@ class _Look(threading.Thread):
             for name, probe in _PROBES.items():
                 self.found[name] = _checked(self._engine, *probe)
         finally:
-            self._until = clock.monotonic() + _FRESH_FOR
+            self._until = clock.monotonic() + self._fresh_for
             self.done.set()
             self._engine.database.close()
 

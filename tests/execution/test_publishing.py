@@ -17,6 +17,7 @@ from app.domain.states import Completion, StepState
 from app.execution import publishing
 from app.execution.sweeping import sweep
 from app.supervisor.embedded_broker import EmbeddedBroker, prepare_broker
+from tests.deadlines import WAIT
 from tests.execution.service import Service, make_service, wait_for
 from tests.programs import end
 
@@ -72,7 +73,7 @@ def service(broker: Broker, new_database: NewDatabase, tmp_path: Path) -> Iterat
     service.close()
 
 
-def start_within_seconds(service: Service, seconds: float = 10) -> int:
+def start_within_seconds(service: Service, seconds: float = WAIT / 2) -> int:
     """Start an operation, and fail when that does not come back."""
     with ThreadPoolExecutor(1) as client:
         started = client.submit(service.start, "adding", numbers=[1, 2]).result(timeout=seconds)
@@ -108,6 +109,7 @@ def test_a_hung_broker_does_not_hang_who_starts_an_operation(service: Service, b
 def test_while_the_broker_is_silent_it_is_not_asked_again_for_each_operation(
     service: Service, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(publishing, "_OPEN_FOR", 3600.0)
     broker.stop()
     start_within_seconds(service)
     sent: list[object] = []
