@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from app.commands import Commands
     from app.domain.explaining import Explanation
     from app.domain.findings import Finding
+    from app.domain.states import Completion
     from app.store.users import User
 
 
@@ -20,7 +21,19 @@ def explain(commands: Commands, requester: User, operation_id: int) -> Explanati
     return explanation(commands.engine, operation_id)
 
 
-def preflight(commands: Commands, requester: User, operation_id: int) -> list[Finding]:
-    """What is found before the operation goes on, what is in its way first. Raises OperationNotFound."""
-    commands.show(requester, operation_id)
-    return findings_of(commands.engine, operation_id)
+def preflight(commands: Commands, requester: User, operation_id: int) -> tuple[Completion, list[Finding]]:
+    """Return where the operation stands and what is found before it goes on, what is in its way first.
+
+    Args:
+        commands: The commands of the service.
+        requester: Who asks.
+        operation_id: The operation.
+
+    Returns:
+        The completion, and the findings; of an operation that has ended, none.
+
+    Raises:
+        OperationNotFound: There is none that the requester may see.
+    """
+    completion = commands.show(requester, operation_id).operation.completion
+    return completion, findings_of(commands.engine, operation_id)

@@ -38,12 +38,11 @@ def preflight(operation_id: int, user_name: str | None) -> None:
 
     Nothing is changed. The exit status is 1 when something is in the way.
     """
-    found = inspecting.preflight(commands(), acting(user_name), operation_id)
+    completion, found = inspecting.preflight(commands(), acting(user_name), operation_id)
     for one in found:
         say(f"- {one.sentence}{_way(one)}")
     if blocking := in_the_way(found):
         raise click.ClickException(f"Operation {operation_id} would not be resumed: {len(blocking)} in the way.")
-    completion = commands().completion(operation_id)
     if completion in ENDED:
         return hint(f"Operation {operation_id} is {completion}: nothing of it is left to be resumed.")
     return hint(f"Nothing is in the way of operation {operation_id}.")

@@ -29,5 +29,5 @@ def explain_operation(path: OperationPath) -> Response:
 @reads_request
 def preflight(path: OperationPath) -> Response:
     """Tell what a resume would find, and change nothing: code, calls, secrets, stores, workers."""
-    found = inspections.preflight(commands(), requester(), path.operation_id)
-    return answer(findings(path.operation_id, commands().completion(path.operation_id), found))
+    completion, found = inspections.preflight(commands(), requester(), path.operation_id)
+    return answer(findings(path.operation_id, completion, found))

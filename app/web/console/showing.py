@@ -111,7 +111,8 @@ def _in_the_way(one: Operation) -> list[Finding]:
     """What keeps it from being resumed, for whoever was refused that just now."""
     if "findings" not in request.args or one.completion is not Completion.PAUSED:
         return []
-    return in_the_way(preflight(commands(), requester(), one.id))
+    _, found = preflight(commands(), requester(), one.id)
+    return in_the_way(found)
 
 
 def _number(name: str, digits: int) -> int | None:
