@@ -293,6 +293,27 @@ BEHAVIOURS: dict[str, Behaviour] = {
         _OF_CHORD,
         _FAILED,
     ),
+    "of a chain that fails before a group in it": Behaviour(
+        lambda f: chain(give.s(1), fail.s(), group(add.s(1), add.s(2)), total.s()).on_error(told.s(file=f)),
+        _FAILED,
+        (_TOLD,),
+    ),
+    "of a chain that fails two groups before its end": Behaviour(
+        lambda f: chain(
+            group(fail.s(), give.s(1)), total.s(), group(add.s(1), add.s(2)), total.s(), app=fail.app
+        ).on_error(told.s(file=f)),
+        "ChordError",
+        ("told total ChordError False",),
+        _OF_CHORD,
+        _FAILED,
+    ),
+    "of a chain of two in a chord": Behaviour(
+        lambda f: chord([give.s(1) | fail.s() | add.s(1), give.s(2)], total.s().on_error(told.s(file=f))),
+        "ChordError",
+        ("told total ChordError False",),
+        _OF_CHORD,
+        _FAILED,
+    ),
     "of a body that fails": Behaviour(
         lambda f: chord([give.s(1)], fail.s().on_error(told.s(file=f))), _FAILED, (_TOLD,)
     ),

@@ -6,6 +6,7 @@ have ended and one has failed, of a `ChordError`; the members have nothing to do
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,12 +14,13 @@ from celery.app.task import Context
 from celery.exceptions import ChordError
 
 from app.domain.family import hears_of_header, ids_of
+from app.domain.graph import numbers_in
 from app.domain.states import StepState
 from app.execution.exits import is_of_the_code
 from app.execution.requests import request_of, seed_of
 from app.execution.values import decode
 from app.processes import ending_children
-from app.store.endings import first_bad_before
+from app.store.endings import failed_before, first_bad_before
 from app.store.operations import find_operation
 
 if TYPE_CHECKING:
@@ -34,7 +36,9 @@ def call_errbacks(engine: Engine, operation_id: int, ended: Ended) -> None:
     call = ended.step.call
     if not call.get("options", {}).get("link_error") or ended.ending.state not in (_S.FAILED, _S.TRIGGER_FAILED):
         return
-    if ended.ending.state is _S.TRIGGER_FAILED and not hears_of_header(call):
+    if ended.ending.state is _S.TRIGGER_FAILED and not (
+        hears_of_header(call) and _is_of_header(engine, operation_id, ended)
+    ):
         return
     backend: Any = engine.app.backend
     try:
@@ -47,6 +51,21 @@ def call_errbacks(engine: Engine, operation_id: int, ended: Ended) -> None:
         _log.exception(
             "an error callback of step %s of operation %s could not be called", ended.step.slug, operation_id
         )
+
+
+def _is_of_header(engine: Engine, operation_id: int, ended: Ended) -> bool:
+    """Whether a member of the header before a chord's body has failed, rather than what all members waited for.
+
+    What failed before the header is what keeps its first branch from running and its last one too; nothing in it is.
+    """
+    branches = json.loads(ended.step.inputs or "null")
+    if not isinstance(branches, list) or len(branches) == 1:
+        return True
+    ends = [next(numbers_in(branch), None) for branch in (branches[0], branches[-1])]
+    with engine.database.glance() as tx:
+        every = failed_before(tx, operation_id, ended.step.number)
+        shared = [failed_before(tx, operation_id, end) for end in ends if end is not None]
+    return not every or not every <= set.intersection(every, *shared)
 
 
 def _told(engine: Engine, operation_id: int, ended: Ended) -> tuple[Context, Any, str | None]:

@@ -104,6 +104,23 @@ _FIRST_BAD = (
     .order_by(steps.c.number)
     .limit(1)
 )
+#: The operation's id goes from row to row, as in `_below`.
+_THIS = (
+    select(steps.c.operation_id, steps.c.number)
+    .where(_OPERATION, steps.c.number == bindparam("key_number"))
+    .cte("this_or_before", recursive=True)
+)
+_BAD_BEFORE = _THIS.union(
+    select(steps.c.operation_id, steps.c.number)
+    .join(edges, (edges.c.operation_id == steps.c.operation_id) & (edges.c.upstream == steps.c.number))
+    .join(_THIS, (edges.c.operation_id == _THIS.c.operation_id) & (edges.c.downstream == _THIS.c.number))
+    .where(steps.c.state.in_(sorted(BAD)))
+)
+_FAILED_BEFORE = (
+    select(steps.c.number)
+    .join(_BAD_BEFORE, (steps.c.operation_id == _BAD_BEFORE.c.operation_id) & (steps.c.number == _BAD_BEFORE.c.number))
+    .where(steps.c.state == _S.FAILED)
+)
 _REFERENCES = select(steps.c.state).where(_OPERATION, steps.c.reference).distinct()
 _STANDINGS = select(steps.c.number, steps.c.state).where(_OPERATION)
 _TAKE_BACK = (
@@ -220,6 +237,11 @@ def first_bad_before(tx: Connection, operation_id: int, number: int) -> tuple[st
     """The slug, the signature and the error (JSON) of the first step directly upstream of one that has ended badly."""
     row = tx.execute(_FIRST_BAD, {"key_operation": operation_id, "key_number": number}).first()
     return (row[0], json.loads(row[1]), row[2]) if row else None
+
+
+def failed_before(tx: Connection, operation_id: int, number: int) -> set[int]:
+    """Return the numbers of the failed steps for which one has ended badly: itself, or those before it."""
+    return set(tx.execute(_FAILED_BEFORE, {"key_operation": operation_id, "key_number": number}).scalars())
 
 
 def reference_states(tx: Connection, operation_id: int) -> set[StepState]:
