@@ -58,6 +58,8 @@ class _Outcome(NamedTuple):
     is_final: bool = False
     place: str = ""
     seconds: float = 0.0
+    #: Whether it has not ended: its thread is left to itself.
+    is_hanging: bool = False
 
     @property
     def is_last(self) -> bool:
@@ -134,8 +136,9 @@ class Courier:
             pass
         outcomes = [one for one in found if one]
         for one in outcomes:
-            self._in_hand.drop(one.row.id)
-            self._in_hand.took(one.row.place, one.seconds)
+            if not one.is_hanging:
+                self._in_hand.drop(one.row.id)
+                self._in_hand.took(one.row.place, one.seconds)
         return outcomes
 
     def _turn(self, outcomes: Sequence[_Outcome]) -> float:
@@ -187,12 +190,24 @@ class Courier:
         """Have as many as there is work for; one that hangs in a delivery is left to itself, and another takes over."""
         self._left = [carrier for carrier in self._left if carrier.began is not None]
         for carrier in [one for one in self._carriers if one.hangs()][: _REPLACED - len(self._left)]:
-            carrier.is_left = True
-            self._left.append(carrier)
-            self._carriers.remove(carrier)
-            self._in_hand.drop(carrier.carries)
+            self._leave(carrier)
         while len(self._carriers) < min(THREADS, len(self._in_hand)):
             self._carriers.append(_Carrier(self._engine, self._outbox, self._inbox))
+
+    def _leave(self, carrier: _Carrier) -> None:
+        """Leave a thread to itself, tell in what it hangs, and note that try as failed."""
+        carrier.is_left = True
+        self._left.append(carrier)
+        self._carriers.remove(carrier)
+        row = carrier.carries
+        if row is None:
+            return
+        fault = f"it has not returned for {_HANGS:g} s"
+        what = "the state handlers" if row.kind == "telling" else f"notification {row.number}"
+        step = f", step {row.step}" if row.step else ""
+        _log.error("%s of %s (operation %s%s) may hang: %s", what, row.source, row.operation_id, step, fault)
+        self._in_hand.leave(row)
+        self._inbox.put(_Outcome(row, fault, is_hanging=True))
 
 
 class _Carrier:
@@ -208,7 +223,7 @@ class _Carrier:
         self._outbox = outbox
         self._inbox = inbox
         self.began: float | None = None
-        self.carries = 0
+        self.carries: Outgoing | None = None
         self.is_left = False
         threading.Thread(target=self._run, name="carrier", daemon=True).start()
 
@@ -220,7 +235,7 @@ class _Carrier:
     def _run(self) -> None:
         while not self.is_left and (given := self._outbox.get()):
             row, until = given
-            self.carries, self.began = row.id, clock.monotonic()
+            self.carries, self.began = row, clock.monotonic()
             outcome = _Outcome(row, "its turn did not come in time") if self.began > until else self._carry(row)
             outcome = outcome._replace(seconds=clock.monotonic() - self.began)
             self.began = None

@@ -21,6 +21,7 @@ class InHand:
 
     def __init__(self) -> None:
         self._places: dict[int, Place] = {}
+        self._hanging: dict[int, Place] = {}
         self._slow_until: dict[Place, float] = {}
 
     def __len__(self) -> int:
@@ -33,6 +34,12 @@ class InHand:
     def drop(self, row_id: int) -> None:
         """Have it in hand no more."""
         self._places.pop(row_id, None)
+        self._hanging.pop(row_id, None)
+
+    def leave(self, row: Outgoing) -> None:
+        """Count a row whose delivery hangs for its endpoint alone: as many as may hang there, and others get on."""
+        self._places.pop(row.id, None)
+        self._hanging[row.id] = row.place
 
     def took(self, place: Place, seconds: float) -> None:
         """Note how long a delivery took: one that was quick makes up for those that were slow."""
@@ -45,11 +52,11 @@ class InHand:
         """The endpoints that were slow of late."""
         now = clock.monotonic()
         self._slow_until = {place: until for place, until in self._slow_until.items() if until > now}
-        return sorted(self._slow_until)
+        return sorted({*self._slow_until, *self._hanging.values()})
 
     def room_for(self, place: Place) -> int:
         """How many more a slow endpoint may be given."""
-        return max(0, _FEW - list(self._places.values()).count(place))
+        return max(0, _FEW - [*self._places.values(), *self._hanging.values()].count(place))
 
     def full(self) -> list[Place]:
         """The slow endpoints that may be given no more for now."""

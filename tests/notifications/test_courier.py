@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from app.execution.courier import Courier
+    from app.store.notifications import Outgoing
     from tests.notifications.conftest import Outbox
     from tests.notifications.endpoint import Endpoint
 
@@ -213,6 +214,36 @@ def test_threads_that_hang_are_replaced(
 
     endpoint.gate.set()
     outbox.wait_until("Sent")
+
+
+def test_a_handler_that_hangs_is_named_and_takes_few_places(
+    outbox: Outbox, send: Send, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(couriers, "_HANGS", 0.1)
+    monkeypatch.setattr(couriers, "_wait", lambda _attempts: 0.05)
+    gate = threading.Event()
+    told: list[str] = []
+
+    def tell(_engine: object, row: Outgoing) -> None:
+        told.append(row.source)
+        if row.source == "step:hangs":
+            assert gate.wait(60)
+
+    outbox.service.engine.notices.tell = tell
+    operation = outbox.put(source="step:hangs")
+    for _ in range(3 * couriers.THREADS):
+        outbox.put(source="step:hangs")
+    for _ in range(20):
+        outbox.put(source="step:reports.clean")
+    outbox.service.change("UPDATE notifications SET kind = 'telling'")
+
+    send()
+    wait_for(lambda: told.count("step:reports.clean") == 20)
+    wait_for(lambda: f"the state handlers of step:hangs (operation {operation}" in caplog.text)
+
+    assert "may hang: it has not returned for 0.1 s" in caplog.text
+    assert told.count("step:hangs") <= couriers._IN_HAND + 2  # what was in hand at first, and as many as may hang
+    gate.set()
 
 
 def test_what_a_courier_before_had_in_hand_is_delivered_when_its_lease_is_over(
