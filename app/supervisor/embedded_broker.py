@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ADDRESS = re.compile(r"redis://:(?P<password>\w+)@127\.0\.0\.1:(?P<port>\d+)/0")
+_OF_PATTERNS = frozenset("*?[")
 _VERSION = re.compile(r"(?P<flavour>Valkey|Redis) server v=(?P<major>\d+)")
 
 # What a server on loopback needs; its file is the only place beside the URL's that holds the password. Appending every
@@ -82,7 +83,7 @@ def prepare_broker(data_dir: Path) -> EmbeddedBroker:
     _keep_private(files / "server.conf", _CONFIGURATION.format(folder=_quoted(files), **address))
     url = "redis://:{password}@127.0.0.1:{port}/0".format(**address)
     _keep_private(data_dir / EMBEDDED_BROKER_URL, url + "\n")
-    return EmbeddedBroker(url, (str(server), str(files / "server.conf")))
+    return EmbeddedBroker(url, _command(server, files / "server.conf"))
 
 
 def free_port() -> int:
@@ -103,6 +104,17 @@ def _pinned_server() -> Path | None:
         return Path(get_binary_path())
     except OSError:
         return None
+
+
+def _command(server: Path, configuration: Path) -> tuple[str, ...]:
+    """The command that starts the server with this configuration.
+
+    The server takes a name with one of these signs for a pattern: where no file fits it, it starts without any
+    configuration, on the port of every Redis and without a password. Such a file is read to it.
+    """
+    if _OF_PATTERNS.isdisjoint(str(configuration)):
+        return str(server), str(configuration)
+    return "sh", "-c", 'exec "$1" - < "$2"', "sh", str(server), str(configuration)
 
 
 def _quoted(folder: Path) -> str:

@@ -111,7 +111,7 @@ def test_without_any_server_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch,
         find_server()
 
 
-@pytest.mark.parametrize("name", ["what? %41", 'a "quoted" one', "back\\slash", "späte it's"])
+@pytest.mark.parametrize("name", ["what? %41", 'a "quoted" one', "back\\slash", "späte it's", "data[1]", "what?\\s *"])
 def test_it_starts_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
     broker = prepare_broker(tmp_path / name)
 
