@@ -141,6 +141,7 @@ CREATE TABLE operations (
     start_at FLOAT,                      -- no step of it is started before; empty for at once
     due_at FLOAT,                        -- when the service itself starts it (SCHEDULED) or resumes it (asked to pause, or PAUSED)
     flow_options TEXT,                   -- JSON: which options the flow has that its workflow returned; null without any
+    exported_at FLOAT,                   -- when its document was last exported: its results may be referred to elsewhere
     CONSTRAINT operations_completion_check CHECK (completion IN ('SCHEDULED', 'IN PROGRESS', 'REQUESTING PAUSE', 'PAUSED', 'REQUESTING CANCEL', 'CANCELLED', 'COMPLETED', 'FAILED')),
     CONSTRAINT operations_requester_id_fkey FOREIGN KEY(requester_id) REFERENCES user (id)
 );
@@ -214,6 +215,7 @@ CREATE TABLE steps (
     done BIGINT,                         -- how much of it its code said to be done at that place
     total BIGINT,                        -- of how much
     parked BOOLEAN DEFAULT 0 NOT NULL,   -- it waits for a retry, and its operation is PAUSED: no sweep looks at it
+    outline TEXT,                        -- JSON: what a long signature calls, without the values; empty for a short one
     CONSTRAINT steps_pkey PRIMARY KEY (operation_id, number),
     CONSTRAINT steps_holder_check CHECK (state <> 'Running' OR worker_id IS NOT NULL),
     CONSTRAINT steps_state_check CHECK (state IN ('Pending', 'Queued', 'Running', 'Retrying', 'Paused', 'Success', 'Cached', 'Skipped', 'Failed', 'TriggerFailed', 'Cancelled')),

@@ -43,29 +43,47 @@ class _Age(click.ParamType[float]):
 @click.option(
     "--older", type=_Age(), metavar="AGE", required=True, help="Ended so long ago, such as 30d (s, m, h, d, w)."
 )
+@click.option(
+    "--exported",
+    type=_Age(),
+    metavar="AGE",
+    default="90d",
+    show_default=True,
+    help="Of those that were exported, only those last exported so long ago: the export may refer to their results.",
+)
 @click.option("--completion", "completions", type=CompletionType(), multiple=True, help="Only those that ended so.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would be taken away.")
-def prune(older: float, completions: tuple[Completion, ...], dry_run: bool) -> None:
+def prune(older: float, exported: float, completions: tuple[Completion, ...], dry_run: bool) -> None:
     """Take away operations that ended long ago.
 
-    With them go their steps, history, logs and documents; and workers that ended as long ago. Nothing of it comes back.
+    With them go their steps, history, logs, documents and large results; and workers that ended as long ago. Nothing of
+    it comes back.
     """
     for one in completions:
         if one not in ENDED:
             raise click.UsageError(f"{one} is no end: only COMPLETED, FAILED and CANCELLED operations can be pruned.")
     engine = commands().engine
-    old = Old(clock.now() - older, frozenset(completions) or ENDED)
+    now = clock.now()
+    old = Old(now - older, frozenset(completions) or ENDED, now - exported)
     found = prunable(engine, old)
     if dry_run:
-        return say(f"Would take away {_told(found, old)}.")
+        say(f"Would take away {_told(found, old)}.")
+        return _hint_at_kept(found, old)
     with filling(found.operations.total(), "operations") as tell:
         taken = take_away(engine, old, tell)
     say(f"Took away {_told(taken, old)}.")
+    _hint_at_kept(taken, old)
     for folder, why in list(taken.stuck.items())[:_NAMED]:
         hint(f"{folder} could not be removed: {why}.")
     if taken.stuck:
         raise click.ClickException(f"{len(taken.stuck)} folders stayed: the next prune tries again.")
     return None
+
+
+def _hint_at_kept(pruned: Pruned, old: Old) -> None:
+    if pruned.kept:
+        reason = f"exported since {moment(old.exported_before)}, or gone on here as another operation"
+        hint(f"{_many(pruned.kept, 'operation')} stayed: {reason}, which may refer to their results.")
 
 
 def _told(pruned: Pruned, old: Old) -> str:

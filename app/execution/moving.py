@@ -14,6 +14,7 @@ from app.errors import (
     DocumentNotWritten,
     DocumentOlder,
     OperationAtWork,
+    OperationNotFound,
     TrustNeedsAdmin,
     VersionPassed,
 )
@@ -28,7 +29,15 @@ from app.results.stores import store_at
 from app.store.errors import once
 from app.store.events import append_event
 from app.store.lineage import find_imported, installation_name, one_by_one, operations_of
-from app.store.operations import Operation, find_operation, insert_operation, lock_operation, next_id, save
+from app.store.operations import (
+    Operation,
+    find_operation,
+    insert_operation,
+    lock_operation,
+    mark_exported,
+    next_id,
+    save,
+)
 from app.store.remaining import keep_code
 from app.store.steps import park
 
@@ -61,8 +70,12 @@ def export(engine: Engine, wish: Wish, to: str | None, inline: int = INLINE) -> 
         raise DocumentNotWritten(operation.id, operation.completion)
     document = inlined(snapshot, inline).document()
     demand_readable(document)
-    if _would_go_on(operation):
-        _mark_moved(engine, operation, wish.who, to)
+    with engine.database.write() as tx:
+        now = clock.now()
+        if not mark_exported(tx, operation.id, now):
+            raise OperationNotFound(operation.id)  # pruned meanwhile
+        if _would_go_on(operation):
+            _mark_moved(tx, operation, wish.who, to, now)
     return document
 
 
@@ -110,14 +123,12 @@ class _Room:
         return json.loads(escaped(SERIALIZERS[reference.serializer].load(content)))
 
 
-def _mark_moved(engine: Engine, operation: Operation, who: str, to: str | None) -> None:
-    now = clock.now()
-    with engine.database.write() as tx:
-        if not save(tx, operation, replace(operation, moved_at=now, moved_to=to)):
-            raise VersionPassed(operation.id, operation.version)
-        why = f"moved to {to}" if to else "moved elsewhere"
-        stands = operation.completion
-        append_event(tx, operation.id, at=now, who=who, old=stands, new=stands, why=why)
+def _mark_moved(tx: Connection, operation: Operation, who: str, to: str | None, now: float) -> None:
+    if not save(tx, operation, replace(operation, moved_at=now, moved_to=to)):
+        raise VersionPassed(operation.id, operation.version)
+    why = f"moved to {to}" if to else "moved elsewhere"
+    stands = operation.completion
+    append_event(tx, operation.id, at=now, who=who, old=stands, new=stands, why=why)
 
 
 def _known_here(engine: Engine, head: Head, requester: User) -> Operation | None:

@@ -22,6 +22,7 @@ from app.store.pruning import (
     ROWS,
     Old,
     Weighed,
+    count_kept,
     count_old,
     delete_old,
     delete_workers,
@@ -60,6 +61,8 @@ class Pruned:
     steps: int = 0
     documents: int = 0
     workers: int = 0
+    #: Operations that ended as long ago, and stay as others may refer to their results.
+    kept: int = 0
     #: Folders that could not be removed, and why.
     stuck: dict[Path, str] = field(default_factory=dict)
 
@@ -67,7 +70,8 @@ class Pruned:
 def prunable(engine: Engine, old: Old) -> Pruned:
     """What `prune` would take away; steps and documents are not counted."""
     with engine.database.read() as tx:
-        return Pruned(Counter(count_old(tx, old)), workers=len(ended_workers(tx, old.before)))
+        idle = ended_workers(tx, old.before)
+        return Pruned(Counter(count_old(tx, old)), workers=len(idle), kept=count_kept(tx, old))
 
 
 def prune(engine: Engine, old: Old, tell: Callable[[int], None]) -> Pruned:
@@ -84,6 +88,7 @@ def prune(engine: Engine, old: Old, tell: Callable[[int], None]) -> Pruned:
     _remove_folders(_superseded(engine), pruned)
     with engine.database.read() as tx:
         idle = ended_workers(tx, old.before)
+        pruned.kept = count_kept(tx, old)
     delete_workers(engine.database, idle)
     _alone(engine, lambda tx: delete_bulks(tx, old.before))
     pruned.workers = len(idle)
@@ -116,9 +121,8 @@ def _take(engine: Engine, old: Old, batch: list[Weighed], pruned: Pruned) -> Non
             pruned.operations[one.completion] += 1
             pruned.steps += one.steps
     _remove_folders((engine.workflow_store / str(one) for one in gone), pruned)
-    for operation_id, is_moved in gone.items():
-        if not is_moved:
-            _remove_results(engine, operation_id, pruned)
+    for operation_id in gone:
+        _remove_results(engine, operation_id, pruned)
 
 
 def _remove_results(engine: Engine, operation_id: int, pruned: Pruned) -> None:

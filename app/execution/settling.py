@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from app import clock
+from app.domain.outlines import outline_of
 from app.domain.states import DONE, ENDED, FINAL, REQUESTING, Completion, StepState
 from app.errors import ClaimLost
 from app.execution.announcing import Announcer
@@ -191,6 +192,8 @@ def _record(tx: Connection, engine: Engine, operation_id: int, ended: Iterable[E
 def _row(operation_id: int, one: Ended) -> dict[str, Any]:
     step, ending = one.step, one.ending
     again = ending.again or {}
+    is_called_anew = not again.keys().isdisjoint(_CALLED)
+    signature = _signature_again(step, again) if is_called_anew else step.signature
     return {
         "key_operation": operation_id,
         "key_number": step.number,
@@ -200,7 +203,9 @@ def _row(operation_id: int, one: Ended) -> dict[str, Any]:
         "claim": step.claim if one.claimed else step.claim + 1,
         "runs": step.runs - (one.started_at is None) if one.claimed else step.runs + 1,
         "retries": again.get("retries", step.retries),
-        "signature": _signature_again(step, again) if again.keys() & _CALLED else step.signature,
+        "signature": signature,
+        "is_called_anew": is_called_anew,
+        "outline": outline_of(signature) if is_called_anew else None,
         "result": ending.result,
         "error": ending.error,
         "message": ending.message,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, insert, select, update
 
+from app.domain.outlines import outline_of
 from app.domain.states import FINAL, IDLE
 from app.store.tables import edits, steps
 
@@ -37,7 +38,11 @@ _ALL = select(edits).where(_OF_OPERATION)
 _LAST = _ALL.where(edits.c.undone_at.is_(None)).order_by(edits.c.id.desc()).limit(1)
 _RUNS = select(func.coalesce(func.sum(steps.c.runs), 0)).where(steps.c.operation_id == bindparam("operation_id"))
 _STEP = (steps.c.operation_id == bindparam("key_operation"), steps.c.number == bindparam("key_number"))
-_CALL = update(steps).where(*_STEP, steps.c.state.in_(sorted(IDLE))).values(signature=bindparam("signature"))
+_CALL = (
+    update(steps)
+    .where(*_STEP, steps.c.state.in_(sorted(IDLE)))
+    .values(signature=bindparam("signature"), outline=bindparam("outline"))
+)
 _RESULT = update(steps).where(*_STEP, steps.c.state.in_(sorted(FINAL))).values(result=bindparam("result"))
 
 
@@ -73,7 +78,10 @@ def runs_of(tx: Connection, operation_id: int) -> int:
 
 def change_calls(tx: Connection, operation_id: int, calls: Mapping[int, str]) -> bool:
     """Let steps that have not begun call something else, as JSON; False when one of them has."""
-    keys = [{"key_operation": operation_id, "key_number": one, "signature": text} for one, text in calls.items()]
+    keys = [
+        {"key_operation": operation_id, "key_number": one, "signature": text, "outline": outline_of(text)}
+        for one, text in calls.items()
+    ]
     return all(tx.execute(_CALL, key).rowcount == 1 for key in keys)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, insert
 
+from app.domain.outlines import outline_of
 from app.store.prepared import Prepared
 from app.store.tables import edges, steps
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _BORN: Final = (
     "operation_id", "number", "slug", "state", "claim", "losses", "runs", "retries", "waiting", "signature", "inputs",
     "point", "clause", "callback", "passed", "due_at", "publishes", "plain", "reference",
+    "outline",
 )  # fmt: skip
 _INSERT_STEPS = Prepared(insert(steps).values({name: bindparam(name) for name in _BORN}))
 #: What a step has while a worker holds it: nobody holds one of a document.
@@ -28,12 +30,12 @@ _INSERT_EDGES = Prepared(insert(edges).values({column.name: bindparam(column.nam
 
 def insert_steps(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Insert steps that nothing has happened to yet."""
-    _INSERT_STEPS.change_many(tx, rows)
+    _INSERT_STEPS.change_many(tx, [row | {"outline": outline_of(row["signature"])} for row in rows])
 
 
 def lay_steps(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Insert steps with all that is known of them, wherever they stand."""
-    _LAY_STEPS.change_many(tx, rows)
+    _LAY_STEPS.change_many(tx, [row | {"outline": outline_of(row["signature"])} for row in rows])
 
 
 def insert_edges(tx: Connection, operation_id: int, pairs: Iterable[tuple[int, int]]) -> None:

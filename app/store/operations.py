@@ -1,4 +1,4 @@
-"""The statements on `operations`. `save` is the only one that changes a row, and so the only writer of `completion`."""
+"""The statements on `operations`. `save` is the only one that moves an operation, and so the writer of `completion`."""
 
 from __future__ import annotations
 
@@ -117,6 +117,7 @@ _SAVE = Prepared(
         due_at=bindparam("due_at"),
     )
 )
+_EXPORTED = update(operations).where(operations.c.id == bindparam("key_id")).values(exported_at=bindparam("now"))
 _IS_DUE = text("operations.due_at IS NOT NULL")  # written out, as in the partial index
 _DUE = (
     select(operations.c.id)
@@ -179,6 +180,11 @@ def save(tx: Connection, before: Operation, after: Operation) -> bool:
     due_at = after.due_at if after.completion in _WAITING and after.moved_at is None else None
     values = _mutable(after) | {"version": before.version + 1, "due_at": due_at}
     return _SAVE.change(tx, guard | values) == 1
+
+
+def mark_exported(tx: Connection, operation_id: int, now: float) -> bool:
+    """Note that the operation's document was given out; False when there is no such operation."""
+    return tx.execute(_EXPORTED, {"key_id": operation_id, "now": now}).rowcount == 1
 
 
 def list_operations(

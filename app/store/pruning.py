@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, delete, func, or_, select, tuple_
+from sqlalchemy import Text, and_, bindparam, cast, delete, exists, func, literal, not_, or_, select, tuple_
 
 from app.domain.states import Completion
+from app.store.lineage import installation_name
 from app.store.migrations import without_references
 from app.store.tables import edges, events, lost_claims, notifications, operations, step_logs, steps, workers
 
@@ -29,10 +30,15 @@ _PARTS: Final = ((step_logs, _LOGS), (notifications, ROWS), (events, ROWS), (edg
 
 @dataclass(frozen=True, slots=True)
 class Old:
-    """Which operations are meant: those that ended before a moment, in one of these completions."""
+    """Which operations are meant: those that ended before a moment, in one of these completions.
+
+    What was exported at `exported_before` or later is kept whole, as the export may refer to its results; so is what
+    another operation here was imported of.
+    """
 
     before: float
     completions: frozenset[Completion]
+    exported_before: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,32 +53,33 @@ class Weighed:
 
 def count_old(tx: Connection, old: Old) -> dict[Completion, int]:
     """How many operations are meant, by completion."""
-    query = select(operations.c.completion, func.count()).where(_meant(old)).group_by(operations.c.completion)
+    query = select(operations.c.completion, func.count()).where(_meant(tx, old)).group_by(operations.c.completion)
     counted: Any = tx.execute(query)
     return {Completion(completion): number for completion, number in counted}
+
+
+def count_kept(tx: Connection, old: Old) -> int:
+    """Return how many operations ended before the moment, and are kept as others may refer to their results."""
+    query = select(func.count()).select_from(operations).where(_ended(old), not_(_is_free(tx, old)))
+    number: int = tx.execute(query).scalar_one()
+    return number
 
 
 def oldest(tx: Connection, old: Old, limit: int) -> list[Weighed]:
     """The next of the operations that are meant, the longest ended first."""
     told = _number_of(events) + _number_of(notifications)
     rows = 1 + 2 * operations.c.steps_total + told + _number_of(step_logs)
-    query = select(operations.c.id, operations.c.completion, operations.c.steps_total, rows).where(_meant(old))
+    query = select(operations.c.id, operations.c.completion, operations.c.steps_total, rows).where(_meant(tx, old))
     found: Any = tx.execute(query.order_by(operations.c.finished_at).limit(limit))
     return [Weighed(id_, Completion(completion), total, weight) for id_, completion, total, weight in found]
 
 
-def delete_old(tx: Connection, old: Old, ids: Collection[int]) -> dict[int, bool]:
-    """Take operations away with all that belongs to them; returns those that still were among the meant.
-
-    True with one tells that it was moved elsewhere: its results may be referred to there.
-    """
+def delete_old(tx: Connection, old: Old, ids: Collection[int]) -> list[int]:
+    """Take operations away with all that belongs to them; returns those that still were among the meant."""
     taken = _locked(tx, old, ids)
-    if not taken:
-        return {}
-    query = select(operations.c.id, operations.c.moved_at.is_not(None)).where(operations.c.id.in_(taken))
-    moved = {id_: bool(is_moved) for id_, is_moved in tx.execute(query)}
-    tx.execute(delete(operations).where(operations.c.id.in_(taken)))
-    return moved
+    if taken:
+        tx.execute(delete(operations).where(operations.c.id.in_(taken)))
+    return taken
 
 
 def thin_out(tx: Connection, old: Old, one: Weighed) -> bool:
@@ -128,14 +135,28 @@ def delete_workers(database: Database, ids: Sequence[int]) -> None:
         other.close()
 
 
-def _meant(old: Old) -> ColumnElement[bool]:
+def _meant(tx: Connection, old: Old) -> ColumnElement[bool]:
+    return _ended(old) & _is_free(tx, old)
+
+
+def _ended(old: Old) -> ColumnElement[bool]:
     is_old: ColumnElement[bool] = operations.c.finished_at < old.before
     return is_old & operations.c.completion.in_(sorted(old.completions))
 
 
+def _is_free(tx: Connection, old: Old) -> ColumnElement[bool]:
+    """Whether no export of late, and no operation that has gone on here, may refer to its results."""
+    moments = (operations.c.exported_at, operations.c.moved_at)
+    later = operations.alias("later")
+    own = literal(f"{installation_name(tx)}/").concat(cast(operations.c.id, Text))
+    gone_on = (later.c.origin == func.coalesce(operations.c.origin, own)) & (later.c.slice > operations.c.slice)
+    known = exists(select(later.c.id).where(later.c.origin.is_not(None), gone_on))
+    return and_(*(or_(moment.is_(None), moment < old.exported_before) for moment in moments), not_(known))
+
+
 def _locked(tx: Connection, old: Old, ids: Collection[int]) -> list[int]:
-    query = select(operations.c.id).where(_meant(old), operations.c.id.in_(ids)).with_for_update(skip_locked=True)
-    return list(tx.execute(query).scalars())
+    query = select(operations.c.id).where(_meant(tx, old), operations.c.id.in_(ids))
+    return list(tx.execute(query.with_for_update(skip_locked=True, of=operations)).scalars())
 
 
 def _number_of(table: Table) -> Any:

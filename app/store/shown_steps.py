@@ -80,7 +80,7 @@ _PAGE = (_OPERATION, steps.c.number > bindparam("after"))
 _LISTED = select(*_COLUMNS, steps.c.result).where(*_PAGE).order_by(steps.c.number).limit(bindparam("limit"))
 _LISTED_WITHOUT_RESULTS = select(*_COLUMNS, null()).where(*_PAGE).order_by(steps.c.number).limit(bindparam("limit"))
 _DRAWN = select(*_NAMED, steps.c.started_at, steps.c.finished_at).where(_OPERATION).order_by(steps.c.number)
-_SIGNATURES = select(steps.c.number, steps.c.signature).where(
+_SIGNATURES = select(steps.c.number, func.coalesce(steps.c.outline, steps.c.signature)).where(
     _OPERATION, steps.c.number.in_(bindparam("numbers", expanding=True))
 )
 _EDGES = select(edges.c.upstream).where(edges.c.operation_id == bindparam("operation_id")).limit(bindparam("limit"))

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import bindparam, null, select, text
+from sqlalchemy import bindparam, func, null, select, text
 
 from app.domain.states import StepState
 from app.store.prepared import Prepared
@@ -277,10 +277,12 @@ def calls_where(
 ) -> Iterator[tuple[int, dict[str, Any], Any]]:
     """Yield the number, the call and the inputs of the steps for which the condition holds, by number.
 
+    Of a call with large arguments its outline is read, in which each of them is null.
+
     The JSON is read here and not by the database: there is JSON that a person may well send and no database reads, such
     as a NUL in a text on PostgreSQL, or what is nested very deeply.
     """
-    query = select(steps.c.number, steps.c.signature, steps.c.inputs).where(
+    query = select(steps.c.number, func.coalesce(steps.c.outline, steps.c.signature), steps.c.inputs).where(
         steps.c.operation_id == operation_id, condition, steps.c.number > bindparam("after")
     )
     after = -1

@@ -152,6 +152,7 @@ _RECORD = Prepared(
         retries=bindparam("retries"),
         waiting=0,
         signature=bindparam("signature"),
+        outline=case((bindparam("is_called_anew", type_=Boolean), bindparam("outline")), else_=steps.c.outline),
         result=bindparam("result"),
         error=bindparam("error"),
         message=bindparam("message"),

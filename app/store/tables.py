@@ -91,6 +91,7 @@ operations: Final = Table(
     Column("start_at", Float),
     Column("due_at", Float),
     Column("flow_options", Text),
+    Column("exported_at", Float),
     sqlite_autoincrement=True,
 )
 Index(
@@ -164,6 +165,7 @@ steps: Final = Table(
     Column("done", BigInteger),
     Column("total", BigInteger),
     Column("parked", Boolean, nullable=False, server_default=false()),
+    Column("outline", Text),
     PrimaryKeyConstraint("operation_id", "number"),
     CheckConstraint("state <> 'Running' OR worker_id IS NOT NULL", name="holder"),
 )

@@ -17,6 +17,8 @@ from tests.web.calling import everything
 from tests.web.serving import wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from app.store.database import Database
     from tests.cli.terminal import Terminal
 
@@ -158,24 +160,65 @@ def test_documents_that_a_newer_one_has_replaced_go_after_a_day(ended: Terminal)
     ended.run("operations", "resume", "4")
 
 
-def test_results_go_with_their_operation_unless_it_was_moved_or_they_are_of_another_installation(
-    ended: Terminal,
-) -> None:
-    store = Path(ended.served.settings.results)
-    own = database(ended)
-    with own.read() as tx:
+def keep_results(terminal: Terminal, *folders: str) -> tuple[str, Callable[[], list[str]]]:
+    """Lay a result into each of these folders; returns the installation's name, and what tells which are left."""
+    store = Path(terminal.served.settings.results)
+    with database(terminal).read() as tx:
         name = tx.execute(text("SELECT name FROM installation")).scalar_one()
-    for folder in (f"{name}/1", f"{name}/3", "another/1", "1"):
-        kept = store / ".operations" / folder
+    for folder in folders:
+        kept = store / ".operations" / folder.format(name)
         kept.mkdir(parents=True)
         (kept / "load.json").touch()
-    ended.run("operations", "export", "3")
+
+    def left() -> list[str]:
+        root = store / ".operations"
+        return sorted(str(path.parent.relative_to(root)).replace(name, "own") for path in root.rglob("load.json"))
+
+    return name, left
+
+
+def test_results_go_with_their_operation_unless_they_are_of_another_installation(ended: Terminal) -> None:
+    _, left = keep_results(ended, "{}/1", "{}/3", "another/1", "1")
 
     later(ended, 31, "--older", "30d")
 
-    assert sorted(str(path.parent.relative_to(store / ".operations")) for path in store.rglob("load.json")) == sorted(
-        [f"{name}/3", "1", "another/1"]
-    )
+    assert left() == ["1", "another/1"]
+
+
+def test_what_was_exported_stays_with_its_results_for_as_long_as_is_asked(ended: Terminal) -> None:
+    _, left = keep_results(ended, "{}/1", "{}/2", "{}/3")
+    for operation in ("1", "2", "3"):
+        ended.run("operations", "export", operation)
+
+    with clock.frozen_at(time.time() + 89 * DAY):
+        said = ended.run("operations", "prune", "--older", "30d")
+    assert said.stdout.startswith("Took away 0 operations")
+    assert "3 operations stayed: exported since" in said.stderr
+    assert (present(ended), left()) == (["5", "4", "3", "2", "1"], ["own/1", "own/2", "own/3"])
+
+    assert later(ended, 89, "--older", "30d", "--exported", "90d").startswith("Took away 0")
+    assert later(ended, 91, "--older", "30d").startswith("Took away 3 operations")
+    assert (present(ended), left()) == (["5", "4"], [])
+
+
+def test_an_export_counts_from_the_last_time(ended: Terminal) -> None:
+    for days in (0, 60):
+        with clock.frozen_at(time.time() + days * DAY):
+            ended.run("operations", "export", "1")
+
+    assert later(ended, 91, "--older", "30d", "--completion", "completed").startswith("Took away 0")
+    assert later(ended, 91, "--older", "30d", "--completion", "completed", "--exported", "1d").startswith("Took away 1")
+
+
+def test_what_has_gone_on_here_as_another_operation_stays_until_that_one_goes(ended: Terminal) -> None:
+    name, left = keep_results(ended, "{}/1")
+    with database(ended).write() as tx:
+        tx.execute(text("UPDATE operations SET origin = :origin, slice = 1 WHERE id = 3"), {"origin": f"{name}/1"})
+
+    assert later(ended, 31, "--older", "30d", "--completion", "completed").startswith("Took away 0")
+    assert later(ended, 31, "--older", "30d", "--completion", "failed").startswith("Took away 1")
+    assert later(ended, 31, "--older", "30d", "--completion", "completed").startswith("Took away 1")
+    assert left() == []
 
 
 def test_folders_that_no_operation_here_ever_had_are_left_alone(ended: Terminal) -> None:

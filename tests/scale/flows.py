@@ -33,6 +33,31 @@ def begin(gate: str, operation_id: int, *, pauses: bool) -> int:
     return 1
 
 
+@step
+def weigh(text: str, **_more: str) -> int:
+    return len(text)
+
+
+@step(bind=True)
+def swell(self: Any, *texts: str) -> int:
+    """Ask to be run again with one argument more, which is a long one."""
+    raise self.retry(args=(*texts, "x" * 100_000), countdown=0)
+
+
+@workflow("swelling")
+def swelling(operation_id: int) -> Canvas:
+    """One step, whose arguments grow."""
+    return chain(swell.s("text"))
+
+
+@workflow("heavy")
+def heavy(operation_id: int, size: int, characters: int) -> Canvas:
+    """So many steps beside each other, each with so long an argument, and with two in an error callback."""
+    text = "x" * characters
+    calls = [weigh.s(text, more=text).on_error(weigh.si(text)) for _ in range(size)]
+    return group(calls) if size > 1 else calls[0]
+
+
 @workflow("deep")
 def deep(operation_id: int, size: int, gate: str, *, pauses: bool = False) -> Canvas:
     """So many steps, one after the other."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from app.inspecting import explain, preflight
 from app.overview import operations_of, portrait
 from app.store.overview import Asked
 from tests.databases import on_both
@@ -75,6 +76,47 @@ def test_the_page_of_an_operation_reads_no_value_of_its_steps(by_hand: ByHand) -
 
     assert [step.task for step in found.steps] == ["same"] * 3
     assert work.characters < 10_000
+
+
+@on_both
+def test_why_an_operation_waits_and_what_it_still_calls_are_found_without_reading_arguments(by_hand: ByHand) -> None:
+    service = by_hand(flows=("tests.scale.flows",))
+    operation = service.start("heavy", size=3, characters=100_000)
+    service.change("UPDATE operations SET arguments = '{}'")
+
+    with measured(service.engine.database) as work:
+        explained = explain(service.commands, service.ada, operation)
+        findings = preflight(service.commands, service.ada, operation)
+        portrait(service.commands, service.ada, operation)
+
+    assert "No worker is alive" in explained.summary
+    assert [(one.kind, one.steps) for one in findings] == [("no_worker", 3)]
+    assert work.characters < 20_000
+
+
+def test_a_call_that_no_longer_fits_is_found_by_its_outline(by_hand: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = by_hand(flows=("tests.scale.flows",))
+    operation = service.start("heavy", size=3, characters=100_000)
+    service.pause(operation)
+
+    monkeypatch.setattr(service.engine.app.tasks["tests.scale.flows.weigh"], "run", lambda: None)
+    codes = {one.kind for one in preflight(service.commands, service.ada, operation)}
+    monkeypatch.delitem(service.engine.app.tasks, "tests.scale.flows.weigh")
+    gone = {one.kind for one in preflight(service.commands, service.ada, operation)}
+
+    assert "call_misfits" in codes
+    assert "task_gone" in gone
+
+
+def test_the_outline_follows_the_arguments_that_a_retry_asks_for(by_hand: ByHand) -> None:
+    service = by_hand(flows=("tests.scale.flows",))
+    operation = service.start("swelling")
+    query = "SELECT outline FROM steps WHERE operation_id = ?"
+    assert service.read(query, operation) == [(None,)]
+
+    service.deliver_step(operation, 0)
+
+    assert '"args":[null,null]' in service.read(query, operation)[0][0]
 
 
 def test_a_task_that_does_not_stand_first_in_its_signature_is_found(by_hand: ByHand) -> None:

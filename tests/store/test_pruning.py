@@ -62,7 +62,7 @@ def test_an_operation_goes_with_all_that_belongs_to_it(database: Database) -> No
     gone, stays = ended(database, _C.COMPLETED, 5), ended(database, _C.COMPLETED, -5)
 
     with database.write() as tx:
-        assert delete_old(tx, OLD, [gone, stays]) == {gone: False}
+        assert delete_old(tx, OLD, [gone, stays]) == [gone]
 
     assert left(database) == {"operations": 1, "steps": 3, "edges": 2, "events": 1, "step_logs": 1}
 
@@ -95,7 +95,7 @@ def test_one_that_has_not_ended_is_neither_thinned_nor_taken(database: Database)
 
     with database.write() as tx:
         assert not thin_out(tx, OLD, one)
-        assert delete_old(tx, OLD, [operation]) == {}
+        assert delete_old(tx, OLD, [operation]) == []
 
     assert left(database) == before
 
