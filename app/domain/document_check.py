@@ -206,11 +206,16 @@ def _demand_growths(document: Document) -> None:
     """Demand that what a step has put in its own place, and what that stands for, are steps and places of this."""
     given: dict[str | None, Any] = {step["task"]["slug"]: step.get("inputs") for step in document["steps"]}
     given[None] = document["outcome"]
+    before: set[str] = set()
     for step in document["steps"]:
+        before.add(step["task"]["slug"])
         growth, slug = step.get("growth"), step["task"]["slug"][:80]
         if not growth:
             continue
-        named = {*_names_in(growth["value"], f"the growth of {slug!r}"), *growth["below"]}
+        value = {*_names_in(growth["value"], f"the growth of {slug!r}")}
+        if not value.isdisjoint(before):
+            raise DocumentMalformed(f"lets {slug!r} stand for steps before it, or for itself")
+        named = {*value, *growth["below"]}
         if not all(isinstance(way, list) and not isinstance(place, list) for place, way in growth["places"]):
             raise DocumentMalformed(f"is malformed at the growth of {slug!r}")
         named.update(place for place, _way in growth["places"])

@@ -25,8 +25,9 @@ class Growth:
     Args:
         value: What stands for the replaced step's value: inputs that name the new steps.
         below: The steps that waited for the replaced step, by number.
-        places: Where the replaced step's value was handed to: the number of a step, or None for the operation's
-            outcome, and the way into its inputs.
+        places: Where the replaced step is named no more, though its value is handed there: the number of a step, or
+            None for the operation's outcome, and the way into its inputs. In the table, steps go on naming it, unless
+            the operation was imported or had grown in an earlier version.
         decides: Whether the end of the replaced step decided how the operation ends.
     """
 
@@ -121,6 +122,33 @@ def steps_within(number: int, growth: Growth, edges: Iterable[tuple[int, int]]) 
             found.add(one)
             ahead += below[one]
     return found
+
+
+def with_growths(inputs: Inputs, growths: Mapping[int, Growth]) -> tuple[Inputs, list[tuple[int, Way]]]:
+    """Return inputs with what replaced steps stand for in the place of these, and where each of them was named.
+
+    Args:
+        inputs: The inputs, as they were before any step grew.
+        growths: What steps have put in their own places, by number.
+
+    Returns:
+        The inputs, and pairs of a replaced step and the way into the inputs at which its value is handed over. Of steps
+        that were replaced within others, the outer ones come first.
+    """
+    places: list[tuple[int, Way]] = []
+
+    def within(part: Inputs, way: tuple[int | str, ...]) -> Inputs:
+        if isinstance(part, int):
+            if part not in growths:
+                return part
+            places.append((part, list(way)))
+            return within(growths[part].value, way)
+        if isinstance(part, dict):
+            at = [[to, within(one, (*way, "at", place, 1))] for place, (to, one) in enumerate(part["at"])]
+            return {"first": within(part["first"], (*way, "first")), "at": at}
+        return None if part is None else [within(one, (*way, place)) for place, one in enumerate(part)]
+
+    return within(inputs, ()), places
 
 
 def value_of(number: int, growths: Mapping[int, Growth]) -> Inputs:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from app import clock
 from app.domain.graph import Inputs, gather, numbers_in
+from app.domain.growth import with_growths
 from app.domain.states import CLAIMABLE, Completion, StepState
 from app.execution.announcing import Announcer
 from app.execution.endings import failed
@@ -27,6 +28,7 @@ from app.processes import ending_children
 from app.store import steps as store
 from app.store.errors import is_unknown_reference
 from app.store.events import append_event
+from app.store.growing import growths_among
 from app.store.operations import Operation, lock_operation, save
 from app.store.step_queries import find_step, held_step, is_anything_running, queued_steps, results_of
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from app.domain.growth import Growth
     from app.execution.engine import Engine
     from app.store.database import Database
     from app.store.steps import StepTask
@@ -128,7 +131,8 @@ def call_with(
     if step.inputs is None or call.get("complete"):
         return call_of(call)
     inputs: Inputs = json.loads(step.inputs)
-    value = upstream_value(engine, operation_id, inputs, known)
+    inputs, results = _resolved(engine, operation_id, inputs, known)
+    value = gather(inputs, {number: load(result) for number, result in results.items()})
     if not isinstance(inputs, dict):
         return call_of(call, value)
     return bound_call(call, value, has_first=inputs["first"] is not None)
@@ -142,12 +146,34 @@ def whole_call(step: StepTask) -> dict[str, Any]:
 
 def upstream_value(engine: Engine, operation_id: int, inputs: Inputs, known: Mapping[int, str | None]) -> Any:
     """The results that `inputs` names, in its shape. Raises a kind of ResultFault for one that cannot be loaded."""
-    numbers = set(numbers_in(inputs))
-    found = {number: known[number] for number in numbers & known.keys()}
-    if missing := numbers - found.keys():
+    inputs, results = _resolved(engine, operation_id, inputs, known)
+    return gather(inputs, {number: load(result) for number, result in results.items()})
+
+
+def _resolved(
+    engine: Engine, operation_id: int, inputs: Inputs, known: Mapping[int, str | None]
+) -> tuple[Inputs, dict[int, str | None]]:
+    """Return inputs with what replaced steps stand for in their places, and the results of all that they name.
+
+    A step that was replaced has no result of its own, so only for steps without one is it asked whether they were.
+    """
+    found: dict[int, str | None] = {}
+    growths: dict[int, Growth] = {}
+    ahead = set(numbers_in(inputs))
+    while ahead:
+        results = {number: known[number] for number in ahead & known.keys()}
+        if missing := ahead - results.keys():
+            with engine.database.glance() as tx:
+                results |= results_of(tx, operation_id, missing)
+        found |= results
+        empty = [number for number, result in results.items() if result is None]
+        if not empty:
+            break
         with engine.database.glance() as tx:
-            found |= results_of(tx, operation_id, missing)
-    return gather(inputs, {number: load(result) for number, result in found.items()})
+            grown = growths_among(tx, operation_id, empty)
+        growths |= grown
+        ahead = {number for growth in grown.values() for number in numbers_in(growth.value)} - found.keys()
+    return with_growths(inputs, growths)[0] if growths else inputs, found
 
 
 def begin(tx: Connection, engine: Engine, operation: Operation, now: float) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from app.domain.document import Cursor, Head, Origin, StepFacts, compose, digest_of, encode, in_order, needed_results
 from app.domain.document_check import LARGEST, check_document, demand_readable, read_document
 from app.domain.graph import PausePoint, full_signature
+from app.domain.growth import with_growths
 from app.domain.nesting import DEEPEST
 from app.domain.states import ENDED, FINAL, Completion, StepState
 from app.errors import DocumentMalformed, DocumentUnusable, TasksUnregistered
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from app.domain.growth import Growth, Way
     from app.execution.engine import Engine
 
 _READING: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
@@ -105,15 +107,28 @@ def _snapshot_of(tx: Connection, operation_id: int) -> Snapshot | None:
         upstream.setdefault(down, []).append(up)
     rows = zip(list_bare_steps(tx, operation_id), list_aims(tx, operation_id), strict=True)
     growths = growths_of(tx, operation_id)
-    bare = [
-        replace(_facts(row, aims, upstream.get(row.number, ())), growth=growths.get(row.number)) for row, aims in rows
-    ]
+    bare = _grown([_facts(row, aims, upstream.get(row.number, ())) for row, aims in rows], growths)
     results = results_of(tx, operation_id, needed_results(_loads(operation.outcome), bare))
     steps = [replace(one, result=_loads(results[one.number])) if one.number in results else one for one in bare]
     code = code_when_paused(tx, operation_id) if operation.completion is Completion.PAUSED else None
     return Snapshot(
         operation, in_order(_told_apart(steps)), origin_of(tx, operation), _paused_at(tx, operation_id), code
     )
+
+
+def _grown(steps: list[StepFacts], growths: dict[int, Growth]) -> list[StepFacts]:
+    """Return the steps with what they have put in their own places, and with what takes that into account as inputs."""
+    if not growths:
+        return steps
+    places: dict[int, list[tuple[int | None, Way]]] = {number: [] for number in growths}
+    found = []
+    for step in steps:
+        inputs, named = with_growths(step.inputs, growths)
+        for number, way in named:
+            places[number].append((step.number, way))
+        found.append(replace(step, inputs=inputs) if named else step)
+    told = {number: replace(growth, places=(*places[number], *growth.places)) for number, growth in growths.items()}
+    return [replace(step, growth=told[step.number]) if step.number in told else step for step in found]
 
 
 def _told_apart(steps: list[StepFacts]) -> list[StepFacts]:

@@ -18,20 +18,17 @@ from app.execution.links import MAX_STEPS
 from app.execution.starting import graph_of, marks_of, step_row
 from app.execution.values import decode
 from app.store import growing as store
-from app.store.endings import ready_again
 from app.store.laying import insert_edges, insert_steps
 from app.store.operations import find_operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from sqlalchemy import Connection
 
-    from app.domain.growth import Way
     from app.domain.states import StepState
     from app.execution.endings import Ending
     from app.execution.engine import Engine
-    from app.store.growing import Waiting
     from app.store.operations import Operation
     from app.store.steps import StepTask
 
@@ -84,26 +81,25 @@ def grow(
 ) -> tuple[Operation, list[StepTask]]:
     """Put the graph in the place of a step that has just been recorded; returns the operation, and what is ready.
 
-    Whatever was to be given the step's value is given the graph's. What takes this back is kept.
+    Whatever was to be given the step's value is given the graph's: it goes on naming the step, and reads what was put
+    in its place. So a step that waits for many that grow is not written anew for each of them.
     """
     last, point = store.last_numbers(tx, operation.id)
     moved = _moved(graph, step, _prefix(tx, operation.id, step, graph), last + 1, point)
     ends = set(numbers_in(moved.result)) or moved.references(())
+    roots = [node.number for node in moved.nodes if not node.upstream]
     waiting = store.waiting_for(tx, operation.id, step.number)
     decides = False
     if ends:  # of an empty graph, the replaced step itself is the end
         pairs = [(end, one.number) for one in waiting for end in sorted(ends)]
         decides = store.hand_over(tx, operation.id, step.number, pairs)
         _insert(tx, engine, operation, moved, ends if decides else set())
-        roots = (node.number for node in moved.nodes if not node.upstream)
         insert_edges(tx, operation.id, ((step.number, root) for root in roots))
-    store.change_inputs(tx, operation.id, [_rewired(one, step, moved, ends) for one in waiting])
-    growth = Growth(
-        moved.result,
-        tuple(one.number for one in waiting),
-        tuple(_places(operation, waiting, step.number)),
-        decides,
-    )
+    more = len(ends) - 1  # than the replaced step, for which they waited
+    counted = [replace(one, waiting=one.waiting + more) if one.is_pending else one for one in waiting]
+    store.change_waiting(tx, operation.id, [one for one in counted if more and one.is_pending])
+    ways = ways_to(json.loads(operation.outcome), step.number)
+    growth = Growth(moved.result, tuple(one.number for one in waiting), tuple((None, way) for way in ways), decides)
     many = len(moved.nodes)
     store.keep_growth(tx, operation.id, step.number, growth, last + many)
     after = replace(
@@ -112,15 +108,8 @@ def grow(
         steps_left=operation.steps_left + many,
         outcome=_rewritten(operation.outcome, step, moved),
     )
-    return after, ready_again(tx, operation.id)
-
-
-def _places(operation: Operation, waiting: Iterable[Waiting], number: int) -> Iterator[tuple[int | None, Way]]:
-    """Yield where the value of a step is handed to."""
-    given: list[tuple[int | None, str | None]] = [(one.number, one.inputs) for one in waiting]
-    for place, inputs in [*given, (None, operation.outcome)]:
-        for way in ways_to(json.loads(inputs or "null"), number):
-            yield place, way
+    free = [one.number for one in counted if one.waiting == 0]
+    return after, store.ready_among(tx, operation.id, [*roots, *free])
 
 
 def _prefix(tx: Connection, operation_id: int, step: StepTask, graph: Graph) -> str:
@@ -216,13 +205,6 @@ def _insert(tx: Connection, engine: Engine, operation: Operation, graph: Graph, 
     if rows:
         insert_steps(tx, rows)
     insert_edges(tx, operation.id, graph.edges())
-
-
-def _rewired(one: Waiting, step: StepTask, graph: Graph, ends: set[int]) -> Waiting:
-    """What a step that waited for the replaced one is given instead, and how many it waits for."""
-    inputs = None if one.inputs is None else _rewritten(one.inputs, step, graph)
-    waiting = one.waiting - 1 + len(ends) if one.is_pending else one.waiting
-    return replace(one, inputs=inputs, waiting=waiting)
 
 
 def _rewritten(inputs: str, step: StepTask, graph: Graph) -> str:

@@ -177,7 +177,10 @@ class Slice:
     def _ending_of(self, step: StepTask) -> Ending:
         """Run the step; what its values make fail outside its code is its failure too."""
         try:
-            return kept_small(self._engine, self._operation_id, step.slug, self._with_place(self._execute(step)))
+            ending = self._with_place(self._execute(step))
+            if ending.graph is not None:
+                return replace(ending, result=None)  # by which its value is known to be what was put in its place
+            return kept_small(self._engine, self._operation_id, step.slug, ending)
         except ClaimLost:
             raise
         except BaseException as fault:  # a value may bring code of its own, which may raise a signal or exit

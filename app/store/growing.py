@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
@@ -11,6 +11,7 @@ from app.domain.growth import Growth
 from app.domain.states import StepState
 from app.store.laying import insert_edges
 from app.store.prepared import Prepared
+from app.store.steps import TASK_COLUMNS, StepTask
 from app.store.tables import edges, growths, steps
 
 if TYPE_CHECKING:
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A step that waits for another: what it is given (JSON), and for how many it waits."""
+    """A step that waits for another, and for how many it waits."""
 
     number: int
-    inputs: str | None
     waiting: int
     is_pending: bool
 
@@ -33,16 +33,19 @@ _OF_STEPS = steps.c.operation_id == bindparam("key_operation")
 _OF_EDGES = edges.c.operation_id == bindparam("key_operation")
 _LAST: Final = select(func.max(steps.c.number), func.max(steps.c.point)).where(_OF_STEPS)
 _WAITING: Final = (
-    select(steps.c.number, steps.c.inputs, steps.c.waiting, steps.c.state == StepState.PENDING)
+    select(steps.c.number, steps.c.waiting, steps.c.state == StepState.PENDING)
     .join(edges, (edges.c.operation_id == steps.c.operation_id) & (edges.c.downstream == steps.c.number))
     .where(_OF_STEPS, edges.c.upstream == bindparam("key_number"))
     .order_by(steps.c.number)
 )
 _CUT: Final = delete(edges).where(_OF_EDGES, edges.c.upstream == bindparam("key_number"))
+_READY: Final = (
+    select(*TASK_COLUMNS)
+    .where(_OF_STEPS, steps.c.state == StepState.PENDING, steps.c.waiting == 0)
+    .order_by(steps.c.number)
+)
 _MOVE: Final = Prepared(
-    update(steps)
-    .where(_OF_STEPS, steps.c.number == bindparam("key_number"))
-    .values(inputs=bindparam("inputs"), waiting=bindparam("waiting"))
+    update(steps).where(_OF_STEPS, steps.c.number == bindparam("key_number")).values(waiting=bindparam("waiting"))
 )
 _OF_GROWTHS = growths.c.operation_id == bindparam("key_operation")
 _LAST_EVER: Final = select(func.max(growths.c.last)).where(_OF_GROWTHS)
@@ -88,6 +91,17 @@ def lay_growths(tx: Connection, operation_id: int, kept: Mapping[int, Growth]) -
     ]
     if rows:
         tx.execute(insert(growths), rows)
+
+
+def growths_among(tx: Connection, operation_id: int, numbers: Iterable[int]) -> dict[int, Growth]:
+    """Return what those of these steps that grew have put in their own places, by their numbers."""
+    found: dict[int, Growth] = {}
+    every = sorted(numbers)
+    for start in range(0, len(every), _AT_ONCE):
+        query = _GROWTHS.where(growths.c.number.in_(every[start : start + _AT_ONCE]))
+        rows = tx.execute(query, {"key_operation": operation_id})
+        found |= {number: Growth.from_json(growth) for number, growth in rows}
+    return found
 
 
 def growths_of(tx: Connection, operation_id: int) -> dict[int, Growth]:
@@ -153,11 +167,19 @@ def restore(tx: Connection, operation_id: int, inputs: Mapping[int, str | None],
         tx.execute(update(steps).where(mine).values(reference=True))
 
 
-def change_inputs(tx: Connection, operation_id: int, waiting: Sequence[Waiting]) -> None:
-    """Write what steps are given now, and for how many they wait."""
-    keys = [
-        {"key_operation": operation_id, "key_number": one.number, "inputs": one.inputs, "waiting": one.waiting}
-        for one in waiting
-    ]
+def change_waiting(tx: Connection, operation_id: int, waiting: Sequence[Waiting]) -> None:
+    """Write for how many steps others wait now."""
+    keys = [{"key_operation": operation_id, "key_number": one.number, "waiting": one.waiting} for one in waiting]
     if keys:
         _MOVE.change_many(tx, keys)
+
+
+def ready_among(tx: Connection, operation_id: int, numbers: Iterable[int]) -> list[StepTask]:
+    """Return those of these steps that are pending and wait for nothing."""
+    every = sorted(numbers)
+    found: list[StepTask] = []
+    for start in range(0, len(every), _AT_ONCE):
+        query = _READY.where(steps.c.number.in_(every[start : start + _AT_ONCE]))
+        rows: Any = tx.execute(query, {"key_operation": operation_id})
+        found += [StepTask(*row) for row in rows]
+    return found

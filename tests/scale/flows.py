@@ -71,6 +71,23 @@ def wide(operation_id: int, size: int, gate: str, *, pauses: bool = False) -> Ca
     return first | group(count_up.s() for _ in range(size - 2)) | count_up.s()
 
 
+@step
+def add_up(values: list[list[int]]) -> int:
+    return sum(map(sum, values))
+
+
+@step(bind=True)
+def unfold(self: Any, value: int) -> Any:
+    """Put two steps in its own place."""
+    return self.replace(group(count_up.si(), count_up.si()))
+
+
+@workflow("unfolding")
+def unfolding(operation_id: int, size: int, gate: str) -> Canvas:
+    """A step, so many beside each other that replace themselves, and one that is handed all that they become."""
+    return begin.s(gate, operation_id, pauses=False) | group(unfold.s() for _ in range(size)) | add_up.s()
+
+
 @workflow("dense")
 def dense(operation_id: int, size: int, gate: str, *, pauses: bool = False) -> Flow:
     """So many steps in layers; each step is handed the values of the whole layer before."""

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Work:
-    """Function calls, statements, rows that were read, and characters in these rows."""
+    """Function calls, statements, rows that were read, characters in these rows, and characters of what was sent."""
 
     calls: int = 0
     statements: int = 0
     rows: int = 0
     characters: int = 0
+    written: int = 0
 
     def take_in(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
         self.rows += 1
@@ -48,8 +49,9 @@ def measured(database: Database, *, has_calls: bool = True) -> Iterator[Work]:
 
 @contextmanager
 def _counting_on_sqlite(driver: Any, work: Work) -> Iterator[None]:
-    def count(_statement: str) -> None:
+    def count(statement: str) -> None:
         work.statements += 1
+        work.written += len(statement)  # its parameters stand in it
 
     driver.set_trace_callback(count)
     driver.row_factory = lambda _cursor, row: work.take_in(row)
@@ -67,10 +69,12 @@ def _counting_on_postgresql(driver: Any, work: Work) -> Iterator[None]:
     class Counting(plain_cursor):  # type: ignore[misc, valid-type]
         def execute(self, *given: Any, **more: Any) -> Any:
             work.statements += 1
+            work.written += _length(given[1] if len(given) > 1 else more.get("params"))
             return super().execute(*given, **more)
 
         def executemany(self, query: Any, rows: Any, **more: Any) -> None:
             work.statements += len(rows)
+            work.written += sum(map(_length, rows))
             super().executemany(query, rows, **more)
 
     def counting_rows(cursor: Any) -> Callable[[Any], Any]:
@@ -82,3 +86,8 @@ def _counting_on_postgresql(driver: Any, work: Work) -> Iterator[None]:
         yield
     finally:
         driver.cursor_factory, driver.row_factory = plain_cursor, plain_rows
+
+
+def _length(parameters: Any) -> int:
+    values = parameters.values() if isinstance(parameters, dict) else parameters or ()
+    return sum(len(value) for value in values if isinstance(value, str))

@@ -5,13 +5,14 @@ Nothing is timed: what is counted is the same on every machine.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from app.domain.states import Completion
 from app.inspecting import explain, preflight
-from tests.databases import on_postgresql_alone
+from tests.databases import on_both, on_postgresql_alone
 from tests.scale.measuring import Work, measured
 
 if TYPE_CHECKING:
@@ -127,6 +128,36 @@ def test_the_same_holds_of_what_postgresql_is_asked(by_hand: ByHand, tmp_path: P
     taken = [(size, Tally(service, shape, size, tmp_path / f"gate-{size}").take()) for size in FEWER]
 
     assert [fault for what in ("statements", "rows", "characters") for fault in grown_too_much(taken, what)] == []
+
+
+@on_both
+def test_a_fan_that_unfolds_writes_no_more_of_each_step_the_more_there_are(by_hand: ByHand, tmp_path: Path) -> None:
+    service = by_hand(flows=("tests.scale.flows",), slice_steps=1)
+    gate = tmp_path / "gate"
+    gate.touch()
+    taken = []
+
+    for size in (20, 50, 100):
+        one = service.start("unfolding", size=size, gate=str(gate))
+        service.deliver_step(one, 0)
+        taken.append((size, _of_growing(service, one, size)))
+        service.deliver_all()
+        assert service.show(one).result == str(2 * size)
+
+    for what in ("written", "characters"):
+        small, large = (_of_a_further_step(*pair, what) for pair in pairwise(taken))
+        assert large - small < 200, what
+
+
+def _of_a_further_step(few: tuple[int, Work], many: tuple[int, Work], what: str) -> float:
+    return float(getattr(many[1], what) - getattr(few[1], what)) / (many[0] - few[0])
+
+
+def _of_growing(service: Service, operation: int, size: int) -> Work:
+    with measured(service.engine.database, has_calls=False) as work:
+        for number in range(1, size + 1):
+            service.deliver_step(operation, number)
+    return work
 
 
 def test_a_wide_group_is_held_by_few_statements(by_hand: ByHand, tmp_path: Path) -> None:
