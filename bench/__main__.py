@@ -29,6 +29,7 @@ from bench import (
     throughput,
     watching,
     web,
+    widening,
 )
 from bench.bed import bed
 from bench.machine import Elsewhere, describe
@@ -49,6 +50,7 @@ MEASURES: dict[str, Callable[[Bed], Iterator[Figure]]] = {
     "large": large.large,
     "messages": throughput.messages,
     "size": growth.size,
+    "wide": widening.wide,
     "pause": pausing.pause,
     "inside": pausing.inside,
     "recover": recovering.recover,

@@ -16,6 +16,7 @@ class Scale:
     fan_operations: int = 100
     message_operations: int = 50
     long_chain: int = 10_000
+    wide: int = 10_000
     pauses: int = 30
     resting: int = 10_000
     seconds: float = 10.0
@@ -39,6 +40,7 @@ QUICK: Final = Scale(
     fan_operations=10,
     message_operations=10,
     long_chain=400,
+    wide=400,
     pauses=3,
     resting=30,
     seconds=0.5,

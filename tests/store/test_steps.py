@@ -55,7 +55,17 @@ def task_of(tx: Connection, operation: int, number: int) -> StepTask:
 def ending(operation: int, number: int, was: StepState, state: StepState, **columns: Any) -> dict[str, Any]:
     """How a step ended, as `record` takes it."""
     told = {"key_operation": operation, "key_number": number, "key_state": was, "key_claim": 0, "state": state}
-    kept = {"claim": 0, "runs": 1, "retries": 0, "signature": "{}", "result": "1", "error": None, "due_at": None}
+    kept = {
+        "claim": 0,
+        "runs": 1,
+        "retries": 0,
+        "signature": "{}",
+        "is_called_anew": False,
+        "outline": None,
+        "result": "1",
+        "error": None,
+        "due_at": None,
+    }
     place = {"has_place": False, "place": None, "place_done": None, "place_total": None}
     return told | kept | place | {"message": None, "is_well": False, "started_at": NOW, "finished_at": NOW} | columns
 
