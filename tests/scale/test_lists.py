@@ -15,6 +15,7 @@ from tests.scale.measuring import measured
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from app.domain.findings import Finding
     from tests.execution.conftest import ByHand
     from tests.execution.service import Service
 
@@ -86,12 +87,16 @@ def test_why_an_operation_waits_and_what_it_still_calls_are_found_without_readin
 
     with measured(service.engine.database) as work:
         explained = explain(service.commands, service.ada, operation)
-        findings = preflight(service.commands, service.ada, operation)
+        _, findings = preflight(service.commands, service.ada, operation)
         portrait(service.commands, service.ada, operation)
 
     assert "No worker is alive" in explained.summary
     assert [(one.kind, one.steps) for one in findings] == [("no_worker", 3)]
     assert work.characters < 20_000
+
+
+def findings_of(service: Service, operation: int) -> list[Finding]:
+    return preflight(service.commands, service.ada, operation)[1]
 
 
 def test_a_call_that_no_longer_fits_is_found_by_its_outline(by_hand: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,9 +105,9 @@ def test_a_call_that_no_longer_fits_is_found_by_its_outline(by_hand: ByHand, mon
     service.pause(operation)
 
     monkeypatch.setattr(service.engine.app.tasks["tests.scale.flows.weigh"], "run", lambda: None)
-    codes = {one.kind for one in preflight(service.commands, service.ada, operation)}
+    codes = {one.kind for one in findings_of(service, operation)}
     monkeypatch.delitem(service.engine.app.tasks, "tests.scale.flows.weigh")
-    gone = {one.kind for one in preflight(service.commands, service.ada, operation)}
+    gone = {one.kind for one in findings_of(service, operation)}
 
     assert "call_misfits" in codes
     assert "task_gone" in gone
