@@ -114,7 +114,8 @@ def advice(operation: Operation) -> str:
             return f"`flask operations show {operation.id} --result` prints its result."
         case Completion.FAILED:
             more, again = (f"`flask operations {verb} {operation.id}`" for verb in ("show", "retry"))
-            return f"{more} tells more; {again} runs again what failed."
+            has_more_to_run = bool(failure(operation).get("step"))
+            return f"{more} tells more; {again} runs again what failed." if has_more_to_run else f"{more} tells more."
         case Completion.CANCELLED:
             return ""
         case _:

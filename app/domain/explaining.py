@@ -97,7 +97,8 @@ def _under_way(standing: Standing, now: float) -> Iterator[Cause]:
 def _finished(standing: Standing) -> Cause:
     who = f" by {standing.asked.who}" if standing.asked and standing.completion is _C.CANCELLED else ""
     when = f" since {in_utc(standing.finished_at)}" if standing.finished_at else ""
-    fault = f": {standing.failed_step} failed with {standing.fault}" if standing.failed_step else ""
+    failed = f"{standing.failed_step} failed" if standing.failed_step else "a state handler of the operation failed it"
+    fault = f": {failed} with {standing.fault}" if standing.completion is _C.FAILED and standing.fault else ""
     what = {_C.COMPLETED: "has ended well", _C.FAILED: "has failed", _C.CANCELLED: "was cancelled"}[standing.completion]
     return Cause(
         "finished",

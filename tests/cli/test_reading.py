@@ -127,6 +127,10 @@ def test_an_error_of_the_operation_s_own_handler_names_no_step(terminal: Termina
 
     assert "failed in  a state handler of the operation\nerror      Failed: not good enough" in shown
     assert watched.stderr.startswith("A state handler of the operation failed it: Failed: not good enough\n")
+    assert "retry" not in watched.stderr
+    assert "a state handler of the operation failed it with Failed: not good enough." in terminal.says(
+        "operations", "explain", "1"
+    )
 
 
 def test_a_step_whose_operation_starts_later_is_pending(terminal: Terminal) -> None:
