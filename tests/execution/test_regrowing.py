@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app.domain.states import Completion
+from app.errors import DocumentMalformed
 from app.workflows import Flow
 from tests.execution.graph_flows import fan_out, give
 from tests.execution.moving import exported, imported
@@ -99,6 +100,17 @@ def test_what_grew_is_paused_and_retried_elsewhere_as_here(service: Service, fir
     service.retry(moved)
 
     assert service.ended(moved).result == "[[1,2,3],1]"
+
+
+def test_a_document_in_which_a_step_stands_for_itself_is_refused(service: Service) -> None:
+    operation = service.run("regrows", file=service.path(), first=2, then=3)
+    document = json.loads(exported(service, operation.id))
+    document["origin"]["installation"] = "nowhere"
+    grown = next(step for step in document["steps"] if step.get("growth"))
+    grown["growth"]["value"] = grown["task"]["slug"]
+
+    with pytest.raises(DocumentMalformed, match="stand for steps before it, or for itself"):
+        imported(service, json.dumps(document).encode(), trust=True)
 
 
 def test_a_step_that_grows_after_another_has_failed_hands_its_value_on_at_a_retry(service: Service) -> None:
