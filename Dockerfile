@@ -15,6 +15,7 @@ RUN pip --disable-pip-version-check --no-input install --no-cache-dir --no-deps 
 COPY wsgi.py worker.py gunicorn.conf.py schema.sql ./
 COPY migrations migrations
 COPY app app
+COPY pausable pausable
 
 USER operations
 ENV HOST=0.0.0.0 PORT=8000 DATA_DIR=/data INPUT_DIR=/input

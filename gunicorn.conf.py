@@ -9,9 +9,9 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
-from app.web.front import FrontWorker
+from app.web.server import FrontWorker
 
-worker_class = "app.web.front.FrontWorker"
+worker_class = "app.web.server.FrontWorker"
 threads = 296
 keepalive = 5
 graceful_timeout = 4

@@ -1,9 +1,9 @@
 """The Celery app: `celery -A worker:celery worker`."""
 
 from app import create_celery
-from app.config import load_settings
-from app.execution.worker import keep_log
-from app.logs import log_as_asked
+from pausable.config import load_settings
+from pausable.logs import log_as_asked
+from pausable.worker.worker import keep_log
 
 settings = load_settings()
 log_as_asked(settings)

@@ -1,9 +1,9 @@
 """The web application: `gunicorn wsgi:app`."""
 
 from app import create_app
-from app.cli import is_in_terminal, told_plainly
-from app.config import load_settings
-from app.logs import log_as_asked
+from app.cli.output import is_in_terminal, told_plainly
+from pausable.config import load_settings
+from pausable.logs import log_as_asked
 
 with told_plainly():
     settings = load_settings()

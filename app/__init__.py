@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flask import Flask
 
-    from app.config import Settings
-    from app.execution.celery_app import OperationsCelery
-    from app.workflows.registry import Workflows
+    from pausable.config import Settings
+    from pausable.engine.celery_app import OperationsCelery
+    from pausable.workflows.registry import Workflows
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -21,10 +21,11 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     Its `extensions` hold `celery`, the Celery app, and `commands`. Raises SettingsInvalid, ModuleUnusable.
     """
-    from app.cli import register_commands
-    from app.commands import Commands
-    from app.config import load_settings
-    from app.web import make_web
+    from pausable.config import load_settings
+    from pausable.service.operations import Commands
+
+    from .cli import register_commands
+    from .web import make_web
 
     settings = settings or load_settings()
     celery, workflows = _assembled(settings)
@@ -36,15 +37,15 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def create_celery(settings: Settings | None = None) -> OperationsCelery:
     """The Celery app that workers run, without the web. Raises SettingsInvalid, ModuleUnusable."""
-    from app.config import load_settings
+    from pausable.config import load_settings
 
     return _assembled(settings or load_settings())[0]
 
 
 def _assembled(settings: Settings) -> tuple[OperationsCelery, Workflows]:
-    from app.execution.celery_app import make_celery
-    from app.execution.worker import equip
-    from app.workflows.registry import load_workflows
+    from pausable.engine.celery_app import make_celery
+    from pausable.worker.worker import equip
+    from pausable.workflows.registry import load_workflows
 
     celery = make_celery(settings)
     workflows = load_workflows(settings.workflows)

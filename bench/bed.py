@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 
-from app.supervisor.embedded_broker import free_port, prepare_broker
+from app.supervisor.broker import free_port, prepare_broker
 from bench.baseline import Plain
 from bench.programs import Program
 from bench.service import Service, clean_environ, settings_of

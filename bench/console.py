@@ -9,7 +9,7 @@ from html import unescape
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from app.web.streaming import MEDIA_TYPE
+from app.web.stream import MEDIA_TYPE
 from bench.figure import Figure, Spread, at_most, percentile
 from bench.http import TOKEN
 from bench.listing import fill

@@ -6,7 +6,7 @@ import os
 import time
 from typing import Any, Final
 
-from app.workflows import Canvas, Flow, Notification, Secret, chain, cursor, group, step, workflow
+from pausable import Canvas, Flow, Notification, Secret, chain, cursor, group, step, workflow
 
 #: Seconds of work between two places of a long step.
 PIECE: Final = 0.01

@@ -5,15 +5,14 @@ from __future__ import annotations
 from timeit import timeit
 from typing import TYPE_CHECKING, Any
 
-from app.domain.states import StepState
-from app.execution.announcing import Announcer
-from app.execution.endings import Ending
-from app.execution.guarding import guard
-from app.execution.settling import Ended
-from app.store.operations import find_operation
-from app.store.steps import StepTask
 from bench.figure import Figure, Spread, at_most, compared, interleaved
 from bench.throughput import run
+from pausable.db.operations import find_operation
+from pausable.db.transitions import StepTask
+from pausable.engine.announce import Announcer
+from pausable.engine.outcome import Ended, Ending
+from pausable.engine.task import guard
+from pausable.model.states import StepState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from app import inspecting
-from app.execution.bell import Bell
 from bench.figure import Figure, Spread, at_most, percentile
+from pausable.engine.engine import WakeUp
+from pausable.service import explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ _SHORT = 100
 def inspect(bed: Bed) -> Iterator[Figure]:
     """Explain operations that are queued, wide and paused, and pre-flight the paused ones; short ones and long ones."""
     with bed.service() as service:
-        service.celery.engine.attend(Bell())
+        service.celery.engine.attend(WakeUp())
         service.celery.engine.register([service.celery.conf.task_default_queue])
         for length in (_SHORT, bed.scale.long_chain):
             yield from _looks(bed, service, length)
@@ -34,13 +34,13 @@ def _looks(bed: Bed, service: Service, length: int) -> Iterator[Figure]:
     known, user = service.commands, service.user
     chain = known.start_operation(user, "bench-chain", length=length)
     fan = known.start_operation(user, "bench-fan", width=length)
-    yield _figure(bed, f"explain: a chain of {length:,} steps, queued", lambda: inspecting.explain(known, user, chain))
-    yield _figure(bed, f"explain: a fan of {length:,} steps", lambda: inspecting.explain(known, user, fan))
+    yield _figure(bed, f"explain: a chain of {length:,} steps, queued", lambda: explain.explain(known, user, chain))
+    yield _figure(bed, f"explain: a fan of {length:,} steps", lambda: explain.explain(known, user, fan))
     known.pause(user, chain)
     known.pause(user, fan)
-    yield _figure(bed, f"explain: a chain of {length:,} steps, paused", lambda: inspecting.explain(known, user, chain))
-    yield _figure(bed, f"preflight: a chain of {length:,} steps", lambda: inspecting.preflight(known, user, chain))
-    yield _figure(bed, f"preflight: a fan of {length:,} steps", lambda: inspecting.preflight(known, user, fan))
+    yield _figure(bed, f"explain: a chain of {length:,} steps, paused", lambda: explain.explain(known, user, chain))
+    yield _figure(bed, f"preflight: a chain of {length:,} steps", lambda: explain.preflight(known, user, chain))
+    yield _figure(bed, f"preflight: a fan of {length:,} steps", lambda: explain.preflight(known, user, fan))
 
 
 def _figure(bed: Bed, what: str, look: Callable[[], object]) -> Figure:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, insert, join, literal, select, true
 
-from app.domain.states import Completion
-from app.store.tables import operations
-from app.store.users import add_user
 from bench.figure import Figure, at_most, compared, percentile
 from bench.http import Caller
+from pausable.db.tables import operations
+from pausable.db.users import add_user
+from pausable.model.states import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,8 +14,8 @@ import celery
 import redis
 from sqlalchemy import text
 
-from app.store.database import Database
 from bench.programs import cpu_seconds
+from pausable.db.database import Database
 
 if TYPE_CHECKING:
     from bench.programs import Program

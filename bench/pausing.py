@@ -8,11 +8,11 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.domain.states import Completion
 from bench.figure import Figure, Spread, at_most, percentile
 from bench.flows import PIECE
 from bench.http import Caller
 from bench.programs import until
+from pausable.model.states import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

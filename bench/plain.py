@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Celery, signals
 
-from app.processes import tied_to
+from pausable.processes import tied_to
 
 app = Celery("plain", broker=os.environ.get("PLAIN_BROKER_URL"), backend=os.environ.get("PLAIN_RESULTS_URL"))
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from celery._state import _task_stack  # type: ignore[attr-defined]
 
-from app.execution.plain_message import RUN_SLICE
-from app.execution.slices import run_slice
 from bench.bed import bed
 from bench.machine import describe
 from bench.programs import cpu_seconds
 from bench.scale import FULL
+from pausable.engine.publish import RUN_SLICE
+from pausable.engine.runner import run_slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from app.config import Settings
 from bench.figure import Figure, Spread, at_most
 from bench.programs import until
+from pausable.config import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import text
 
-from app.domain.states import Completion
 from bench.figure import Figure, Spread, at_least, at_most
+from pausable.model.states import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

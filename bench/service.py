@@ -9,23 +9,22 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import text
 
-from app.commands import Commands
-from app.config import Settings
-from app.domain.states import ENDED, Completion
-from app.execution.celery_app import make_celery
-from app.store.migrations import upgrade
-from app.store.setup import first_user
-from app.store.users import oldest_user
-from app.supervisor.programs import web_command, worker_command
-from app.workflows import load_workflows
+from app.supervisor.supervision import web_command, worker_command
 from bench.http import TOKEN, answers
 from bench.programs import Program, until
+from pausable import load_workflows
+from pausable.config import Settings
+from pausable.db.migrations import upgrade
+from pausable.db.users import first_user, oldest_user
+from pausable.engine.celery_app import make_celery
+from pausable.model.states import ENDED, Completion
+from pausable.service.operations import Commands
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from app.commands import View
-    from app.store.users import User
+    from pausable.db.users import User
+    from pausable.service.operations import View
 
 _WARM = 40
 _LEFT = text("SELECT count(*) FROM operations WHERE id BETWEEN :first AND :last AND completion <> :ended")

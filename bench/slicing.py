@@ -6,16 +6,16 @@ import json
 from timeit import repeat
 from typing import TYPE_CHECKING, Final
 
-from app.domain.sealing import Keys
-from app.execution.advancing import Budget
-from app.moving import advance, believed
 from bench.figure import Figure, Spread, at_most, compared
+from pausable.documents.signing import Keys
+from pausable.engine.local import Budget
+from pausable.service.transfer import advance, believed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from app.workflows.registry import Workflows
     from bench.bed import Bed
+    from pausable.workflows.registry import Workflows
 
 _FEW: Final = 100
 _KEYS: Final = Keys(["k" * 32])

@@ -9,18 +9,18 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from app.domain.states import Completion
-from app.web.streaming import MEDIA_TYPE, PLACES
+from app.web.stream import MEDIA_TYPE, PLACES
 from bench.figure import Figure, Spread, at_most, compared, interleaved, percentile
 from bench.http import TOKEN, load, request
 from bench.programs import until
+from pausable.model.states import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.store.events import Event
     from bench.bed import Bed
     from bench.service import Service
+    from pausable.db.history import Event
 
 _NAP = 0.05
 #: For each pause: more than run between two of them.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from app.domain.states import Completion
 from bench.figure import Figure, at_most, compared, interleaved
+from pausable.model.states import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from kombu.exceptions import OperationalError
 from sqlalchemy import text
 
-from app.domain.states import ENDED, Completion
-from app.execution.celery_app import make_celery
-from app.execution.plain_message import RUN_SLICE
-from app.store.migrations import upgrade
-from app.store.setup import first_user
 from chaos.evidence import Move, Operation, Recording, Taken
+from pausable.db.migrations import upgrade
+from pausable.db.users import first_user
+from pausable.engine.celery_app import make_celery
+from pausable.engine.publish import RUN_SLICE
+from pausable.model.states import ENDED, Completion
 
 if TYPE_CHECKING:
     from random import Random
 
-    from app.config import Settings
+    from pausable.config import Settings
 
 _TABLE: Final = """
 CREATE TABLE chaos_recordings (operation_id BIGINT NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL,

@@ -9,9 +9,9 @@ from typing import Any
 
 from celery import Task
 
-from app.workflows import Canvas, Flow, chain, cursor, group, signals, step, workflow
 from chaos.ledger import PLACE, executing
 from chaos.shapes import HOSTILE, TEXTS, folded, mixed
+from pausable import Canvas, Flow, chain, cursor, group, signals, step, workflow
 
 AnyTask = Task[Any, Any]
 #: The queue of the step that has one of its own.

@@ -6,9 +6,9 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from app.domain.states import ENDED, Completion
 from chaos.evidence import GIVEN_UP
 from chaos.shapes import SHAPES, Fails
+from pausable.model.states import ENDED, Completion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

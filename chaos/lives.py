@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
-from app.domain.states import Completion
 from chaos.client import NoAnswer
 from chaos.shapes import SHAPES
+from pausable.model.states import Completion
 
 if TYPE_CHECKING:
     from chaos.client import Client

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from app.domain.states import Completion
+from pausable.model.states import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

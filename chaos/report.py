@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from app.domain.states import Completion
 from chaos.evidence import GIVEN_UP
 from chaos.judge import MUST_BE_NONE
 from chaos.repeats import recoveries, repeats
+from pausable.model.states import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

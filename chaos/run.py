@@ -7,9 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from app.config import Settings
-from app.domain.states import Completion
-from app.supervisor.embedded_broker import free_port, prepare_broker
+from app.supervisor.broker import free_port, prepare_broker
 from bench.http import answers
 from bench.programs import until
 from chaos import ledger
@@ -20,12 +18,14 @@ from chaos.evidence import Asked, Evidence
 from chaos.faults import Faults
 from chaos.lives import Lives
 from chaos.stack import Stack
+from pausable.config import Settings
+from pausable.model.states import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from app.supervisor.embedded_broker import EmbeddedBroker
+    from app.supervisor.broker import EmbeddedBroker
     from chaos.database import Server
     from chaos.plan import Plan
 

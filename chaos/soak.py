@@ -22,7 +22,6 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from app.domain.states import Completion
 from bench.http import answers
 from bench.programs import until
 from chaos.audit import Audit
@@ -30,6 +29,7 @@ from chaos.client import TOKEN, Client
 from chaos.run import LEASE, environ_of, settings_of
 from chaos.shapes import SHAPES
 from chaos.stack import Stack
+from pausable.model.states import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from app.supervisor.programs import web_command, worker_command
+from app.supervisor.supervision import web_command, worker_command
 from bench.programs import Program
 from bench.service import clean_environ
 from chaos.client import TOKEN
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from app.config import Settings
-    from app.supervisor.embedded_broker import EmbeddedBroker
+    from app.supervisor.broker import EmbeddedBroker
+    from pausable.config import Settings
 
 #: Seconds after which a program that has ended by itself is started again.
 _MOURNING = 0.5

@@ -12,10 +12,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from app.workflows import Flow, step, workflow
+from pausable import Flow, step, workflow
 
 if TYPE_CHECKING:
-    from app.workflows import State
+    from pausable import State
 
 TARGET: Final = "{date:%Y-%m-%d}/{task_name}.txt"
 #: Where the picture is written.

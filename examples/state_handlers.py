@@ -12,11 +12,11 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
-from app.secrets import Secret
-from app.workflows import Canvas, callback_factory, chain, group, signals, step, workflow
+from pausable import Canvas, callback_factory, chain, group, signals, step, workflow
+from pausable.secrets import Secret
 
 if TYPE_CHECKING:
-    from app.workflows import State, Subject
+    from pausable import State, Subject
 
 #: Seconds after which an endpoint that says nothing is given up.
 PATIENCE = 5.0

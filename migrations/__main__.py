@@ -1,4 +1,4 @@
-"""Writes the next migration from `app/store/tables.py`, and `schema.sql` from all migrations.
+"""Writes the next migration from `pausable/db/tables.py`, and `schema.sql` from all migrations.
 
     python -m migrations "what changes"   a new migration, and schema.sql
     python -m migrations --again          the newest migration anew (before it is released), and schema.sql
@@ -21,9 +21,9 @@ from alembic.operations.ops import CreateTableOp
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Column
 
-from app.store.database import Database
-from app.store.migrations import FOLDER, config_for, snapshot, upgrade_database
-from app.store.tables import metadata
+from pausable.db.database import Database
+from pausable.db.migrations import FOLDER, config_for, snapshot, upgrade_database
+from pausable.db.tables import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

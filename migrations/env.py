@@ -1,10 +1,10 @@
-"""Runs the migrations on the connection, and inside the transaction, that `app.store.migrations` hands over."""
+"""Runs the migrations on the connection, and inside the transaction, that `pausable.db.migrations` hands over."""
 
 from __future__ import annotations
 
 from alembic import context
 
-from app.store.tables import metadata
+from pausable.db.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.store.database import Database
-from app.store.migrations import upgrade_database
-from app.supervisor.embedded_broker import free_port, prepare_broker
+from app.supervisor.broker import free_port, prepare_broker
+from pausable.db.database import Database
+from pausable.db.migrations import upgrade_database
 from tests.deadlines import WAIT, pytest_runtest_call, pytest_runtest_setup, pytest_runtest_teardown
 from tests.postgresql import PostgreSQL, running_postgresql
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
+if TYPE_CHECKING:
     #: Makes a migrated database, empty of rows; on SQLite in the given folder. Returns its URL.
     NewDatabase = Callable[[Path], str]
 

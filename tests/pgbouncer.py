@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.supervisor.embedded_broker import free_port
+from app.supervisor.broker import free_port
 from tests.console.chromium import apt_get
 from tests.postgresql import DEADLINE, NOBODY, ROLE
 

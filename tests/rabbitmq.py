@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from kombu import Connection, Consumer, Queue
 
-from app.supervisor.embedded_broker import free_port
+from app.supervisor.broker import free_port
 from tests.deadlines import WAIT
 
 if TYPE_CHECKING:

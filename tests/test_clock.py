@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from app import clock
+from pausable import clock
 
 
 def test_it_tells_the_present() -> None:

@@ -19,10 +19,9 @@ import pytest
 import redis
 import yaml
 
-from app.config import Settings
-from app.supervisor.embedded_broker import find_server
-from app.supervisor.programs import web_command, worker_command
-from tests.conftest import free_port
+from app.supervisor.broker import find_server, free_port
+from app.supervisor.supervision import web_command, worker_command
+from pausable.config import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from app.config import Settings, load_settings, masked, read_settings
-from app.errors import SettingsInvalid
-from app.store.database import Database
+from pausable.config import Settings, load_settings, masked, read_settings
+from pausable.db.database import Database
+from pausable.errors import SettingsInvalid
 
 NO_FILE = Path("/dev/null")
 TABLE = Path(__file__).parents[1] / "docs" / "operating.md"

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import event, select, update
 
-from app.domain.states import Completion, StepState
-from app.following import Feed, Follower
-from app.processes import Process
-from app.store.database import Database
-from app.store.events import append_event
-from app.store.following import Sweep, mark_of_all, mark_of_work
-from app.store.tables import events, operations, steps
-from app.store.workers import beat, lose_worker, register_worker, stop_worker
+from pausable.db.database import Database
+from pausable.db.history import Sweep, append_event, mark_of_all, mark_of_work
+from pausable.db.tables import events, operations, steps
+from pausable.db.workers import beat, lose_worker, register_worker, stop_worker
+from pausable.model.states import Completion, StepState
+from pausable.processes import Process
+from pausable.service.feed import Feed, Follower
 from tests.databases import KINDS
 from tests.store.rows import NOW, add_operation, add_steps
 from tests.web.serving import DEADLINE, wait_for

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.logs import in_step, json_formatter
-from app.store.users import user_named
-from app.supervisor.embedded_broker import free_port
+from app.supervisor.broker import free_port
 from app.supervisor.supervision import say_as_json
+from pausable.db.users import user_named
+from pausable.logs import in_step, json_formatter
 from tests.execution.pausing import in_database
 from tests.web.serving import serving, wait_for
 
@@ -100,7 +100,7 @@ def test_each_line_of_the_web_server_is_json_from_its_first(served: Served) -> N
     port = free_port()
     where = ["wsgi:app", "--bind", f"127.0.0.1:{port}", "--no-control-socket"]
 
-    with served.running("gunicorn", *where, "--logger-class", "app.web.server_log.JsonLogger"):
+    with served.running("gunicorn", *where, "--logger-class", "app.web.server.JsonLogger"):
         wait_for(lambda: "Booting worker" in served.told(), served.told)
 
     assert any("Listening at" in line["event"] for line in logged(served))

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import secrets
-from app.errors import SecretMissing, SecretNameInvalid
-from app.logs import json_formatter
-from app.secrets import Secret, found_in, redacted
+from pausable import secrets
+from pausable.errors import SecretMissing, SecretNameInvalid
+from pausable.logs import json_formatter
+from pausable.secrets import Secret, found_in, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

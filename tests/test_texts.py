@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app import secrets
-from app.config import masked
-from app.domain import sealing, tokens
-from app.logs import json_formatter
-from app.notifications import addresses
-from app.results import stores
-from app.secrets import redacted
-from app.texts import LINE, cut, storable, storable_parts
-from app.web.console import typed
-from app.workflows import registry
+from app.web.console import forms
+from pausable import registry, secrets
+from pausable.config import masked
+from pausable.db import users
+from pausable.documents import signing
+from pausable.logs import json_formatter
+from pausable.notifications import base
+from pausable.results import remote
+from pausable.secrets import redacted
+from pausable.texts import LINE, cut, storable, storable_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,17 +58,17 @@ DOERS: dict[str, Callable[[str], object]] = {
     "storable": storable,
     "redacted": redacted,
     "log": formatted,
-    "number": typed._NUMBER.fullmatch,
-    "whole number": typed._WHOLE.fullmatch,
-    "date": typed._DATE.fullmatch,
-    "moment": typed._LOCAL.fullmatch,
-    "break": typed._BREAK.split,
-    "scheme": stores._SCHEME.match,
+    "number": forms._NUMBER.fullmatch,
+    "whole number": forms._WHOLE.fullmatch,
+    "date": forms._DATE.fullmatch,
+    "moment": forms._LOCAL.fullmatch,
+    "break": forms._BREAK.split,
+    "scheme": remote._SCHEME.match,
     "name of a workflow": registry._NAME.fullmatch,
     "sentence": registry._SENTENCE.match,
-    "address": addresses._URL.fullmatch,
-    "token": tokens._GIVEN.fullmatch,
-    "seal": lambda text: sealing._SEAL.search(text.encode()),
+    "address": base._URL.fullmatch,
+    "token": users._GIVEN.fullmatch,
+    "seal": lambda text: signing._SEAL.search(text.encode()),
     "secret": secrets._NAME.fullmatch,
 }
 

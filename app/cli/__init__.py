@@ -4,21 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.cli import (
-    backup,
-    bulks,
-    database,
-    editing,
-    inspecting,
-    moving,
-    notifications,
-    pruning,
-    reading,
-    steering,
-    users,
-    workers,
-)
-from app.cli.refusals import CommandGroup, is_in_terminal, told_plainly
+from . import admin, bulks, documents, show
+from . import operations as inspecting
+from . import operations as steering
+from .output import CommandGroup, is_in_terminal, told_plainly
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -28,9 +17,9 @@ __all__ = ["is_in_terminal", "register_commands", "told_plainly"]
 operations = CommandGroup("operations", help="Start, watch, pause and resume operations.")
 for command in (
     steering.start,
-    reading.list_,
-    reading.show,
-    reading.watch_,
+    show.list_,
+    show.show,
+    show.watch_,
     inspecting.explain,
     inspecting.preflight,
     steering.pause,
@@ -38,24 +27,24 @@ for command in (
     steering.cancel,
     steering.retry,
     steering.rebuild,
-    editing.edit,
-    editing.undo,
-    editing.edits,
-    moving.export,
-    moving.import_,
-    moving.advance,
-    reading.steps,
-    reading.log,
-    reading.events,
-    reading.graph,
-    reading.workflows,
-    pruning.prune,
+    documents.edit,
+    documents.undo,
+    documents.edits,
+    documents.export,
+    documents.import_,
+    documents.advance,
+    show.steps,
+    show.log,
+    show.events,
+    show.graph,
+    show.workflows,
+    admin.prune,
 ):
     operations.add_command(command)
 
 
 def register_commands(flask: Flask) -> None:
     """Put the commands behind the `flask` of this application."""
-    groups = (operations, bulks.bulks, notifications.notifications, users.users, workers.workers, database.database)
-    for command in (*groups, backup.backup, backup.restore):
+    groups = (operations, bulks.bulks, admin.notifications, admin.users, admin.workers, admin.database)
+    for command in (*groups, admin.backup, admin.restore):
         flask.cli.add_command(command)

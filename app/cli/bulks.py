@@ -11,22 +11,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from app import bulks as asking
-from app import clock
-from app.bulks import Demand
-from app.cli.bars import filling
-from app.cli.people import acting, commands, user_option
-from app.cli.printing import Column, console, hint, moment, say, table
-from app.cli.reading import CompletionType
-from app.cli.refusals import CommandGroup
-from app.domain.bulk import Verb
+from pausable import clock
+from pausable.model.bulk import Verb
+from pausable.service import bulks as asking
+from pausable.service.bulks import Demand
+
+from .input import acting, commands, user_option
+from .output import Column, CommandGroup, console, filling, hint, moment, say, table
+from .show import CompletionType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.domain.states import Completion
-    from app.store.bulks import Bulk
-    from app.store.users import User
+    from pausable.db.bulks import Bulk
+    from pausable.db.users import User
+    from pausable.model.states import Completion
 
 bulks = CommandGroup("bulks", help="Watch and stop what was asked of many operations.")
 

@@ -6,21 +6,21 @@ import sys
 from argparse import ArgumentParser
 from typing import TYPE_CHECKING
 
-from app.config import read_settings
-from app.errors import DatabaseTooNew, ReferencesBroken
-from app.store.files import alone_in
-from app.store.migrations import upgrade
-from app.store.setup import first_user
-from app.supervisor.embedded_broker import prepare_broker
-from app.supervisor.preflight import faults_of
-from app.supervisor.programs import announcement, programs_of, token_sentence
-from app.supervisor.supervision import say_as_json, supervise
+from pausable.config import read_settings
+from pausable.db.files import alone_in
+from pausable.db.migrations import upgrade
+from pausable.db.users import first_user
+from pausable.errors import DatabaseTooNew, ReferencesBroken
+
+from .broker import prepare_broker
+from .checks import faults_of
+from .supervision import announcement, programs_of, say_as_json, supervise, token_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from app.config import Settings
+    from pausable.config import Settings
 
 _STARTED, _NOT_STARTED, _INTERRUPTED = 0, 2, 130
 

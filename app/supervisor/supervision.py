@@ -1,25 +1,321 @@
-"""The order of things: each program starts once the ones before it are ready, and they stop the other way round."""
+"""The programs of the service on one machine: started in order, watched, started again, stopped in reverse."""
 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
+import os
+import select
+import shlex
+import signal
+import subprocess
 import sys
 import threading
+from collections import deque
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final, Protocol, Self
 
-from app import clock
-from app.config import masked
-from app.errors import ProgramKeepsDying
-from app.supervisor.processes import Supervised
-from app.supervisor.wakeups import Wakeups
-from app.texts import LINE, cut
+from pausable import clock
+from pausable.config import masked
+from pausable.errors import ProgramKeepsDying
+from pausable.processes import tied_to
+from pausable.texts import LINE, cut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import FrameType, TracebackType
 
-    from app.supervisor.processes import Program, Say
+    from pausable.config import Settings
+
+    from .broker import EmbeddedBroker
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+# Some runners pass one Ctrl-C on as well as leaving it to the terminal: two this close together are one.
+_SAME_KEYPRESS = 0.5
+
+
+class Wakeups:
+    """Listens, while it is entered, to the signals of this process; enter it in the main thread."""
+
+    def __init__(self) -> None:
+        self.stop_requested = False
+        self.impatient = False
+        self._requested_at = 0.0
+
+    def __enter__(self) -> Self:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
+        self._before = {number: signal.signal(number, self._stop) for number in _STOPPING}
+        # Without a handler of Python's own, SIGCHLD would not be written to the wake-up pipe.
+        self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _value: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until a signal arrives, at most `seconds`."""
+        if select.select([self._reader], [], [], seconds)[0]:
+            os.read(self._reader, 512)
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        if not self.stop_requested:
+            self.stop_requested, self._requested_at = True, clock.monotonic()
+        elif number == signal.SIGINT and clock.monotonic() - self._requested_at > _SAME_KEYPRESS:
+            self.impatient = True
+
+
+_DEATHS_ALLOWED, _WITHIN_SECONDS = 5, 60.0
+_READY_WITHIN = 60.0
+_FIRST_WAIT, _LONGEST_WAIT = 0.25, 5.0
+#: Characters of a line of a program that are read.
+_LONGEST_LINE = 1024 * 1024
+
+
+def _always() -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run and how.
+
+    `is_ready` is asked until it is true; `patience` is the seconds from SIGTERM to SIGKILL; lines with `unsaid` in them
+    are not passed on.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environ: Mapping[str, str] = field(default_factory=dict)
+    is_ready: Callable[[], bool] = _always
+    patience: float = 5.0
+    unsaid: str | None = None
+
+
+class Say(Protocol):
+    """Prints one line that belongs to the program `name`."""
+
+    def __call__(self, name: str, line: str) -> None:
+        """Print it, from any thread; never fails."""
+
+
+def lines_of(output: IO[str]) -> Iterator[str]:
+    """Yield the lines that a program prints; of one that is longer than anybody would read, the beginning."""
+    while line := output.readline(_LONGEST_LINE):
+        yield line
+        while line and not line.endswith("\n"):
+            line = output.readline(_LONGEST_LINE)
+
+
+class Supervised:
+    """A program's life: at most one running process group at a time, and when the next one is due."""
+
+    def __init__(self, program: Program, say: Say) -> None:
+        self.program = program
+        self._say = say
+        self._process: subprocess.Popen[str] | None = None
+        self._deaths: deque[float] = deque(maxlen=_DEATHS_ALLOWED)
+        self._due = 0.0
+        self._was_ready = False
+
+    @property
+    def runs(self) -> bool:
+        """Whether its process is alive."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def settled(self) -> bool:
+        """Whether it runs and has been ready once, so that nothing is due."""
+        return self.runs and self._was_ready
+
+    def tend(self) -> None:
+        """Start it if it is due; note its death if it died.
+
+        Raises:
+            ProgramKeepsDying: It died too often to be started again.
+        """
+        if self._process is None:
+            if clock.monotonic() >= self._due:
+                self._start()
+        elif self._process.poll() is not None:
+            self._mourn(_ending(self._process.returncode))
+        elif not self._was_ready and clock.monotonic() - self._started > _READY_WITHIN:
+            self._mourn(f"by our hand, not ready after {_READY_WITHIN:g} s")
+
+    def is_ready(self) -> bool:
+        """Whether it has been ready, now or earlier: what comes after it need not wait for it any more."""
+        self._was_ready = self._was_ready or (self.runs and self.program.is_ready())
+        return self._was_ready
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        if self._process is not None:
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """End it and all it has started, at once, and pass on what they said last."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._reader.join(timeout=1)
+
+    def _start(self) -> None:
+        # A session of its own: a terminal's Ctrl-C reaches the supervisor alone, which keeps the order of stopping.
+        self._process = subprocess.Popen(
+            self.program.command,
+            env={**os.environ, **self.program.environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            preexec_fn=tied_to(os.getpid()),  # from the main thread only: the kernel ties it to the thread
+        )
+        self._started = clock.monotonic()
+        self._reader = threading.Thread(target=self._pass_on, args=(self._process.stdout,), daemon=True)
+        self._reader.start()
+
+    def _pass_on(self, output: IO[str]) -> None:
+        with output:
+            for line in lines_of(output):
+                if self.program.unsaid is None or self.program.unsaid not in line:
+                    self._say(self.program.name, line.rstrip("\n"))
+
+    def _mourn(self, ending: str) -> None:
+        self.kill()  # what it started may have outlived it
+        self._process = None
+        self._deaths.append(clock.monotonic())
+        recent = [moment for moment in self._deaths if clock.monotonic() - moment < _WITHIN_SECONDS]
+        if len(recent) >= _DEATHS_ALLOWED:
+            raise ProgramKeepsDying(self.program.name, len(recent), ending)
+        wait = min(_FIRST_WAIT * 2 ** (len(recent) - 1), _LONGEST_WAIT)
+        self._due = clock.monotonic() + wait
+        self._say(self.program.name, f"ended {ending}: starting again in {wait:g} s")
+
+
+def _ending(status: int) -> str:
+    return f"with status {status}" if status >= 0 else f"by {signal.Signals(-status).name}"
+
+
+#: The folder of `gunicorn.conf.py`.
+_ROOT: Final = Path(__file__).resolve().parents[2]
+#: 64 that answer, and one for each stream that may be open.
+_WEB_THREADS = 64 + 232
+#: Seconds that a worker has, after its grace, to hand back what it held.
+_ENDING = 3.0
+_EXAMPLE = '{"workflow": "add-numbers", "arguments": {"start": 1}}'
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - it is compared with, not bound to
+
+
+def programs_of(settings: Settings, embedded: EmbeddedBroker | None) -> tuple[Program, ...]:
+    """What to start, in order: the embedded broker if there is one, the worker, the web server."""
+    broker = () if embedded is None else (_broker(embedded),)
+    environ = {"PYTHONUNBUFFERED": "1"} | ({} if embedded is None else {"BROKER_URL": embedded.url})
+    worker = Program("worker", worker_command(settings), environ, patience=settings.grace + _ENDING)
+    web = Program("web", web_command(settings), environ, lambda: _is_ready(settings), patience=6)
+    return (*broker, worker, web)
+
+
+def worker_command(settings: Settings) -> tuple[str, ...]:
+    """A worker that takes one message at a time and does not talk to its neighbours."""
+    options = f"--concurrency {settings.workers} --pool prefork --prefetch-multiplier 1 --loglevel {settings.log_level}"
+    quiet = "--without-gossip --without-mingle --without-heartbeat"
+    return (
+        sys.executable,
+        "-m",
+        "celery",
+        "--quiet",
+        "-A",
+        "worker:celery",
+        "worker",
+        *options.split(),
+        *quiet.split(),
+    )
+
+
+def web_command(settings: Settings) -> tuple[str, ...]:
+    """A web server of one process and many threads: a thread that waits for a pause holds up nobody."""
+    options = f"--workers 1 --threads {_WEB_THREADS} --no-control-socket"
+    configured = ("--config", str(_ROOT / "gunicorn.conf.py"), "--log-level", settings.log_level.lower())
+    where = ("--bind", f"{_in_url(settings.host)}:{settings.port}")
+    logger = ("--logger-class", "app.web.server.JsonLogger") if settings.log_format == "json" else ()
+    return (sys.executable, "-m", "gunicorn", "wsgi:app", *where, *configured, *options.split(), *logger)
+
+
+def address_of(settings: Settings) -> str:
+    """Where a browser on this machine finds the service."""
+    return f"http://{_in_url(_reachable(settings.host))}:{settings.port}{_mounted_at()}"
+
+
+def announcement(settings: Settings, token: Path | None) -> str:
+    """What a person needs to go on: the address, where the token is kept, and a line to paste."""
+    return f"""
+The service is ready: {address_of(settings)}
+{token_sentence(token)}{_line_to_paste(settings, token) if token else ""}
+Ctrl-C stops everything; nothing is lost.
+"""
+
+
+def token_sentence(token: Path | None) -> str:
+    """Where the first user's token is kept, if it is."""
+    if token is None:
+        return "The first user's token is kept no more; `flask users add NAME` makes another user."
+    return f"The first user's token is kept in {_near(token)}."
+
+
+def _line_to_paste(settings: Settings, token: Path) -> str:
+    authorization = f'-H "Authorization: Bearer $(cat {shlex.quote(str(_near(token)))})"'
+    content = f"-H 'Content-Type: application/json' -d '{_EXAMPLE}'"
+    return f" Start an operation:\n\ncurl -s -X POST {authorization} {content} {address_of(settings)}/operations\n"
+
+
+def _near(path: Path) -> Path:
+    """The path as one names it in the folder that the service was started in."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _broker(embedded: EmbeddedBroker) -> Program:
+    # Advice on the machine's memory for servers whose data would be missed: this one's would not.
+    return Program("broker", embedded.command, is_ready=embedded.answers, patience=3, unsaid="Memory overcommit")
+
+
+def _mounted_at() -> str:
+    """The prefix under which the web server answers: gunicorn takes SCRIPT_NAME from its environment."""
+    return os.environ.get("SCRIPT_NAME", "").rstrip("/")
+
+
+def _reachable(host: str) -> str:
+    return _EVERYWHERE.get(host, host)
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _is_ready(settings: Settings) -> bool:
+    connection = http.client.HTTPConnection(_reachable(settings.host), settings.port, timeout=1)
+    try:
+        connection.request("GET", f"{_mounted_at()}/readyz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
 
 _WHILE_STARTING, _WHILE_SETTLED = 0.05, 5.0
 #: Characters of a line that is JSON: what it says is cut by the program that wrote it.

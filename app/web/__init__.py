@@ -8,34 +8,26 @@ from flask_openapi.openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
 
-from app.following import Feed
-from app.web.answering import harden
-from app.web.bulks import bulks
-from app.web.console import make_console
-from app.web.describing import INFO, SECURITY_SCHEMES
-from app.web.editing import editing
-from app.web.failed_tokens import FailedTokens
-from app.web.health import health
-from app.web.history import history
-from app.web.inspecting import inspecting
-from app.web.metrics import make_metrics, metrics
-from app.web.moving import carrying
-from app.web.operations import operations
-from app.web.pages import pages
-from app.web.problem_schemas import Problem
-from app.web.problems import register_problems
-from app.web.readiness import Readiness
-from app.web.reading import LARGEST_BODY
-from app.web.steering import steering
-from app.web.streaming import KEPT, PLACES, StreamRoom
-from app.web.waiting import Entrance, WaitingRoom
-from app.web.workflows import workflows
-from app.workload import Backlog
+from pausable.service.feed import Feed
+from pausable.service.pages import Backlog
+
+from .auth import FailedTokens
+from .bulks import bulks
+from .console.pages import make_console
+from .documents import carrying, editing, history
+from .monitoring import Readiness, health, make_metrics, metrics
+from .openapi import INFO, SECURITY_SCHEMES, pages
+from .operations import Entrance, WaitingRoom, inspecting, operations, steering, workflows
+from .problems import register_problems
+from .requests import LARGEST_BODY
+from .responses import harden
+from .schemas import Problem
+from .stream import KEPT, PLACES, StreamRoom
 
 if TYPE_CHECKING:
-    from app.commands import Commands
-    from app.config import Settings
-    from app.store.database import Database
+    from pausable.config import Settings
+    from pausable.db.database import Database
+    from pausable.service.operations import Commands
 
 #: Requests that are answered at the same time: the web server has so many threads besides those of the streams.
 _AT_ONCE: Final = 64

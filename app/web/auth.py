@@ -1,22 +1,76 @@
-"""Who is asking: the bearer token of a request, looked up by its digest in one indexed query. It is never logged."""
+"""Who is asking: the bearer token of a request, and the limit on tokens that open nothing."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+import math
+import threading
+from collections import OrderedDict
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING, Final, cast
 
 from flask import current_app, g, request
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
 
-from app.domain.tokens import digest_of
-from app.errors import TokenRefused
-from app.store.errors import OF_AN_OUTAGE
-from app.store.users import user_of_token
+from pausable import clock
+from pausable.db.database import OF_AN_OUTAGE
+from pausable.db.users import digest_of, user_of_token
+from pausable.errors import TokenRefused, TooManyFailedTokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.commands import Commands
-    from app.store.users import User
-    from app.web.failed_tokens import FailedTokens
+    from pausable.db.users import User
+    from pausable.service.operations import Commands
+
+#: Tokens that are remembered to have opened something, by their digests.
+_REMEMBERED: Final = 10_000
+#: The bits of an IPv6 address that tell one customer of a network from another; the others are theirs to vary.
+_NETWORK: Final = 64
+
+
+class FailedTokens:
+    """Counts the tokens that opened nothing, by the address they came from."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._limit = RateLimitItemPerMinute(per_minute)
+        # Fixed windows: with moving ones, the storage would remember every address for ever.
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._good: OrderedDict[str, None] = OrderedDict()
+        self._changing = threading.Lock()
+
+    def demand_place(self, address: str | None, digest: str) -> None:
+        """Let a token be looked up. Raises TooManyFailedTokens."""
+        if digest not in self._good and not self._limiter.test(self._limit, network_of(address)):
+            reset = self._limiter.get_window_stats(self._limit, network_of(address)).reset_time
+            raise TooManyFailedTokens(max(1, math.ceil(reset - clock.now())))
+
+    def note_good(self, digest: str) -> None:
+        """Remember that a token opened something; it takes nothing from what failed."""
+        if digest in self._good:
+            return
+        with self._changing:
+            self._good[digest] = None
+            while len(self._good) > _REMEMBERED:
+                self._good.popitem(last=False)
+
+    def note_failed(self, address: str | None, digest: str) -> None:
+        """Count a token that opened nothing; one that was revoked is remembered no more."""
+        with self._changing:
+            self._good.pop(digest, None)
+        self._limiter.hit(self._limit, network_of(address))
+
+
+def network_of(address: str | None) -> str:
+    """What counts as one address: an IPv4 address, or the network of an IPv6 address; anything else as it stands."""
+    try:
+        known = ip_address(address or "")
+    except ValueError:
+        return address or ""
+    if isinstance(known, IPv6Address):
+        return str(known.ipv4_mapped or int(known) >> _NETWORK)
+    return str(known)
 
 
 def demand_token() -> None:
@@ -50,7 +104,7 @@ def requester() -> User:
     return cast("User", g.requester)
 
 
-def is_still_let_in() -> Callable[[], bool]:
+def is_token_valid() -> Callable[[], bool]:
     """What tells, long after the request, whether its token opens anything still; where nobody knows, it does."""
     digest, database = g.digest, commands().engine.database
 

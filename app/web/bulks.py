@@ -7,13 +7,16 @@ from typing import Any
 
 from flask import Response, request
 
-from app import bulks as asking
-from app.bulks import Demand
-from app.domain.bulk import Verb
-from app.store.database import Database
-from app.web.answering import answer, page_answer
-from app.web.auth import commands, demand_token, requester
-from app.web.bulk_schemas import (
+from pausable.db.database import Database
+from pausable.model.bulk import Verb
+from pausable.service import bulks as asking
+from pausable.service.bulks import Demand
+
+from .auth import commands, demand_token, requester
+from .openapi import OF_A_BODY, answering, api, problems
+from .requests import reads_request
+from .responses import answer, bulk, page_answer
+from .schemas import (
     Bulk,
     BulkCancelQuery,
     BulkPage,
@@ -23,11 +26,8 @@ from app.web.bulk_schemas import (
     BulkRequest,
     BulkResumeQuery,
     BulksQuery,
+    StartHeader,
 )
-from app.web.describing import OF_A_BODY, answering, api, problems
-from app.web.presenting import bulk
-from app.web.reading import reads_request
-from app.web.schemas import StartHeader
 
 bulks = api("bulks", "Pause, resume or cancel many operations.")
 bulks.before_request(demand_token)

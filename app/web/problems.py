@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from flask import current_app, request
 from werkzeug.exceptions import HTTPException
 
-from app import errors
-from app.store.errors import OF_AN_OUTAGE, is_outage, words_of_outage
-from app.texts import cut
-from app.web.writing import written
+from pausable import errors
+from pausable.db.database import OF_AN_OUTAGE, is_outage, words_of_outage
+from pausable.texts import cut
+
+from .responses import written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

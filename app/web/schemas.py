@@ -1,17 +1,67 @@
-"""The shapes of requests, which are checked against them, and of answers, which the OpenAPI document tells of."""
+"""The shapes of requests, which are checked against them, and of answers, which the OpenAPI document describes."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from app.domain.states import Completion, StepState
-from app.web.moments import Moment
-from app.web.problem_schemas import Check
+from pausable.model.bulk import Verb
+from pausable.model.states import Completion, StepState
+
+from .requests import Moment
+
+
+class Check(BaseModel):
+    """How one part stands."""
+
+    ok: bool
+    detail: str
+
+
+class FieldFault(BaseModel):
+    """What is wrong with one field of a request."""
+
+    place: str = Field(alias="in", description="body, query, header or path")
+    field: str
+    message: str
+
+
+class Finding(BaseModel):
+    """What is found before an operation goes on; what does not apply is null."""
+
+    kind: Literal[
+        "document_unusable", "task_gone", "call_misfits", "step_changed", "workflow_changed", "code_unknown",
+        "code_outdated", "secret_missing", "store_missing", "result_missing", "no_worker",
+    ]  # fmt: skip
+    sentence: str
+    blocks: bool = Field(description="Whether it is in the way, and does not only warn.")
+    accept: Literal["code", "environment"] | None = Field(
+        description="What a resume may say to go on in spite of it; one that blocks and has null lets nothing go on."
+    )
+    about: str | None = Field(description="The task, workflow, secret, store or queue that it is about.")
+    step: str | None = Field(description="The first step that it concerns.")
+    steps: int | None = Field(description="How many steps it concerns.")
+
+
+class Problem(BaseModel):
+    """What went wrong: RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    completion: Completion | None = Field(None, description="With 409: where the operation stands.")
+    operation_id: int | None = Field(None, description="Which operation it is about.")
+    version: int | None = Field(None, description="With 412: the version that the operation is at.")
+    near: list[str] = Field([], description="With an unknown workflow: names that look like it.")
+    errors: list[FieldFault] = Field([], description="With 422: every field that is wrong.")
+    findings: list[Finding] = Field([], description="With `preflight-failed`: all that is in the way.")
+    checks: dict[str, Check] = Field({}, description="With 503: how each part stands.")
+
 
 #: The largest key of the database.
 _LARGEST: Final = 2**63 - 1
@@ -301,3 +351,179 @@ class Readiness(BaseModel):
 
     status: str
     checks: dict[str, Check]
+
+
+_C = Completion
+_AT = "Those that stand here now; may be given more than once. Without it, those that it would change."
+_RATE = "How many a minute at the most; without it, as many as go. Where body and query both say it, the body counts."
+
+
+def _whole(value: object) -> object:
+    """JSON makes no difference between 60 and 60.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_Rate = Annotated[int, Field(ge=1, le=60_000), BeforeValidator(_whole)]
+PerMinute = Annotated[_Rate | None, Field(examples=[60], description=_RATE)]
+
+
+class BulkPath(Asked):
+    """Which bulk."""
+
+    bulk_id: int = Field(ge=1, description="The bulk's id.")
+
+
+class BulkQuery(Asked):
+    """Which operations are meant: those of a workflow, or that stand somewhere, or both; one must be said."""
+
+    workflow: Name = Field(None, description="Those of this workflow.")
+    per_minute: Annotated[PerMinute, NeverSaid()] = None
+
+
+class BulkPauseQuery(BulkQuery):
+    """Which operations to pause."""
+
+    completion: list[Literal[_C.SCHEDULED, _C.IN_PROGRESS, _C.REQUESTING_PAUSE, _C.PAUSED]] = Field([], description=_AT)
+
+
+class BulkResumeQuery(BulkQuery):
+    """Which operations to resume."""
+
+    completion: list[Literal[_C.PAUSED, _C.REQUESTING_PAUSE]] = Field([], description=_AT)
+
+
+class BulkCancelQuery(BulkPauseQuery):
+    """Which operations to cancel."""
+
+
+class BulksQuery(Asked):
+    """Which part of the list to give."""
+
+    after: Id = Field(None, description="Only those older than this one.")
+    limit: Limit = 50
+
+
+class BulkRequest(CancelRequest):
+    """Why, and how gently."""
+
+    per_minute: PerMinute = None
+
+
+class BulkPauseRequest(BulkRequest):
+    """Why, how gently, and until when."""
+
+    resume_at: Moment = Field(None, description="When the service resumes each of them; see `POST …/pause`.")
+
+
+class Refusal(BaseModel):
+    """Why some of them have not done as asked."""
+
+    reason: str = Field(description="The end of a problem's type; or `moved-on`: somebody had changed it since.")
+    count: int
+    operations: list[int] = Field(description="The ids of the first of them; some of those that moved on are not told.")
+
+
+class Bulk(BaseModel):
+    """The same asked of many operations, and how far that has come."""
+
+    id: int
+    verb: Verb
+    workflow: str | None
+    completion: list[Completion] = Field(description="Where the operations stood that are meant.")
+    reason: str | None
+    resume_at: datetime | None
+    per_minute: int | None
+    state: Literal["RUNNING", "DONE", "STOPPED"]
+    total: int = Field(description="How many operations were meant when it was asked for; later ones are not.")
+    done: int = Field(description="How many have done as asked.")
+    refused: int = Field(description="How many have not: see `refusals`.")
+    left: int = Field(description="How many are yet to be asked, or were when it was stopped.")
+    refusals: list[Refusal]
+    requester_id: int
+    created_at: datetime
+    finished_at: datetime | None
+    stopped_by: str | None
+    links: dict[str, str]
+
+
+class BulkPage(BaseModel):
+    """Bulks, newest first."""
+
+    bulks: list[Bulk]
+    next: str | None
+
+
+class EditQuery(Asked):
+    """Why; the body is the patch alone."""
+
+    reason: Annotated[Reason, NeverSaid()] = None
+
+
+class Difference(BaseModel):
+    """One place that an edit changed."""
+
+    at: str = Field(examples=["steps.render.kwargs.currency"])
+    old: Any = Field(description="What stood there; long values are cut.")
+    new: Any
+
+
+class Edit(BaseModel):
+    """A change that a person made of what remains of a paused operation."""
+
+    id: int
+    at: datetime
+    who: str
+    why: str | None
+    diff: list[Difference]
+    undone_at: datetime | None
+    undone_by: str | None
+
+
+class EditPage(BaseModel):
+    """Edits in the order they were made."""
+
+    edits: list[Edit]
+    next: str | None
+
+
+Kind = Literal[
+    "finished", "moved", "paused", "requesting_pause", "requesting_cancel", "document_unwritable", "running",
+    "holder_silent", "holder_gone", "holder_unproven", "no_worker", "broker_unreachable", "queued", "retry",
+    "scheduled", "waiting",
+]  # fmt: skip
+
+
+class Cause(BaseModel):
+    """One reason why an operation stands where it does; what does not apply is null."""
+
+    kind: Kind
+    sentence: str
+    step: str | None = Field(description="The first step that it concerns.")
+    steps: int | None = Field(description="How many steps it concerns.")
+    who: str | None = Field(description="Who asked for it.")
+    why: str | None
+    since: datetime | None
+    until: datetime | None = Field(description="When it is over by itself: the start, the retry, the end of the lease.")
+    queue: str | None
+    host: str | None
+    process: int | None
+    waits_for: list[str] = Field(description="The steps that are waited for.")
+
+
+class Explanation(BaseModel):
+    """Why an operation does not move, the cause that a person can do most about first."""
+
+    operation_id: int
+    completion: Completion
+    moving: bool = Field(description="Whether a step of it runs in a worker that lives.")
+    summary: str
+    causes: list[Cause]
+
+
+class Preflight(BaseModel):
+    """What a resume would find, what is in its way first."""
+
+    operation_id: int
+    completion: Completion
+    ok: bool = Field(description="Whether it has not ended, and nothing is in the way.")
+    findings: list[Finding]

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from app.cli.arguments import arguments_of, fitted
-from app.workflows.parameters import parameters_of
+from app.cli.input import arguments_of, fitted
+from pausable.workflows.registry import parameters_of
 
 
 class Place(BaseModel):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from app.store.archive import writing
-from app.store.files import alone_in
+from pausable.db.backup import writing
+from pausable.db.files import alone_in
 from tests.cli.terminal import Terminal
 from tests.execution.pausing import in_database
 from tests.web.calling import everything

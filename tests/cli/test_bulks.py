@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.execution.bulks import work_off
+from pausable.service.bulks import work_off
 
 if TYPE_CHECKING:
     from tests.cli.terminal import Terminal

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.store.migrations import FOLDER
+from pausable.db.migrations import FOLDER
 from tests.cli.terminal import undrawn
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def test_the_present_schema_is_written_with_the_comments_it_had(
 ) -> None:
     copy = tmp_path / "schema.sql"
     copy.write_text(SCHEMA.read_text())
-    monkeypatch.setattr("app.cli.database.SCHEMA", copy)
+    monkeypatch.setattr("app.cli.admin.SCHEMA", copy)
 
     assert terminal.says("db", "snapshot") == f"Wrote {copy}.\n"
 
@@ -75,7 +75,7 @@ def test_the_present_schema_is_written_with_the_comments_it_had(
 def test_a_schema_file_that_is_behind_is_noticed(
     terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.cli.database.SCHEMA", tmp_path / "schema.sql")
+    monkeypatch.setattr("app.cli.admin.SCHEMA", tmp_path / "schema.sql")
 
     said = terminal.refuses("db", "snapshot", "--check")
 

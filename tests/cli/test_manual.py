@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from app.cli import backup, database, notifications, operations, users, workers
+from app.cli import admin, operations
 from tests.web.serving import ROOT
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ MANUAL = (ROOT / "docs" / "terminal.md").read_text()
 
 def words() -> Iterator[str]:
     """All commands, and all options."""
-    for single in (backup.backup, backup.restore):
+    for single in (admin.backup, admin.restore):
         yield str(single.name)
         yield from (option.opts[0] for option in single.params if isinstance(option, click.Option))
-    for group in (operations, notifications.notifications, users.users, workers.workers, database.database):
+    for group in (operations, admin.notifications, admin.users, admin.workers, admin.database):
         for name, command in group.commands.items():
             yield name if group is operations else f"{group.name} {name}"
             yield from (option.opts[0] for option in command.params if isinstance(option, click.Option))

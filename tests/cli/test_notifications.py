@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.store.notifications import Lease, Written, give_up, insert_notifications, mark_sent, take_due
+from pausable.db.outbox import Lease, Written, give_up, insert_notifications, mark_sent, take_due
 from tests.store.rows import NOW, add_operation
 
 if TYPE_CHECKING:

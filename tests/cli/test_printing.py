@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.cli.printing import Column, duration, plain, say, table
+from app.cli.output import Column, duration, plain, say, table
 from tests.cli.terminal import undrawn
 
 LinesAt = Callable[[int], list[str]]

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import insert, text
 
-from app import clock
-from app.execution import pruning
-from app.store import pruning as statements
-from app.store.tables import workers
+from pausable import clock
+from pausable.db import prune as statements
+from pausable.db.tables import workers
+from pausable.service import prune
 from tests.web.calling import everything
 from tests.web.serving import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.store.database import Database
+    from pausable.db.database import Database
     from tests.cli.terminal import Terminal
 
 DAY = 86400.0
@@ -123,7 +123,7 @@ def test_documents_that_a_crash_left_behind_go_with_the_next_run(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as crashing:
-        crashing.setattr(pruning, "_remove_folders", crash)
+        crashing.setattr(prune, "_remove_folders", crash)
         with clock.frozen_at(time.time() + 31 * DAY):
             ended.run("operations", "prune", "--older", "30d", status=1)
     assert (present(ended), documents(ended)) == (["5", "4"], ["2", "4"])
@@ -246,7 +246,7 @@ def test_a_folder_that_cannot_be_removed_is_named_and_the_rest_goes(ended: Termi
 
 def test_a_large_operation_goes_in_parts(ended: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     few = 2
-    monkeypatch.setattr(pruning, "ROWS", few)
+    monkeypatch.setattr(prune, "ROWS", few)
     monkeypatch.setattr(statements, "_PARTS", [(table, few) for table, _ in statements._PARTS])
     thinned: list[bool] = []
 
@@ -254,7 +254,7 @@ def test_a_large_operation_goes_in_parts(ended: Terminal, monkeypatch: pytest.Mo
         thinned.append(statements.thin_out(*given))
         return thinned[-1]
 
-    monkeypatch.setattr(pruning, "thin_out", counted)
+    monkeypatch.setattr(prune, "thin_out", counted)
 
     later(ended, 31, "--older", "30d")
 

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 import pytest
 
-from app.cli import told_plainly
-from app.cli.refusals import refusals
-from app.errors import AdminMissing, SettingsInvalid
-from app.store.database import Database
+from app.cli.output import refusals, told_plainly
+from pausable.db.database import Database
+from pausable.errors import AdminMissing, SettingsInvalid
 from tests.web.serving import ROOT
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def test_what_a_person_wrote_cannot_steer_the_terminal(terminal: Terminal) -> No
 
 
 def test_a_database_that_somebody_holds_is_told_of(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.store.database._BUSY_TIMEOUT", 1)
+    monkeypatch.setattr("pausable.db.database._BUSY_TIMEOUT", 1)
     terminal.served.commands.engine.database.close()
     holder: Any = Database(terminal.served.settings.database_url).engine().raw_connection()
     holder.driver_connection.execute("BEGIN IMMEDIATE")  # past the file lock, as any other program would

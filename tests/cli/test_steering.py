@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.store.cursors import Kept, keep_place
+from pausable.db.claims import Kept, keep_place
 
 if TYPE_CHECKING:
     from tests.cli.terminal import Terminal

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.tokens import digest_of
-from app.store.users import user_of_token
+from pausable.db.users import digest_of, user_of_token
 
 if TYPE_CHECKING:
-    from app.store.users import User
+    from pausable.db.users import User
     from tests.cli.terminal import Terminal
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import insert, text
 
-from app.store.tables import workers
+from pausable.db.tables import workers
 from tests.web.serving import wait_for
 
 if TYPE_CHECKING:

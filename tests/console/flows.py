@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from app.workflows import Canvas, group, step, workflow
+from pausable import Canvas, group, step, workflow
 
 
 @step

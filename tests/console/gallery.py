@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.domain.states import Completion
+from pausable.model.states import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,17 +13,16 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.domain.tokens import digest_of, prefix_of
-from app.store.users import Role, User, add_token, add_user, revoke_token
-from app.supervisor.embedded_broker import free_port
-from app.supervisor.programs import address_of, web_command, worker_command
+from app.supervisor.broker import free_port
+from app.supervisor.supervision import address_of, web_command, worker_command
+from pausable.db.users import Role, User, add_token, add_user, digest_of, prefix_of, revoke_token
 from tests.web.serving import Served, serving, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.commands import Commands
-    from app.domain.states import Completion
+    from pausable.model.states import Completion
+    from pausable.service.operations import Commands
 
 FLOWS = "tests.console.flows"
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from app.domain.states import Completion
-from app.store.remaining import code_when_paused, keep_code
+from pausable.db.steps import code_when_paused, keep_code
+from pausable.model.states import Completion
 from tests.console.acting import badge, begin, button, show
 from tests.console.gallery import Gallery, gallery
 from tests.console.judging import SUBJECTS, Scales, judge

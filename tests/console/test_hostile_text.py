@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from app.domain.states import Completion
+from pausable.model.states import Completion
 from tests.console.acting import begin, button, row, show
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from app.domain.states import Completion
+from pausable.model.states import Completion
 from tests.console.acting import badge, begin, button, number_of, row, sentence, share, show, start_counting, tab_to
 from tests.console.gallery import people
 from tests.web.serving import wait_for

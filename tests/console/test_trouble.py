@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import Error, expect
 
-from app.domain.states import Completion
+from pausable.model.states import Completion
 from tests.console.acting import badge, begin, button, row, show, sign_in
 from tests.console.judging import judge
 from tests.web.serving import wait_for
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tests.console.conftest import Open
     from tests.console.installation import Installation, Person
     from tests.console.witness import Witness
-
 
 #: Counts in `answers` what has become of the page's own questions for itself.
 COUNT_ANSWERS = """() => {

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.bulk import BY_DEFAULT, Standing, Verb, completions_meant, may_stand_now, standing
-from app.domain.moves import OPERATION_MOVES
-from app.domain.states import Completion
-from app.errors import BulkMisdirected, BulkUnbounded
+from pausable.errors import BulkMisdirected, BulkUnbounded
+from pausable.model.bulk import BY_DEFAULT, Standing, Verb, completions_meant, may_stand_now, standing
+from pausable.model.states import OPERATION_MOVES, Completion
 
 _C = Completion
 

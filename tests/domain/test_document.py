@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.document import (
+from pausable.documents.model import (
     Head,
-    Origin,
     StepFacts,
     carried_value,
     compose,
@@ -17,11 +16,12 @@ from app.domain.document import (
     point_signature,
     remaining,
 )
-from app.domain.graph import PausePoint
-from app.domain.states import StepState
+from pausable.model.graph import PausePoint
+from pausable.model.identity import Origin
+from pausable.model.states import StepState
 
 if TYPE_CHECKING:
-    from app.domain.graph import Inputs
+    from pausable.model.graph import Inputs
 
 _S = StepState
 

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from app.domain.document import Head, Origin, StepFacts, compose, encode
-from app.domain.document_check import check_document, read_document
-from app.domain.graph import PausePoint, full_signature
-from app.domain.nesting import DEEPEST
-from app.domain.states import StepState
-from app.errors import DocumentMalformed, TasksUnregistered
+from pausable.documents.check import check_document, read_document
+from pausable.documents.model import Head, StepFacts, compose, encode
+from pausable.errors import DocumentMalformed, TasksUnregistered
+from pausable.model.graph import PausePoint, full_signature
+from pausable.model.identity import Origin
+from pausable.model.nesting import DEEPEST
+from pausable.model.states import StepState
 
 if TYPE_CHECKING:
     from collections.abc import Callable

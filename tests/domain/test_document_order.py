@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.document import encode
+from pausable.documents.model import encode
 from tests.domain.test_document_check import believed, deep, refused, whole, with_
 
 

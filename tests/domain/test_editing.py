@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from app.domain.document import StepFacts
-from app.domain.editing import SKIP_TASK, Edited, edited, merged
-from app.domain.states import StepState
-from app.errors import PatchUnfit
+from pausable.documents.model import StepFacts
+from pausable.documents.patch import SKIP_TASK, Edited, edited, merged
+from pausable.errors import PatchUnfit
+from pausable.model.states import StepState
 
 _S = StepState
 

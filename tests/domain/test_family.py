@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 import pytest
 
-from app.domain.family import ids_of, put_within, started_elsewhere
+from pausable.model.identity import ids_of, put_within, started_elsewhere
 
 SEED = "here/7"
 

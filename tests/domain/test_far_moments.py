@@ -6,19 +6,18 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from app.cli import printing
-from app.domain.durations import in_utc
-from app.domain.moments import LATEST, bounded, seconds_of, utc
-from app.domain.signals import RETRY
-from app.execution.timing import not_before, written
+from app.cli import output
 from app.web.console import wording
+from pausable.engine.publish import not_before, written
+from pausable.model.signals import RETRY
+from pausable.model.times import LATEST, bounded, in_utc, seconds_of, utc
 
 FAR = [1e300, 253402300799.0, 253402400000.0, 1e12, float("inf"), float("nan"), -1e300]
 
 
 @pytest.mark.parametrize("seconds", FAR)
 def test_each_moment_is_shown_as_one_that_calendars_have(seconds: float) -> None:
-    shown = [in_utc(seconds), written(seconds), printing.moment(seconds), wording.brief(seconds), wording.iso(seconds)]
+    shown = [in_utc(seconds), written(seconds), output.moment(seconds), wording.brief(seconds), wording.iso(seconds)]
 
     assert all(shown)
     assert utc(seconds).astimezone(timezone(timedelta(hours=14))).year <= 9999

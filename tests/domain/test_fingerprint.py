@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.fingerprint import read_code
+from pausable.documents.fingerprint import read_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FunctionType
 
-    from app.domain.fingerprint import Reading
+    from pausable.documents.fingerprint import Reading
 
 _numbers = count()
 
 SHOP = '''
 import json
 from functools import lru_cache, partial
-from app.secrets import Secret
+from pausable.secrets import Secret
 
 RATE = 0.19
 NAMES = ("net", "gross")
@@ -176,7 +176,7 @@ def test_a_statement_that_leaves_a_try_changes_the_fingerprint(folder: Path) -> 
 def test_a_fingerprint_is_the_same_in_every_process(folder: Path) -> None:
     here = function(folder, SHOP)
     program = f"import sys; sys.path.insert(0, {str(folder)!r})\nimport {here.__module__} as shop\n"
-    program += "from app.domain.fingerprint import read_code; print(read_code(shop.price).fingerprint)"
+    program += "from pausable.documents.fingerprint import read_code; print(read_code(shop.price).fingerprint)"
 
     told = {
         subprocess.run(

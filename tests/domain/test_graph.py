@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.domain.graph import Graph, Node, full_signature, gather, numbers_in, slugs_for
+from pausable.model.graph import Graph, Node, full_signature, gather, numbers_in, slugs_for
 
 
 def node(number: int, **given: object) -> Node:

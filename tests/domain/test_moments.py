@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.moments import FARTHEST, moment_of
-from app.errors import MomentMalformed, MomentTooFar
+from pausable.errors import MomentMalformed, MomentTooFar
+from pausable.model.times import FARTHEST, moment_of
 
 #: 2027-01-15 08:00 UTC.
 NOW = 1_800_000_000.0

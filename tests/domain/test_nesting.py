@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.nesting import DEEPEST, DEEPEST_VALUE, is_nested_deeper
-from app.execution.links import MAX_DEPTH
+from pausable.canvas.reader import MAX_DEPTH
+from pausable.model.nesting import DEEPEST, DEEPEST_VALUE, is_nested_deeper
 
 TEXTS = ("", "[", "]{", '"', "\\", '\\"[', "\\\\", "\u20ac[", "[[[[", '"}', "\n")
 

@@ -12,14 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.picture import Drawn, draw
-from app.domain.picture.folding import fold
-from app.domain.picture.layout import lay_out
-from app.domain.states import StepState
+from pausable.model.picture import Drawn, draw, fold, lay_out
+from pausable.model.states import StepState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+if TYPE_CHECKING:
     Graph = tuple[list[Drawn], list[tuple[int, int]]]
 
 _S = StepState

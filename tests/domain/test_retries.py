@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain.retries import LONGEST, Retries, checked_retry_on, seconds
-from app.errors import StepOptionInvalid
+from pausable.errors import StepOptionInvalid
+from pausable.model.retries import LONGEST, Retries, checked_retry_on, seconds
 
 JITTERS = 500
 

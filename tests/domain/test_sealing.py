@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from app.domain.document import encode
-from app.domain.sealing import Keys
-from app.errors import DocumentUntrusted
+from pausable.documents.model import encode
+from pausable.documents.signing import Keys
+from pausable.errors import DocumentUntrusted
 
 FIRST, SECOND = "first-" * 8, "second-" * 8
 DOCUMENT: dict[str, Any] = {"workflow": "adding", "arguments": {"numbers": [1, 2.5], "name": "北\udce9"}}

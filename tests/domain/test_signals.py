@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.clock import frozen_at
-from app.domain.signals import ENDRUN, FAIL, PAUSE, RETRY, SKIP, SUCCESS, Signal
-from app.domain.states import Cached, Failed, Paused, Skipped, State, Success
+from pausable.clock import frozen_at
+from pausable.model.signals import ENDRUN, FAIL, PAUSE, RETRY, SKIP, SUCCESS, Signal
+from pausable.model.states import Cached, Failed, Paused, Skipped, State, Success
 
 
 @pytest.mark.parametrize(

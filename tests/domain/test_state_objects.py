@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain import signals
-from app.domain.states import KINDS, Failed, Paused, Retrying, Running, Scheduled, State, StepState, Success
-from app.errors import StateMalformed
+from pausable.errors import StateMalformed
+from pausable.model import signals
+from pausable.model.states import KINDS, Failed, Paused, Retrying, Running, Scheduled, State, StepState, Success
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.moves import OPERATION_MOVES, STEP_MOVES
-from app.domain.states import (
+from pausable.model.states import (
     CLAIMABLE,
     ENDED,
     FINAL,
     IDLE,
+    OPERATION_MOVES,
     REQUESTING,
+    STEP_MOVES,
     Completion,
     StepState,
 )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.timeline import Axis, Stretch, left, stretches
+from pausable.model.times import Axis, Stretch, left, stretches
 
 moments = st.floats(0, 1e6, allow_nan=False)
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from app.domain.tokens import checked_token, digest_of, new_token, prefix_of
-from app.errors import TokenInvalid
+from pausable.db.users import checked_token, digest_of, new_token, prefix_of
+from pausable.errors import TokenInvalid
 
 
 def test_a_new_token_needs_no_quoting_and_is_never_the_same() -> None:

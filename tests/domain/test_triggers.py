@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain import triggers
-from app.domain.states import Cached, Cancelled, Failed, Skipped, State, Success, TriggerFailed
-from app.domain.triggers import BY_NAME, name_of, some_successful, trigger_of
-from app.errors import StepOptionInvalid
+from pausable.errors import StepOptionInvalid
+from pausable.model import triggers
+from pausable.model.states import Cached, Cancelled, Failed, Skipped, State, Success, TriggerFailed
+from pausable.model.triggers import BY_NAME, name_of_trigger, some_successful, trigger_of
 
 GOOD, BAD = Success(), Failed()
 
@@ -73,5 +73,5 @@ def test_an_unknown_trigger_is_refused_by_its_name_and_with_those_there_are(give
 
 
 def test_a_trigger_is_called_by_its_name() -> None:
-    assert name_of(triggers.any_failed) == "any_failed"
-    assert name_of(some_successful(0.5)) == "some_successful(at_least=0.5)"
+    assert name_of_trigger(triggers.any_failed) == "any_failed"
+    assert name_of_trigger(some_successful(0.5)) == "some_successful(at_least=0.5)"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import StepState
 from examples.eight_tasks import build, told
+from pausable.model.states import StepState
 from tests.execution.pausing import in_database
 from tests.execution.service import Service, make_service
 from tests.execution.test_pausing_everywhere import paused_in, undisturbed
@@ -19,6 +19,7 @@ from tests.execution.test_pausing_everywhere import paused_in, undisturbed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+if TYPE_CHECKING:
     NewService = Callable[[], Service]
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import Completion, StepState
+from pausable.model.states import Completion, StepState
 from tests.execution.service import wait_for
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from app.domain.states import StepState
+    from pausable.model.states import StepState
     from tests.execution.service import Service
 
 WIDTH = 40

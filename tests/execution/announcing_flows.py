@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.workflows import Canvas, Notification, NotifyAll, Secret, signals, step, workflow
+from pausable import Canvas, Notification, NotifyAll, Secret, signals, step, workflow
 
 if TYPE_CHECKING:
-    from app.handlers.base import Subject
-    from app.workflows import State
+    from pausable import State
+    from pausable.engine.handlers import Subject
 
 TO = Secret("HOOK")
 FOR_ALL = NotifyAll(Notification("cancelled", TO, "all: {workflow} {state}"))

@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from app.workflows import Canvas, step, workflow
+from pausable import Canvas, step, workflow
 from tests.execution.flows import add, same
 
 if TYPE_CHECKING:

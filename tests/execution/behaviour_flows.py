@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.workflows import Canvas, workflow
+from pausable import Canvas, workflow
 from tests.behaviours import BEHAVIOURS, LINEAGES
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from celery import group
 
-from app.execution.pause import pause_or_continue
-from app.workflows import Canvas, step, workflow
+from pausable import Canvas, step, workflow
+from pausable.canvas.pause import pause_or_continue
 from tests.execution.flows import add, lines_of, same, tell, total, write_line
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.execution import late_writer, pace, slices
-from app.execution.pace import Pace
+from pausable.engine import batch, runner
+from pausable.engine.runner import Pace
 from tests.databases import KINDS
 from tests.execution.pausing import Pausing, at_work, in_database, working
 from tests.execution.service import Service, make_service
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.conftest import NewDatabase
     from tests.postgresql import PostgreSQL
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 
@@ -100,9 +101,9 @@ def by_hand(broker_url: str, tmp_path: Path, new_database: NewDatabase) -> Itera
 @pytest.fixture
 def make_quick(by_hand: ByHand, monkeypatch: pytest.MonkeyPatch) -> ByHand:
     """Make a service in a process that has measured the steps to be short, on a machine that may be slow."""
-    monkeypatch.setattr(slices, "_pace", Pace())
-    monkeypatch.setattr(late_writer, "LATEST", 60.0)
-    monkeypatch.setattr(pace, "SHORT", 600.0)
+    monkeypatch.setattr(runner, "_pace", Pace())
+    monkeypatch.setattr(batch, "LATEST", 60.0)
+    monkeypatch.setattr(runner, "SHORT", 600.0)
 
     def made(**settings: Any) -> Service:
         service = by_hand(**settings)

@@ -12,10 +12,10 @@ from celery import Task, chain, group, shared_task
 from celery import signals as celery_signals
 from celery.exceptions import SoftTimeLimitExceeded
 
-from app.execution.celery_app import this_engine
-from app.execution.pause import pause_or_continue
-from app.execution.steering import Wish, cancel, pause
-from app.workflows import Canvas, State, Subject, cursor, signals, step, triggers, workflow
+from pausable import Canvas, State, Subject, cursor, signals, step, triggers, workflow
+from pausable.canvas.pause import pause_or_continue
+from pausable.engine.celery_app import this_engine
+from pausable.service.operations import Wish, cancel, pause
 from tests.execution.cursor_flows import linger
 from tests.execution.flows import fail, same, write_line
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from app.execution.celery_app import this_engine
-from app.execution.steering import Wish, cancel, pause, resume
-from app.store.step_queries import list_steps
-from app.workflows import Canvas, cursor, step, workflow
+from pausable import Canvas, cursor, step, workflow
+from pausable.db.steps import list_steps
+from pausable.engine.celery_app import this_engine
+from pausable.service.operations import Wish, cancel, pause, resume
 from tests.execution.flows import add, same, write_line
 
 

@@ -6,12 +6,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.workflows import Canvas, State, chain, group, signals, states, step, triggers, workflow
+from pausable import Canvas, State, chain, group, signals, states, step, triggers, workflow
 from tests.execution.flows import same, write_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+if TYPE_CHECKING:
     Upstream = Mapping[str, State]
 
 

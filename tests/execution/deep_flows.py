@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-from app.domain.nesting import DEEPEST_VALUE, is_nested_deeper
-from app.execution.pause import pause_or_continue
-from app.workflows import Flow, chain, cursor, group, step, workflow
+from pausable import Flow, chain, cursor, group, step, workflow
+from pausable.canvas.pause import pause_or_continue
+from pausable.model.nesting import DEEPEST_VALUE, is_nested_deeper
 
 #: What stands at the bottom of a value, and how many levels that is.
 BOTTOMS: dict[str, tuple[Any, int]] = {

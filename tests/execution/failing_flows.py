@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from celery import Task, chain, group, signals
 from celery.exceptions import Ignore, Reject, Retry
 
-from app.workflows import Canvas, step, workflow
+from pausable import Canvas, step, workflow
 from tests.execution.flows import add, fail, same, total, wait_at, write_line
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from app.workflows import Canvas, Flow, LocalResult, Notification, State, Subject, signals, states, step, workflow
+from pausable import Canvas, Flow, LocalResult, Notification, State, Subject, signals, states, step, workflow
 from tests.execution.announcing_flows import TO, seen
 
 

@@ -13,9 +13,9 @@ from uuid import uuid4
 
 from celery import Task, chain, chord, group, signature
 
-from app.execution.celery_app import this_engine
-from app.execution.steering import Wish, pause
-from app.workflows import Canvas, step, workflow
+from pausable import Canvas, step, workflow
+from pausable.engine.celery_app import this_engine
+from pausable.service.operations import Wish, pause
 from tests.canvases import random_canvas
 
 if TYPE_CHECKING:

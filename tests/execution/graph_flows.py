@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from app.workflows import Flow, chain, group, step, workflow
+from pausable import Flow, chain, group, step, workflow
 
 
 @step

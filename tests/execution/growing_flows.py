@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import chain, group
 
-from app.workflows import Flow, step, workflow
+from pausable import Flow, step, workflow
 from tests.execution.graph_flows import add, fan_out, give, wait_for
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.workflows import Canvas, State, Subject, chain, group, signals, states, step, workflow
+from pausable import Canvas, State, Subject, chain, group, signals, states, step, workflow
 from tests.execution.flows import same, total, write_line
 
 if TYPE_CHECKING:

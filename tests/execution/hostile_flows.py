@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from app.workflows import Canvas, Flow, cursor, group, signals, step, workflow
+from pausable import Canvas, Flow, cursor, group, signals, step, workflow
 from tests.execution.flows import lines_of, write_line
 
 if TYPE_CHECKING:

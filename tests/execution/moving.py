@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import Completion
-from app.moving import advance, export_operation, import_operation
+from pausable.model.states import Completion
+from pausable.service.transfer import advance, export_operation, import_operation
 from tests.execution.pausing import in_database
 from tests.execution.service import Service, make_service
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from app.execution.advancing import Budget
+    from pausable.engine.local import Budget
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 KEY = "a key of thirty-two characters....".replace(" ", "-")

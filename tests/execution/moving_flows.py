@@ -6,7 +6,7 @@ import time
 
 from celery import group
 
-from app.workflows import Canvas, cursor, step, workflow
+from pausable import Canvas, cursor, step, workflow
 from tests.execution.flows import same, write_line
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Task, shared_task
 
-from app.workflows import Canvas, step, workflow
+from pausable import Canvas, step, workflow
 from tests.execution.flows import same
 
 

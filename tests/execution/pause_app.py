@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery, Task, current_app, shared_task
 
-from app.execution import pause
+from pausable.canvas import pause
 from tests import canvases
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import redis
 from celery import Celery, chain, signature
 from celery.app import app_or_default
 
-from app.execution.tappable import tappable
+from pausable.canvas.tappable import tappable
 from tests.execution import pause_app
 from tests.programs import end
 

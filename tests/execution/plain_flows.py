@@ -8,7 +8,7 @@ from celery import Task, chord, group, shared_task
 from celery.exceptions import Ignore, Reject
 from celery.result import allow_join_result
 
-from app.workflows import Canvas, step, workflow
+from pausable import Canvas, step, workflow
 from tests.execution.flows import add, same, write_line
 
 #: What a step finds in its request of the options of its run.

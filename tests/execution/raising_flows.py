@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.workflows import Flow, Notification, signals, step, workflow
+from pausable import Flow, Notification, signals, step, workflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable

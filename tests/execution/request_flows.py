@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Task, chain, group, shared_task
 
-from app.workflows import Canvas, step, workflow
+from pausable import Canvas, step, workflow
 
 FIELDS = (
     "id", "parent_id", "root_id", "correlation_id", "group", "group_index", "headers", "stamps", "stamped_headers",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from celery import chain, group
 
-from app.domain.signals import RETRY, SKIP
-from app.workflows import Canvas, step, workflow
+from pausable import Canvas, step, workflow
+from pausable.model.signals import RETRY, SKIP
 from tests.execution.flows import lines_of, same, total, write_line
 
 if TYPE_CHECKING:

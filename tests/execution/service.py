@@ -18,19 +18,19 @@ from typing import TYPE_CHECKING, Any
 import redis
 from celery import _state
 
-from app.commands import Commands
-from app.config import Settings
-from app.domain.family import ids_of
-from app.domain.states import ENDED, Completion, StepState
-from app.execution.celery_app import OperationsCelery, make_celery
-from app.execution.plain_message import RUN_SLICE
-from app.execution.requests import seed_of
-from app.execution.values import decode
-from app.store.migrations import upgrade
-from app.store.step_queries import list_steps
-from app.store.users import User, add_user, user_named
-from app.store.workers import list_workers
-from app.workflows.registry import load_workflows
+from pausable.canvas.values import decode
+from pausable.config import Settings
+from pausable.db.migrations import upgrade
+from pausable.db.steps import list_steps
+from pausable.db.users import User, add_user, user_named
+from pausable.db.workers import list_workers
+from pausable.engine.celery_app import OperationsCelery, make_celery
+from pausable.engine.publish import RUN_SLICE
+from pausable.engine.task import seed_of
+from pausable.model.identity import ids_of
+from pausable.model.states import ENDED, Completion, StepState
+from pausable.service.operations import Commands
+from pausable.workflows.registry import load_workflows
 from tests.programs import end
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.execution.engine import Engine
-    from app.store.operations import Operation
-    from app.store.step_queries import StepRow
-    from app.store.workers import Worker
+    from pausable.db.operations import Operation
+    from pausable.db.steps import StepRow
+    from pausable.db.workers import Worker
+    from pausable.engine.engine import Engine
 
 DEADLINE = 60.0
 QUEUE = "operations"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from app.execution.celery_app import this_engine
-from app.execution.steering import Wish, cancel, pause
-from app.workflows import Canvas, group, step, workflow
+from pausable import Canvas, group, step, workflow
+from pausable.engine.celery_app import this_engine
+from pausable.service.operations import Wish, cancel, pause
 from tests.execution.flows import total, wait_at, write_line
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.domain.states import Completion
-from app.execution.claiming import claim
+from pausable.engine.claim import claim
+from pausable.model.states import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from typing import Any
 
 from celery import chain, group
 
-from app.workflows import step, workflow
+from pausable import step, workflow
 from tests.execution.graph_flows import give
 
 #: Names of tasks that Celery takes as they are.

@@ -14,7 +14,7 @@ from celery import Task, chain
 from celery.exceptions import SoftTimeLimitExceeded
 from celery.utils.log import get_task_logger
 
-from app.workflows import Canvas, step, workflow
+from pausable import Canvas, step, workflow
 
 _log = logging.getLogger("telling")
 _task_log = get_task_logger(__name__)

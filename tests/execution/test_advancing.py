@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.document_check import read_document
-from app.domain.hand_made import read_any
-from app.domain.sealing import Keys
-from app.errors import (
+from pausable.documents.check import read_any, read_document
+from pausable.documents.signing import Keys
+from pausable.engine.local import Budget
+from pausable.errors import (
     DocumentMalformed,
     DocumentUntrusted,
     ResultsUnreachable,
@@ -19,8 +19,7 @@ from app.errors import (
     TasksUnregistered,
     WorkflowUnknown,
 )
-from app.execution.advancing import Budget
-from app.moving import advance
+from pausable.service.transfer import advance
 from tests.execution.flows import lines_of
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 ONE = Budget(steps=1)

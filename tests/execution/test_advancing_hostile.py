@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.document import encode
-from app.domain.sealing import Keys
-from app.domain.states import Completion
-from app.errors import DocumentUnwritable
-from app.execution.advancing import Budget
-from app.moving import advance
+from pausable.documents.model import encode
+from pausable.documents.signing import Keys
+from pausable.engine.local import Budget
+from pausable.errors import DocumentUnwritable
+from pausable.model.states import Completion
+from pausable.service.transfer import advance
 from tests.databases import on_sqlite_alone
 from tests.execution.deep_flows import BOUND, GIVEN, MADE
 from tests.execution.test_hostile_texts import TEXTS

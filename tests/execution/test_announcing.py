@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import Completion
-from app.execution.worker import missing_secrets
+from pausable.model.states import Completion
+from pausable.worker.worker import missing_secrets
 from tests.execution.pausing import in_database
 from tests.execution.service import Service, make_service, wait_for
 from tests.notifications.endpoint import Endpoint, listening

@@ -13,13 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from app.domain.states import Completion
+from pausable.model.states import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 GOOD = {"Success", "Skipped"}

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.config import Settings
-from app.domain.states import Completion, StepState
-from app.errors import BackupNeedsPgDump, RestoreNeedsPgRestore
-from app.store.backup import back_up, restore
-from app.store.database import Database
+from pausable.config import Settings
+from pausable.db.backup import back_up, restore
+from pausable.db.database import Database
+from pausable.errors import BackupNeedsPgDump, RestoreNeedsPgRestore
+from pausable.model.states import Completion, StepState
 from tests.databases import on_sqlite_alone
 from tests.execution.flows import lines_of
 from tests.execution.pausing import in_database
@@ -21,6 +21,7 @@ from tests.web.serving import wait_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 

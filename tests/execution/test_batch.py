@@ -8,29 +8,31 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import Completion, StepState
-from app.errors import ClaimLost
-from app.execution import late_writer, pace, slices
-from app.execution.batch import Batch
-from app.execution.claiming import claim
-from app.execution.endings import Ending
-from app.execution.pace import Pace
+from pausable.engine import batch as late_writer
+from pausable.engine import runner
+from pausable.engine.batch import Batch
+from pausable.engine.claim import claim
+from pausable.engine.outcome import Ending
+from pausable.engine.runner import Pace
+from pausable.errors import ClaimLost
+from pausable.model.states import Completion, StepState
 from tests.execution.flows import lines_of
 from tests.execution.service import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.store.operations import Operation
+    from pausable.db.operations import Operation
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 
 @pytest.fixture
 def service(by_hand: ByHand, monkeypatch: pytest.MonkeyPatch) -> Service:
     """A service in a process that has not measured any task yet."""
-    monkeypatch.setattr(slices, "_pace", Pace())
+    monkeypatch.setattr(runner, "_pace", Pace())
     return by_hand()
 
 
@@ -38,7 +40,7 @@ def service(by_hand: ByHand, monkeypatch: pytest.MonkeyPatch) -> Service:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the timer sleep and call more of what was measured short, so that a slow machine does not matter."""
     monkeypatch.setattr(late_writer, "LATEST", 60.0)
-    monkeypatch.setattr(pace, "SHORT", 60.0)
+    monkeypatch.setattr(runner, "SHORT", 60.0)
 
 
 def delivered(service: Service, workflow: str, **arguments: Any) -> Operation:

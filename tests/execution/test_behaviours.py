@@ -11,9 +11,9 @@ import pytest
 from celery.app import app_or_default
 from celery.app.trace import trace_task
 
-from app.domain.states import ENDED, Completion
-from app.execution.republishing import publish_due
-from app.execution.values import decode
+from pausable.canvas.values import decode
+from pausable.engine.dispatch import publish_due
+from pausable.model.states import ENDED, Completion
 from tests.behaviours import BEHAVIOURS, LINEAGES, NEVER
 from tests.databases import on_sqlite_alone
 from tests.execution.pausing import in_database, working
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 pytestmark = pytest.mark.filterwarnings("ignore::celery.exceptions.CPendingDeprecationWarning")

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app import bulks as asking
-from app import clock
-from app.bulks import Demand
-from app.domain.bulk import Verb
-from app.domain.states import Completion
-from app.execution import bulks as working_off
-from app.execution.bulks import work_off
-from app.execution.sweeping import sweep
-from app.store import bulks as store
+from pausable import clock
+from pausable.db import bulks as store
+from pausable.model.bulk import Verb
+from pausable.model.states import Completion
+from pausable.service import bulks as asking
+from pausable.service import bulks as working_off
+from pausable.service.bulks import Demand, work_off
+from pausable.worker.sweeper import sweep
 from tests.execution.service import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.store.bulks import Bulk
+    from pausable.db.bulks import Bulk
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 _C = Completion

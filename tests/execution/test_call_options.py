@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import Completion, StepState
-from app.errors import NotACanvas, OptionRefused, StepOptionInvalid, TaskUnfit
-from app.workflows import step
+from pausable import step
+from pausable.errors import NotACanvas, OptionRefused, StepOptionInvalid, TaskUnfit
+from pausable.model.states import Completion, StepState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 UNFIT: dict[str, tuple[dict[str, Any], str]] = {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from celery import chord, group, signature
 
-from app.errors import (
+from pausable.errors import (
     CanvasRefused,
     CanvasTooDeep,
     CanvasTooLarge,

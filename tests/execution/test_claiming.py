@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import Completion, StepState
-from app.execution import claiming
-from app.execution.claiming import claim, claim_surely
-from app.store.steps import claim_step
+from pausable.db.transitions import claim_step
+from pausable.engine import claim as claiming
+from pausable.engine.claim import claim, claim_and_confirm
+from pausable.model.states import Completion, StepState
 from tests.deadlines import WAIT
 from tests.execution.flows import lines_of
 from tests.execution.test_settling_surely import LOST
@@ -20,9 +20,10 @@ from tests.execution.test_settling_surely import LOST
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.store.steps import StepTask
+    from pausable.db.transitions import StepTask
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 
@@ -207,4 +208,4 @@ def test_after_a_doubt_a_step_that_another_slice_here_has_taken_is_not_taken_for
 
     monkeypatch.setattr(claiming, "claim", lost_to_another)
 
-    assert claim_surely(service.engine, operation, number) is None
+    assert claim_and_confirm(service.engine, operation, number) is None

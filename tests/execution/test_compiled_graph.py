@@ -9,13 +9,13 @@ import pytest
 from celery import Celery, chain, chord, group, shared_task, signature
 from kombu import Queue
 
-from app.domain.document import CALLBACK_TASK, CLAUSE_TASK, PAUSE_TASK
-from app.execution.compiler import compile_canvas
+from pausable.canvas.compiler import compile_canvas
+from pausable.model.identity import CALLBACK_TASK, CLAUSE_TASK, PAUSE_TASK
 
 if TYPE_CHECKING:
     from celery.canvas import Signature
 
-    from app.domain.graph import Graph, Node
+    from pausable.model.graph import Graph, Node
 
 celery = Celery("compiled", set_as_current=False, broker="memory://")
 

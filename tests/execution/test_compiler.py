@@ -10,11 +10,11 @@ import pytest
 from celery import chain, chord, group
 from celery.canvas import _chain, signature
 
-from app.domain.document import CALLBACK_TASK, CLAUSE_TASK
-from app.domain.graph import Graph, gather
-from app.execution.compiler import compile_canvas
-from app.execution.signatures import call_of
-from app.execution.tappable import tappable
+from pausable.canvas.compiler import compile_canvas
+from pausable.canvas.signatures import call_of
+from pausable.canvas.tappable import tappable
+from pausable.model.graph import Graph, gather
+from pausable.model.identity import CALLBACK_TASK, CLAUSE_TASK
 from tests.canvases import nothing, pack, random_canvas, tell
 from tests.execution.pausing import at_work
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.sealing import Keys
-from app.domain.states import Completion, StepState
-from app.execution.advancing import Budget
-from app.execution.sweeping import sweep
-from app.moving import advance
+from pausable.documents.signing import Keys
+from pausable.engine.local import Budget
+from pausable.model.states import Completion, StepState
+from pausable.service.transfer import advance
+from pausable.worker.sweeper import sweep
 from tests.execution.control_flows import FORKING_ELSEWHERE
 from tests.execution.flows import lines_of
 from tests.execution.service import wait_for
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 KINDS_OF_TASK = ("plain", "base class", "autoretry")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import Completion, StepState
-from app.execution import late_writer, pace, slices
-from app.execution.pace import Pace
-from app.workflows import cursor
+from pausable import cursor
+from pausable.engine import batch, runner
+from pausable.engine.runner import Pace
+from pausable.model.states import Completion, StepState
 from tests.execution.flows import lines_of
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def test_outside_an_operation_nothing_is_kept() -> None:
 def test_a_short_step_that_runs_unclaimed_is_claimed_before_its_place_is_kept(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slices, "_pace", Pace())
-    monkeypatch.setattr(late_writer, "LATEST", 60.0)
-    monkeypatch.setattr(pace, "SHORT", 60.0)
+    monkeypatch.setattr(runner, "_pace", Pace())
+    monkeypatch.setattr(batch, "LATEST", 60.0)
+    monkeypatch.setattr(runner, "SHORT", 60.0)
 
     operations = [delivered(service, "looking") for _ in range(4)]
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import Completion, StepState
-from app.errors import ReferenceUnknown
-from app.execution.values import decode
+from pausable.canvas.values import decode
+from pausable.errors import ReferenceUnknown
+from pausable.model.states import Completion, StepState
 from tests.execution.flows import lines_of
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 _C, _S = Completion, StepState

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import ENDED, Completion, StepState
-from app.errors import UnstorableArgument
-from app.execution.republishing import publish_due
+from pausable.engine.dispatch import publish_due
+from pausable.errors import UnstorableArgument
+from pausable.model.states import ENDED, Completion, StepState
 from tests.databases import on_sqlite_alone
 from tests.execution.deep_flows import BOUND, GIVEN, MADE, depth_of
 from tests.execution.moving import KEY, exported, imported

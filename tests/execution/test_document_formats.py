@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.document import FORMAT
+from pausable.documents.model import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 GOLDEN = sorted((Path(__file__).parents[1] / "documents").glob("*/workflow.json"))

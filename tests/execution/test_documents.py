@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.errors import DocumentUnusable
-from app.execution import steering
-from app.execution.documents import verify_document
-from app.execution.steering import Wish, rebuild
+from pausable.engine.documents import verify_document
+from pausable.errors import DocumentUnusable
+from pausable.service import operations
+from pausable.service.operations import Wish, rebuild
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.store.operations import Operation
+    from pausable.db.operations import Operation
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 
@@ -184,7 +185,7 @@ def test_a_resume_looks_at_the_document_of_a_pause_that_came_meanwhile(
             service.pause(paused)
         return content
 
-    monkeypatch.setattr(steering, "verify_document", go_on_and_pause_after_the_first_look)
+    monkeypatch.setattr(operations, "verify_document", go_on_and_pause_after_the_first_look)
 
     assert service.resume(paused)
     assert looked_at[-1] == service.show(paused).workflow_store != looked_at[0]

@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 import pytest
 
-from app.domain.graph import slugs_for
-from app.domain.states import Completion
-from app.errors import DocumentMalformed
+from pausable.errors import DocumentMalformed
+from pausable.model.graph import slugs_for
+from pausable.model.states import Completion
 from tests.databases import on_sqlite_alone
 from tests.execution.moving import exported
 from tests.execution.strange_flows import NAMES

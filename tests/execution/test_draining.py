@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.domain.states import Completion, StepState
-from app.execution.claiming import claim
-from app.execution.draining import drain
-from app.execution.sweeping import sweep
+from pausable.engine.claim import claim
+from pausable.engine.drain import drain
+from pausable.model.states import Completion, StepState
+from pausable.worker.sweeper import sweep
 from tests.execution.flows import lines_of
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 _C = Completion

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.errors import EditRefused
-from app.secrets import Secret
+from pausable.errors import EditRefused
+from pausable.secrets import Secret
 from tests.execution.test_editing import diffs, edit, gone_on, paused_after
 
 if TYPE_CHECKING:

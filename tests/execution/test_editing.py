@@ -8,18 +8,11 @@ from uuid import uuid4
 
 import pytest
 
-from app import editing
-from app.domain.states import Completion, StepState
-from app.errors import (
-    EditRefused,
-    MoveRefused,
-    OperationMoved,
-    OperationNotFound,
-    PatchMalformed,
-    VersionPassed,
-)
-from app.moving import export_operation
-from app.secrets import Secret
+from pausable.errors import EditRefused, MoveRefused, OperationMoved, OperationNotFound, PatchMalformed, VersionPassed
+from pausable.model.states import Completion, StepState
+from pausable.secrets import Secret
+from pausable.service import edit as editing
+from pausable.service.transfer import export_operation
 from tests.execution.flows import lines_of
 
 if TYPE_CHECKING:
@@ -27,6 +20,7 @@ if TYPE_CHECKING:
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 _C = Completion

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import ENDED, Completion
-from app.errors import MoveRefused, VersionPassed
+from pausable.errors import MoveRefused, VersionPassed
+from pausable.model.states import ENDED, Completion
 from tests.execution.flows import SHAPES, canvas_of, lines_of
 from tests.execution.pausing import value_of
 

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.execution.draining import drain_aside
-from app.execution.errands import Errands, doing
-from app.execution.explaining import explanation
+from pausable.engine.drain import drain_aside
+from pausable.engine.errands import Errands, doing
+from pausable.service.explain import explanation_of
 from tests.databases import on_sqlite_alone
 from tests.execution.service import DEADLINE, Service, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 
@@ -28,7 +29,7 @@ def service(by_hand: ByHand) -> Service:
 
 @pytest.fixture
 def errands(service: Service) -> Iterator[Errands]:
-    errands = service.engine.incarnation.errands = Errands(service.engine, deadline=0.2)
+    errands = service.engine.incarnation.errands = Errands(service.engine.database, deadline=0.2)
     yield errands
     errands.stop()
     service.engine.incarnation.errands = None
@@ -100,7 +101,7 @@ def test_a_callback_that_hangs_is_named_in_the_reason_and_in_the_explanation(
         return name in (service.show(operation).reason or "")
 
     wait_for(is_named)
-    summary = " ".join(cause.sentence for cause in explanation(service.engine, operation).causes)
+    summary = " ".join(cause.sentence for cause in explanation_of(service.engine, operation).causes)
     gate.set()
 
     assert f"the callback {name} at a pause point of operation {operation} has not returned for 0.2 s" in summary

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from app.domain.states import Completion
+from pausable.model.states import Completion
 from tests.execution.flows import lines_of
 from tests.execution.service import wait_for
 

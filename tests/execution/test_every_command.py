@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app import clock
-from app.domain.states import Completion, StepState
-from app.errors import ClaimLost, DocumentUnusable, MoveRefused
-from app.execution.draining import drain
-from app.execution.endings import Ending
-from app.execution.settling import Ended, is_waiting_for_drain, settle
-from app.execution.sweeping import sweep
-from app.store.step_queries import find_step
+from pausable import clock
+from pausable.db.steps import find_step
+from pausable.engine.drain import drain
+from pausable.engine.outcome import Ended, Ending
+from pausable.engine.settle import is_waiting_for_drain, settle
+from pausable.errors import ClaimLost, DocumentUnusable, MoveRefused
+from pausable.model.states import Completion, StepState
+from pausable.worker.sweeper import sweep
 from tests.execution import standings as at
 from tests.execution.standings import STANDINGS
 from tests.execution.witness import illegal_moves, place_witness, rows_of, times_recorded
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
     Standing = Callable[[Service], int]
 

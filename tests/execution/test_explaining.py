@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.execution.bell import Bell
-from app.execution.explaining import explanation
+from pausable.engine.engine import WakeUp
+from pausable.service.explain import explanation_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.domain.explaining import Cause
+    from pausable.model.explanation import Cause
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 def service(by_hand: ByHand) -> Service:
     """A service of which this process is the worker, on its queue and on `own`."""
     service = by_hand(slice_steps=1)
-    service.engine.attend(Bell())
+    service.engine.attend(WakeUp())
     service.engine.register(["operations"])
     return service
 
 
 def causes(service: Service, operation: int) -> dict[str, Cause]:
-    return {cause.kind: cause for cause in explanation(service.engine, operation).causes}
+    return {cause.kind: cause for cause in explanation_of(service.engine, operation).causes}
 
 
 def test_a_step_that_waits_for_its_retry_is_told_with_the_moment_and_the_fault(service: Service) -> None:
@@ -41,7 +42,7 @@ def test_a_step_that_waits_for_its_retry_is_told_with_the_moment_and_the_fault(s
     assert (cause.step, cause.why) == ("patient", "failure 1")
     assert cause.until == service.steps(operation)["patient"].due_at
     assert "patient is run again at 20" in cause.sentence
-    assert not explanation(service.engine, operation).is_moving
+    assert not explanation_of(service.engine, operation).is_moving
 
 
 def test_a_step_with_a_countdown_is_told_with_the_moment_of_its_start(service: Service) -> None:
@@ -100,7 +101,7 @@ def test_what_ran_to_its_end_is_told_so(service: Service) -> None:
     operation = service.start("adding", numbers=[1, 2])
     service.deliver_all()
 
-    found = explanation(service.engine, operation)
+    found = explanation_of(service.engine, operation)
 
     assert [cause.kind for cause in found.causes] == ["finished"]
     assert found.summary.startswith("It has ended well since 20")

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import Completion, StepState
-from app.execution import settling_surely, slices
-from app.execution.settling import settle
-from app.execution.values import decode
+from pausable.canvas.values import decode
+from pausable.engine import runner
+from pausable.engine import settle as settling_surely
+from pausable.engine.settle import settle
+from pausable.model.states import Completion, StepState
 from tests.execution.flows import lines_of
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 POISON = '"poison"'
@@ -114,7 +116,7 @@ def test_what_keeps_a_step_from_beginning_is_its_failure(
     def raising(*_: Any) -> Any:
         raise Unstorable("nobody can tell")
 
-    monkeypatch.setattr(slices, asked, raising)
+    monkeypatch.setattr(runner, asked, raising)
     operation = service.start("adding", numbers=[1])
     service.deliver_all()
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from celery import Celery, Task
 
-from app.execution.fingerprints import code_of
-from app.execution.policies import Policies, WorkflowPolicy
+from pausable.engine.documents import code_of
+from pausable.engine.policies import Policies, WorkflowPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import Completion
-from app.errors import FlowOptionTwice
-from app.execution.advancing import Budget
-from app.moving import advance, import_operation
+from pausable.engine.local import Budget
+from pausable.errors import FlowOptionTwice
+from pausable.model.states import Completion
+from pausable.service.transfer import advance, import_operation
 from tests.execution.pausing import in_database
 from tests.execution.service import Service, make_service, wait_for
 from tests.execution.test_announcing import endpoint, texts, told_by

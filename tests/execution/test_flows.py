@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import Completion, StepState
-from app.errors import FlowCyclic, FlowMalformed
-from app.workflows import Flow
+from pausable import Flow
+from pausable.errors import FlowCyclic, FlowMalformed
+from pausable.model.states import Completion, StepState
 from tests.execution.graph_flows import give
 from tests.execution.pausing import in_database
 from tests.execution.service import Service, make_service

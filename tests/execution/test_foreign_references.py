@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.document import encode
-from app.domain.states import StepState
-from app.errors import ResultsUnreachable
-from app.results.references import LARGE, Reference, escaped, reference_in, stored_value
-from app.results.serializers import SERIALIZERS
+from pausable.documents.model import encode
+from pausable.errors import ResultsUnreachable
+from pausable.model.states import StepState
+from pausable.results.references import LARGE, Reference, escaped, reference_in, stored_value
+from pausable.results.targets import SERIALIZERS
 from tests.execution.moving import exported, here, imported, paused, run_out, there
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from celery import chain, signature
 
-from app.domain.states import Completion
+from pausable.model.states import Completion
 from tests.execution.flows import lines_of
 from tests.execution.service import wait_for
 

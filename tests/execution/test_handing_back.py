@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import Completion, StepState
-from app.execution.recovery import Recovery
+from pausable.model.states import Completion, StepState
+from pausable.worker.recovery import Recovery
 from tests.execution.service import wait_for
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 #: The main process of a worker elsewhere, and one of its pool.

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from app import errors
-from app.domain.document import encode
-from app.domain.sealing import Keys
-from app.domain.states import ENDED, Completion
-from app.execution.advancing import Budget
-from app.moving import advance, import_operation
+from pausable import errors
+from pausable.documents.model import encode
+from pausable.documents.signing import Keys
+from pausable.engine.local import Budget
+from pausable.model.states import ENDED, Completion
+from pausable.service.transfer import advance, import_operation
 from tests.databases import KINDS
 from tests.execution.moving import exported, paused
 

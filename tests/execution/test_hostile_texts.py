@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import Completion, StepState
-from app.execution.preflight import preflight
-from app.execution.republishing import publish_due
-from app.execution.values import decode
-from app.inspecting import explain
-from app.texts import MESSAGE, REASON, TRACEBACK
-from app.web import presenting
+from app.web import responses
+from pausable.canvas.values import decode
+from pausable.engine.dispatch import publish_due
+from pausable.model.states import Completion, StepState
+from pausable.service.explain import explain
+from pausable.service.preflight import preflight
+from pausable.texts import MESSAGE, REASON, TRACEBACK
 from tests.execution.flows import lines_of
 from tests.execution.hostile_flows import ONCE
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 TEXTS = {
@@ -78,9 +79,9 @@ def change_argument(service: Service, operation: int, text: str) -> None:
 def show_all(service: Service, operation: int) -> None:
     """Show all that there is of the operation, as JSON that every reader takes."""
     view = service.commands.show(service.ada, operation)
-    shown = [presenting.operation(view, ""), presenting.operation_status(view)]
-    shown += [presenting.step(step, "") for step in service.commands.steps(service.ada, operation)]
-    shown += [presenting.event(event) for event in service.commands.events(service.ada, operation)]
+    shown = [responses.operation(view, ""), responses.operation_status(view)]
+    shown += [responses.step(step, "") for step in service.commands.steps(service.ada, operation)]
+    shown += [responses.event(event) for event in service.commands.events(service.ada, operation)]
     for one in shown:
         assert json.loads(one.encode())
     assert service.log(operation, "speaks") is not None

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.document import encode
-from app.domain.document_check import read_document
-from app.domain.sealing import Keys
-from app.domain.states import Completion, StepState
-from app.errors import (
+from pausable.db.users import add_user
+from pausable.documents.check import read_document
+from pausable.documents.model import encode
+from pausable.documents.signing import Keys
+from pausable.engine.checkpoints import load_outcome
+from pausable.errors import (
     DocumentMalformed,
     DocumentUntrusted,
     OperationMoved,
@@ -24,22 +25,20 @@ from app.errors import (
     TasksUnregistered,
     TrustNeedsAdmin,
 )
-from app.execution import moving
-from app.execution.loading import load_outcome
-from app.moving import import_operation
-from app.results.references import LARGE
-from app.store.users import add_user
+from pausable.model.states import Completion, StepState
+from pausable.results.references import LARGE
+from pausable.service import transfer
+from pausable.service.transfer import import_operation
 from tests.execution.moving import exported, here, imported, paused, run_out, there
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from app.domain.document import Head
-    from app.store.operations import Operation
-    from app.store.users import User
+    from pausable.db.operations import Operation
+    from pausable.db.users import User
+    from pausable.documents.model import Head
     from tests.execution.moving import ByHand
     from tests.execution.service import Service
-
 
 __all__ = ["here", "there"]
 
@@ -242,7 +241,7 @@ def test_what_is_resumed_while_a_newer_slice_comes_in_goes_on_once(
 ) -> None:
     operation = paused(here, "adding", numbers=[1, 2, 3])
     newer = json.loads(here.commands.document(here.ada, operation)) | {"slice": 5}
-    looks, known = count(1), moving._known
+    looks, known = count(1), transfer._known
 
     def known_and_then_resumed(tx: Connection, head: Head, kin: list[Operation], requester: User) -> Operation | None:
         found = known(tx, head, kin, requester)
@@ -251,7 +250,7 @@ def test_what_is_resumed_while_a_newer_slice_comes_in_goes_on_once(
             wait(resumed, 1.0)
         return found
 
-    monkeypatch.setattr(moving, "_known", known_and_then_resumed)
+    monkeypatch.setattr(transfer, "_known", known_and_then_resumed)
     resumed: list[Future[Any]] = []
     with ThreadPoolExecutor(1) as pool:
         new = imported(here, here.engine.keys.sealed(newer))

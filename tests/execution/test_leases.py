@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app import clock
-from app.execution.leases import Leases
+from pausable import clock
+from pausable.worker.recovery import Leases
 
 
 class Watch:

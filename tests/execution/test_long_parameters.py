@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import ENDED, Completion
-from app.errors import ArgumentsInvalid
-from app.web.reading import LARGEST_BODY
+from app.web.requests import LARGEST_BODY
+from pausable.errors import ArgumentsInvalid
+from pausable.model.states import ENDED, Completion
 from tests.databases import on_sqlite_alone
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.execution.service import Service
 
 pytestmark = on_sqlite_alone
-FLOWS = ("app.workflows.add_numbers", "app.workflows.count_by")
+FLOWS = ("pausable.workflows.shipped.add_numbers", "pausable.workflows.shipped.count_by")
 PIECES = ("x", "../", "a/", '"://a:', "\\", "{", "\u0130", "\n", "* ")
 
 

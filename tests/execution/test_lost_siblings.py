@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import Completion, StepState
-from app.execution import batch
-from app.execution.losing import take_from
-from app.execution.publishing import Publisher
-from app.store.claims import held_claims
-from app.store.operations import completion_of
+from pausable.db.claims import held_claims
+from pausable.db.operations import completion_of
+from pausable.engine import batch
+from pausable.engine.publish import Publisher
+from pausable.engine.release import take_from
+from pausable.model.states import Completion, StepState
 from tests.execution.abreast import WIDTH, opened, standings, start
 from tests.execution.flows import lines_of
 from tests.execution.test_settling_surely import LOST
@@ -21,9 +21,10 @@ from tests.execution.test_settling_surely import LOST
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.store.claims import HeldClaim
+    from pausable.db.claims import HeldClaim
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     Held = tuple[int, list[HeldClaim], Callable[[], None]]
     ByHand = Callable[..., Service]
 

@@ -7,25 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.document import encode
-from app.domain.sealing import Keys
-from app.domain.states import Completion
-from app.errors import (
-    DocumentNotWritten,
-    DocumentOlder,
-    OperationAtWork,
-    OperationMoved,
-    TrustNeedsAdmin,
-)
-from app.execution.advancing import Budget
-from app.moving import advance, import_operation
-from app.store.users import add_user
+from pausable.db.users import add_user
+from pausable.documents.model import encode
+from pausable.documents.signing import Keys
+from pausable.engine.local import Budget
+from pausable.errors import DocumentNotWritten, DocumentOlder, OperationAtWork, OperationMoved, TrustNeedsAdmin
+from pausable.model.states import Completion
+from pausable.service.transfer import advance, import_operation
 from tests.execution.flows import lines_of
 from tests.execution.moving import advanced, exported, here, imported, paused, run_out, there
 
 if TYPE_CHECKING:
     from tests.execution.service import Service
-
 
 __all__ = ["here", "there"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import Completion
+from pausable.model.states import Completion
 from tests.execution.service import QUEUE, Service, wait_for
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from app.clock import frozen_at
-from app.domain.states import Completion, StepState
-from app.execution.recovery import Recovery
-from app.execution.sweeping import sweep
+from pausable.clock import frozen_at
+from pausable.model.states import Completion, StepState
+from pausable.worker.recovery import Recovery
+from pausable.worker.sweeper import sweep
 from tests.execution.service import wait_for
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 

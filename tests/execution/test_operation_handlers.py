@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import Completion, StepState
+from pausable.model.states import Completion, StepState
 from tests.execution.flows import lines_of
 from tests.execution.service import wait_for
 
 if TYPE_CHECKING:
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     Script = dict[str, str]
 
 _C, _S = Completion, StepState

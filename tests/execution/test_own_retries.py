@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.clock import frozen_at
-from app.domain.states import Completion, StepState
-from app.execution.claiming import claim
-from app.execution.sweeping import sweep
+from pausable.clock import frozen_at
+from pausable.engine.claim import claim
+from pausable.model.states import Completion, StepState
+from pausable.worker.sweeper import sweep
 from tests.execution.flows import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.clock import FrozenClock
+    from pausable.clock import FrozenClock
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 _C, _S = Completion, StepState

@@ -35,7 +35,7 @@ def after_importing(module: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("module", "tasks"), [("app.execution.tappable", []), ("app.execution.pause", ["operations.pause_or_continue"])]
+    ("module", "tasks"), [("pausable.canvas.tappable", []), ("pausable.canvas.pause", ["operations.pause_or_continue"])]
 )
 def test_importing_the_pause_primitive_loads_no_part_of_the_service(module: str, tasks: list[str]) -> None:
     found = after_importing(module)
@@ -44,6 +44,8 @@ def test_importing_the_pause_primitive_loads_no_part_of_the_service(module: str,
     assert found["tasks"] == tasks
 
 
-@pytest.mark.parametrize("module", ["app.execution.tappable", "app.execution.pause", "app.workflows", "app.commands"])
+@pytest.mark.parametrize(
+    "module", ["pausable.canvas.tappable", "pausable.canvas.pause", "pausable", "pausable.service.operations"]
+)
 def test_importing_a_part_of_the_service_connects_no_signal_handler(module: str) -> None:
     assert not after_importing(module)["changed"]

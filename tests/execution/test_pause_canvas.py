@@ -9,9 +9,15 @@ import pytest
 from celery import Celery, chain, chord, group
 from celery.app import app_or_default
 
-from app.errors import NotACanvas, PauseIntervalInvalid, PausePointIncomplete, PauseSignatureInvalid, PausingNeedsWorker
-from app.execution.pause import ask, pause_or_continue
-from app.execution.tappable import tappable
+from pausable.canvas.pause import ask, pause_or_continue
+from pausable.canvas.tappable import tappable
+from pausable.errors import (
+    NotACanvas,
+    PauseIntervalInvalid,
+    PausePointIncomplete,
+    PauseSignatureInvalid,
+    PausingNeedsWorker,
+)
 from tests.execution.pause_app import add, broken, due, fail, keep, listed, note, nothing, seven, total
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import pytest
 from celery import chord, group
 from celery.exceptions import ChordError
 
-from app.errors import PausePointIncomplete
-from app.execution.pause import pause_or_continue
-from app.execution.tappable import tappable
+from pausable.canvas.pause import pause_or_continue
+from pausable.canvas.tappable import tappable
+from pausable.errors import PausePointIncomplete
 from tests.execution.pause_app import add, broken, fail, listed, mark, seven
 from tests.execution.pausing import Pausing, value_of
 

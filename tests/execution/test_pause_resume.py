@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from celery import chain, chord, group, signature
 
-from app.execution.pause import pause_or_continue
-from app.execution.tappable import tappable
+from pausable.canvas.pause import pause_or_continue
+from pausable.canvas.tappable import tappable
 from tests.canvases import random_canvas
 from tests.execution.pause_app import add, double, listed, mark, nothing, replaced, seven, total
 from tests.execution.pausing import Pausing, value_of

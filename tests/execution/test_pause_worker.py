@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from celery import group
 
-from app.execution.pause import pause_or_continue
+from pausable.canvas.pause import pause_or_continue
 from tests.execution.pause_app import add, listed, mark, seven, total
 from tests.execution.pausing import Pausing, at_work, in_database, value_of, working
 

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from celery.signals import task_postrun
 
-from app.domain.states import Completion, StepState
-from app.workflows.registry import load_workflows
+from pausable.model.states import Completion, StepState
+from pausable.workflows.registry import load_workflows
 from tests.execution.pausing import in_database
 from tests.execution.service import Service, make_service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+if TYPE_CHECKING:
     NewService = Callable[..., Service]
 
 SHIPPED = {workflow.name: workflow for workflow in load_workflows()}

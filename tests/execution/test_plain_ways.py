@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import Completion, StepState
-from app.errors import ApplyAsyncUnfit, TaskUnfit
-from app.execution.republishing import publish_due
+from pausable.engine.dispatch import publish_due
+from pausable.errors import ApplyAsyncUnfit, TaskUnfit
+from pausable.model.states import Completion, StepState
 from tests.execution.flows import lines_of
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import Completion
-from app.execution.claiming import call_with
-from app.execution.preflight import preflight
-from app.store.remaining import remaining_calls
-from app.store.step_queries import find_step
+from pausable.db.steps import find_step, remaining_calls
+from pausable.engine.claim import call_with
+from pausable.model.states import Completion
+from pausable.service.preflight import preflight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 FLOWS = ("tests.execution.flows", "tests.execution.graph_flows")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import Completion
+from pausable.model.states import Completion
 from tests.execution.pausing import in_database
 from tests.execution.service import Service, make_service
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.clock import frozen_at
-from app.domain.states import Completion, StepState
-from app.execution import publishing
-from app.execution.sweeping import sweep
-from app.supervisor.embedded_broker import EmbeddedBroker, prepare_broker
+from app.supervisor.broker import EmbeddedBroker, prepare_broker
+from pausable.clock import frozen_at
+from pausable.engine import publish
+from pausable.model.states import Completion, StepState
+from pausable.worker.sweeper import sweep
 from tests.deadlines import WAIT
 from tests.execution.service import Service, make_service, wait_for
 from tests.programs import end
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import NewDatabase
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 
@@ -109,11 +110,11 @@ def test_a_hung_broker_does_not_hang_who_starts_an_operation(service: Service, b
 def test_while_the_broker_is_silent_it_is_not_asked_again_for_each_operation(
     service: Service, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "_OPEN_FOR", 3600.0)
+    monkeypatch.setattr(publish, "_OPEN_FOR", 3600.0)
     broker.stop()
     start_within_seconds(service)
     sent: list[object] = []
-    monkeypatch.setattr(publishing.Publisher, "_send", lambda *given: sent.append(given))
+    monkeypatch.setattr(publish.Publisher, "_send", lambda *given: sent.append(given))
 
     start_within_seconds(service)
 
@@ -124,7 +125,7 @@ def test_while_the_broker_is_silent_it_is_not_asked_again_for_each_operation(
 def test_a_broker_that_comes_back_is_used_again(
     service: Service, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "_OPEN_FOR", 0.0)
+    monkeypatch.setattr(publish, "_OPEN_FOR", 0.0)
     broker.stop()
     start_within_seconds(service)
     broker.start()
@@ -209,7 +210,7 @@ def test_of_two_sweeps_at_once_one_publishes(service: Service) -> None:
 def test_a_broker_that_refuses_messages_costs_time_and_nothing_else(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "_OPEN_FOR", 0.0)
+    monkeypatch.setattr(publish, "_OPEN_FOR", 0.0)
     service.queue.config_set("maxmemory", "1")
     operation = service.start("fan", width=3)
     service.deliver_step(operation, 0)
@@ -226,8 +227,8 @@ def test_whatever_the_brokers_client_raises_stops_nobody(service: Service, monke
         raise LookupError("something new")
 
     with monkeypatch.context() as broken:
-        broken.setattr(publishing.Publisher, "_send", raising)
-        broken.setattr(publishing, "_OPEN_FOR", 0.0)
+        broken.setattr(publish.Publisher, "_send", raising)
+        broken.setattr(publish, "_OPEN_FOR", 0.0)
         operation = service.start("fan", width=3)
         service.deliver_step(operation, 0)
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.document import encode
-from app.domain.sealing import Keys
-from app.domain.states import Completion, StepState
-from app.execution.advancing import Budget
-from app.execution.preflight import preflight
-from app.moving import advance, known_of
+from pausable.documents.model import encode
+from pausable.documents.signing import Keys
+from pausable.engine.local import Budget
+from pausable.model.states import Completion, StepState
+from pausable.service.preflight import preflight
+from pausable.service.transfer import advance, known_of
 from tests.databases import on_sqlite_alone
 from tests.execution.raising_flows import RAISED
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import Completion
-from app.errors import DocumentMalformed
-from app.workflows import Flow
+from pausable import Flow
+from pausable.errors import DocumentMalformed
+from pausable.model.states import Completion
 from tests.execution.graph_flows import fan_out, give
 from tests.execution.moving import exported, imported
 from tests.execution.pausing import in_database

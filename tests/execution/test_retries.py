@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.clock import frozen_at
-from app.domain.states import Completion, StepState
-from app.execution.sweeping import sweep
-from app.store.due import next_due
+from pausable.clock import frozen_at
+from pausable.db.claims import next_due
+from pausable.model.states import Completion, StepState
+from pausable.worker.sweeper import sweep
 from tests.execution.flows import lines_of
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 

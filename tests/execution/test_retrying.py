@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app import clock
-from app.domain.states import ENDED, Completion, StepState
-from app.errors import MoveRefused, NothingToRetry, OperationThinned, VersionPassed
-from app.execution.sweeping import sweep
-from app.store.pruning import Old, Weighed, oldest, thin_out
+from pausable import clock
+from pausable.db.prune import Old, Weighed, oldest, thin_out
+from pausable.errors import MoveRefused, NothingToRetry, OperationThinned, VersionPassed
+from pausable.model.states import ENDED, Completion, StepState
+from pausable.worker.sweeper import sweep
 from tests.execution.flows import lines_of
 from tests.execution.test_steering import at_once
 from tests.execution.witness import illegal_moves, place_witness
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 _C, _S = Completion, StepState

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app import clock
-from app.domain.states import Completion, StepState
-from app.execution.claiming import claim
-from app.execution.due import SERVICE
-from app.execution.sweeping import sweep
-from app.store.operations import next_due_operation
+from pausable import clock
+from pausable.db.operations import next_due_operation
+from pausable.engine.claim import claim
+from pausable.model.states import Completion, StepState
+from pausable.worker.sweeper import SERVICE, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.store.events import Event
+    from pausable.db.history import Event
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 _C = Completion

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import Completion, StepState
+from pausable.model.states import Completion, StepState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 

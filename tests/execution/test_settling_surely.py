@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import OperationalError
 
-from app.domain.states import Completion, StepState
-from app.execution import settling_surely
-from app.execution.claiming import claim
-from app.execution.endings import Ending
-from app.execution.settling import Ended, Settled, settle
-from app.store.database import DriverError
-from app.store.step_queries import list_steps
+from pausable.db.database import DriverError
+from pausable.db.steps import list_steps
+from pausable.engine import settle as settling_surely
+from pausable.engine.claim import claim
+from pausable.engine.outcome import Ended, Ending
+from pausable.engine.settle import Settled, settle
+from pausable.model.states import Completion, StepState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pytest
 
-    from app.store.steps import StepTask
+    from pausable.db.transitions import StepTask
     from tests.execution.service import Service
 
 LOST = OperationalError("COMMIT", {}, DriverError("disk I/O error"))
@@ -103,7 +103,7 @@ def test_what_others_made_meanwhile_of_a_step_that_was_given_back_leaves_no_doub
         Ended(back, Ending(StepState.QUEUED), True, None, 2.0),
     ]
 
-    settled = settling_surely.settle_surely(service.engine, operation, ended)
+    settled = settling_surely.settle_and_confirm(service.engine, operation, ended)
 
     assert settled.publish == (back,)
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import Completion, StepState
-from app.execution import late_writer, settling_surely
-from app.execution.publishing import _AT_ONCE
-from app.execution.republishing import publish_due
-from app.execution.settling import settle
-from app.execution.siblings import AT_ONCE
+from pausable.engine import batch
+from pausable.engine import settle as settling_surely
+from pausable.engine.dispatch import publish_due
+from pausable.engine.publish import _AT_ONCE
+from pausable.engine.settle import AT_ONCE, settle
+from pausable.model.states import Completion, StepState
 from tests.execution.abreast import WIDTH, opened, standings, start
 from tests.execution.flows import lines_of
 from tests.execution.service import wait_for
@@ -22,9 +22,10 @@ from tests.execution.test_settling_surely import LOST
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.store.claims import HeldClaim
+    from pausable.db.claims import HeldClaim
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     Held = tuple[int, list[HeldClaim], Callable[[], None]]
     ByHand = Callable[..., Service]
 
@@ -135,7 +136,7 @@ def test_what_waits_behind_one_that_takes_its_time_is_given_back(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gates = opened(service)
-    monkeypatch.setattr(late_writer, "LATEST", 0.001)
+    monkeypatch.setattr(batch, "LATEST", 0.001)
     Path(gates[2]).unlink()
     operation = service.start("abreast-gates", gates=gates)
     service.queue.ltrim("operations", -1, -1)

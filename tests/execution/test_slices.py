@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from app.clock import frozen_at
-from app.domain.states import Completion, StepState
-from app.execution import batch
-from app.execution.settling import settle
-from app.execution.sweeping import sweep
+from pausable.clock import frozen_at
+from pausable.engine import batch
+from pausable.engine.settle import settle
+from pausable.model.states import Completion, StepState
+from pausable.worker.sweeper import sweep
 from tests.execution.apart_flows import APART
 from tests.execution.flows import lines_of
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 #: Where the broker keeps messages: those of a priority lie apart (kombu, "Redis transport, priority steps").

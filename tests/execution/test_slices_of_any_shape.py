@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from app.domain.document import compose, encode
-from app.domain.document_reading import facts_of
-from app.domain.sealing import Keys
-from app.execution.advancing import Budget
-from app.moving import advance
+from pausable.documents.model import compose, encode, facts_of
+from pausable.documents.signing import Keys
+from pausable.engine.local import Budget
+from pausable.service.transfer import advance
 from tests.databases import on_sqlite_alone
 from tests.execution.service import FLOWS
 from tests.execution.test_any_triggers import SHAPES

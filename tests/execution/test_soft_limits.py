@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import Completion, StepState
-from app.execution.soft_limits import soft_limit
+from pausable.engine.limits import soft_limit
+from pausable.model.states import Completion, StepState
 from tests.databases import on_sqlite_alone
 from tests.execution.flows import lines_of
 from tests.execution.service import wait_for
@@ -20,9 +20,10 @@ from tests.execution.service import wait_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from app.store.step_queries import StepRow
+    from pausable.db.steps import StepRow
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 #: Places behind the end of the code at which the signal is sent, one after the other.

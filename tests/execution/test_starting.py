@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.clock import frozen_at
-from app.domain.states import Completion, StepState
-from app.errors import CanvasRefused, IdempotencyKeyReused
-from app.execution.sweeping import sweep
+from pausable.clock import frozen_at
+from pausable.errors import CanvasRefused, IdempotencyKeyReused
+from pausable.model.states import Completion, StepState
+from pausable.worker.sweeper import sweep
 from tests.deadlines import WAIT
 from tests.execution.flows import UNFIT
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 

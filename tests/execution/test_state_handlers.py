@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.clock import frozen_at
-from app.domain.states import Completion, StepState
-from app.execution.sweeping import sweep
-from app.execution.values import decode
+from pausable.canvas.values import decode
+from pausable.clock import frozen_at
+from pausable.model.states import Completion, StepState
+from pausable.worker.sweeper import sweep
 from tests.execution.flows import lines_of
 from tests.execution.service import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.store.operations import Operation
+    from pausable.db.operations import Operation
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
     Script = dict[str, str]
 
@@ -195,7 +196,7 @@ def test_another_signal_sets_its_state_and_the_handlers_after_it_are_told(servic
     ("script", "words"),
     [
         ({"1 Success": "a word"}, "handler_1 returned 'Success': it must return Retrying, Paused or a finished state"),
-        ({"2 Success": "a class"}, "handler_2 returned <class 'app.domain.states.Success'>: it must return"),
+        ({"2 Success": "a class"}, "handler_2 returned <class 'pausable.model.states.Success'>: it must return"),
         ({"1 Success": "run"}, 'handler_1 returned Running("going on"): it must return Retrying, Paused or a finished'),
         ({"1 Running": "wait"}, "handler_1 returned Pending(): it must return Running, Retrying, Paused or a finished"),
         ({"1 Success": "no json"}, "act returned a value that JSON cannot hold"),

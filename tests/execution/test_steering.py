@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import Completion, StepState
-from app.errors import DocumentUnusable, MoveRefused, OperationNotFound, VersionPassed
-from app.execution.claiming import claim
+from pausable.engine.claim import claim
+from pausable.errors import DocumentUnusable, MoveRefused, OperationNotFound, VersionPassed
+from pausable.model.states import Completion, StepState
 from tests.deadlines import WAIT
 from tests.execution.flows import lines_of
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 _C = Completion

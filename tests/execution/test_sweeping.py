@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from app.clock import frozen_at
-from app.domain.states import Completion
-from app.execution.bell import Bell
-from app.execution.heart import Heart
-from app.execution.sweeping import Sweeper, sweep
-from app.store.workers import last_seen
+from pausable.clock import frozen_at
+from pausable.db.workers import last_seen
+from pausable.engine.engine import WakeUp
+from pausable.model.states import Completion
+from pausable.worker.heartbeat import Heartbeat
+from pausable.worker.sweeper import Sweeper, sweep
 from tests.execution.service import wait_for
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 
@@ -63,9 +64,9 @@ def test_a_sweep_publishes_nothing_of_an_operation_that_does_not_go_on(by_hand: 
 
 def test_a_worker_beats_its_heart_and_notes_its_end(by_hand: ByHand) -> None:
     service = by_hand()
-    service.engine.attend(Bell())
+    service.engine.attend(WakeUp())
     service.engine.register()
-    heart, sweeper = Heart(service.engine), Sweeper(service.engine)
+    heart, sweeper = Heartbeat(service.engine), Sweeper(service.engine)
 
     heart.start()
     sweeper.start()
@@ -89,7 +90,7 @@ def test_a_sweep_that_fails_does_not_end_the_sweeper(by_hand: ByHand, monkeypatc
             raise faults.pop()
         return sweep(service.engine, after)
 
-    monkeypatch.setattr("app.execution.sweeping.sweep", failing_once)
+    monkeypatch.setattr("pausable.worker.sweeper.sweep", failing_once)
     sweeper = Sweeper(service.engine)
     sweeper.start()
     service.wait_until(operation, Completion.PAUSED)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.domain.states import Completion
-from app.execution.tallying import FINISHED, STEP_SECONDS
-from app.store.tallies import OPERATIONS_A_MINUTE, STEPS_A_MINUTE, list_minutes, list_tallies
+from pausable.db.stats import OPERATIONS_A_MINUTE, STEPS_A_MINUTE, list_minutes, list_tallies
+from pausable.engine.metrics import FINISHED, STEP_SECONDS
+from pausable.model.states import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import Completion
-from app.errors import NothingToUndo, UndoTooLate
+from pausable.errors import NothingToUndo, UndoTooLate
+from pausable.model.states import Completion
 from tests.execution.test_editing import edit, gone_on, paused_after, rows, undo
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 _C = Completion

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from app.execution.values import decode, encode, restored, stored
+from pausable.canvas.values import decode, encode, restored, stored
 
 LOOKALIKES: list[Any] = [
     {"__type__": "bytes", "__value__": "not bytes"},

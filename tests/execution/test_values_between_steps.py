@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import Completion
-from app.execution.republishing import publish_due
-from app.execution.values import decode
+from pausable.canvas.values import decode
+from pausable.engine.dispatch import publish_due
+from pausable.model.states import Completion
 from tests.execution.hostile_flows import VALUES
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.execution import engine as engines
-from app.execution.bell import Bell
-from app.execution.publishing import WAKE
-from app.execution.sweeping import Sweeper
-from app.execution.worker import wake_sweeper
+from pausable.engine import engine as engines
+from pausable.engine.engine import WakeUp
+from pausable.engine.publish import WAKE
+from pausable.worker.sweeper import Sweeper
+from pausable.worker.worker import wake_sweeper
 from tests.databases import on_sqlite_alone
 from tests.execution.service import Service, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+if TYPE_CHECKING:
     ByHand = Callable[..., Service]
 
 
@@ -32,7 +33,7 @@ def service(by_hand: ByHand, monkeypatch: pytest.MonkeyPatch) -> Service:
 
 @pytest.fixture
 def sweeping(service: Service) -> Iterator[Service]:
-    service.engine.attend(Bell())
+    service.engine.attend(WakeUp())
     service.engine.register()
     sweeper = Sweeper(service.engine)
     sweeper.start()

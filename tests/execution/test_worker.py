@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from celery import Celery
 
-from app.errors import DatabaseBehind, HardLimitNeedsPrefork
-from app.execution.worker import refuse_hard_limits
+from pausable.errors import DatabaseBehind, HardLimitNeedsPrefork
+from pausable.worker.worker import refuse_hard_limits
 from tests.databases import on_both
 from tests.deadlines import WAIT
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from app.domain.moves import OPERATION_MOVES, STEP_MOVES
-from app.domain.states import FINAL, Completion, StepState
+from pausable.model.states import FINAL, OPERATION_MOVES, STEP_MOVES, Completion, StepState
 
 if TYPE_CHECKING:
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     Rows = dict[str, list[tuple[Any, ...]]]
 
 #: The tables of which rows belong to one operation.

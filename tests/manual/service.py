@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.config import Settings
-from tests.conftest import free_port
+from app.supervisor.broker import free_port
+from pausable.config import Settings
 from tests.deadlines import WAIT
 from tests.manual.blocks import ROOT
 from tests.programs import end, interruptible
@@ -22,7 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 #: What a clone is made of; the rest of the repository is not needed to run the service.
-PARTS = ("app", "migrations", "examples", "worker.py", "wsgi.py", "gunicorn.conf.py", "Makefile", "schema.sql")
+PARTS = (
+    "app",
+    "pausable",
+    "migrations",
+    "examples",
+    "worker.py",
+    "wsgi.py",
+    "gunicorn.conf.py",
+    "Makefile",
+    "schema.sql",
+)
 _SETTINGS = tuple(name.upper() for name in Settings.model_fields)
 
 

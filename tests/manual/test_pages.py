@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.notifications.webhook import Webhook
-from app.secrets import Secret
+from pausable.notifications.webhook import Webhook
+from pausable.secrets import Secret
 from tests.manual.blocks import take
 from tests.manual.service import Clone, without_numbers
 from tests.programs import running

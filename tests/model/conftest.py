@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app import clock
+from pausable import clock
 from tests.execution.pausing import in_database
 from tests.execution.service import make_service
 from tests.execution.witness import place_witness

@@ -7,15 +7,15 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from app import clock
-from app.commands import Commands
-from app.domain.states import ENDED, Completion, StepState
-from app.execution import losing
-from app.execution.incarnation import Incarnation
-from app.execution.sweeping import sweep
-from app.processes import Process
-from app.store.claims import held_claims, lost_claims_of
-from app.store.workers import register_worker
+from pausable import clock
+from pausable.db.claims import held_claims, lost_claims_of
+from pausable.db.workers import register_worker
+from pausable.engine import release
+from pausable.engine.engine import Incarnation
+from pausable.model.states import ENDED, Completion, StepState
+from pausable.processes import Process
+from pausable.service.operations import Commands
+from pausable.worker.sweeper import sweep
 from tests.model.gates import Mortal, Staying
 from tests.model.hands import Hand
 from tests.model.state import NOBODY, THE_DEAD, WEB, Claim, Lost
@@ -23,8 +23,8 @@ from tests.model.state import NOBODY, THE_DEAD, WEB, Claim, Lost
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.execution.engine import Engine
-    from app.store.claims import HeldClaim
+    from pausable.db.claims import HeldClaim
+    from pausable.engine.engine import Engine
     from tests.execution.service import Service
     from tests.model.clauses import Move
     from tests.model.state import State
@@ -126,7 +126,7 @@ class Driven:
         """Its hand may go on again."""
 
     def _lose(self, move: Move) -> None:
-        losing.lose(self.service.engine, self._held(move.step), is_gone=True, why="it is gone")
+        release.lose(self.service.engine, self._held(move.step), is_gone=True, why="it is gone")
 
     def _kill_and_lose(self, move: Move) -> None:
         held = self._held(move.step)
@@ -135,14 +135,14 @@ class Driven:
         self._lose(move)
 
     def _lose_unproven(self, move: Move) -> None:
-        losing.lose(self.service.engine, self._held(move.step), is_gone=False, why="it is silent")
+        release.lose(self.service.engine, self._held(move.step), is_gone=False, why="it is silent")
 
     def _confirm(self, move: Move) -> None:
         alive = {worker.worker_id for worker in self.workers}
         with self.service.engine.database.read() as tx:
             lost = [one for one in lost_claims_of(tx, self.operation) if one.number == move.step]
         gone = next(one for one in lost if one.worker_id not in alive)
-        losing.confirm(self.service.engine, self.operation, gone.number, gone.claim)
+        release.confirm(self.service.engine, self.operation, gone.number, gone.claim)
 
     def _sweep(self, _move: Move | None = None) -> None:
         self.time.advance(_DAY)
@@ -195,9 +195,9 @@ class Driven:
             with engine.database.read() as tx:
                 held, lost = held_claims(tx), lost_claims_of(tx)
             for one in held:
-                losing.lose(engine, one, is_gone=True, why="it is gone")
+                release.lose(engine, one, is_gone=True, why="it is gone")
             for one in lost:
-                losing.confirm(engine, one.operation_id, one.number, one.claim)
+                release.confirm(engine, one.operation_id, one.number, one.claim)
             if self.service.completion(self.operation) in (Completion.PAUSED, Completion.REQUESTING_PAUSE):
                 self.service.resume(self.operation)
             self._sweep()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import chain, group
 
-from app.workflows import Canvas, step, workflow
+from pausable import Canvas, step, workflow
 from tests.model.hands import gate
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from app.domain.document import CALLBACK_TASK
-from app.execution import draining, losing, pace, slices, steering, tasks
-from app.execution.leaving import Leaving
+from pausable.engine import drain, release, runner, tasks
+from pausable.engine.engine import Leaving
+from pausable.model.identity import CALLBACK_TASK
+from pausable.service import operations
 from tests.model.hands import die_if_doomed, gate, hand_here
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from app.execution.engine import Engine
+    from pausable.engine.engine import Engine
     from tests.execution.service import Service
 
 
@@ -63,7 +64,7 @@ def gates_in(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
     monkeypatch.setattr(save_state, "run", gated)
     monkeypatch.setattr(tasks, "this_engine", this_engine)
-    monkeypatch.setattr(slices, "let_go", mortal(losing.let_go))
-    monkeypatch.setattr(steering, "drain_aside", mortal(draining.drain_aside))
-    monkeypatch.setattr(pace, "SHORT", -1.0)  # no settle shares a transaction: the model has none that do
+    monkeypatch.setattr(runner, "let_go", mortal(release.let_go))
+    monkeypatch.setattr(operations, "drain_aside", mortal(drain.drain_aside))
+    monkeypatch.setattr(runner, "SHORT", -1.0)  # no settle shares a transaction: the model has none that do
     yield

@@ -15,7 +15,7 @@ from celery.exceptions import WorkerTerminate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.execution.engine import Engine
+    from pausable.engine.engine import Engine
 
 #: Seconds after which a hand that comes to no gate counts as hung.
 _PATIENCE = 30.0

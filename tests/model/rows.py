@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.domain.states import IDLE as NOT_BEGUN
-from app.domain.states import Completion, StepState
+from pausable.model.states import IDLE as NOT_BEGUN
+from pausable.model.states import Completion, StepState
 from tests.model.state import IDLE, MANY, THE_DEAD, WEB
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.domain.states import CLAIMABLE, REQUESTING, Completion, StepState
+from pausable.model.states import CLAIMABLE, REQUESTING, Completion, StepState
 from tests.model.clauses import Move
 from tests.model.rows import (
     cancelled,

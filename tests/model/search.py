@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from app.domain.states import ENDED, Completion, StepState
+from pausable.model.states import ENDED, Completion, StepState
 from tests.model.rules import moves
 from tests.model.state import NOTHING, mirrored
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from app.domain.states import Completion, StepState
+from pausable.model.states import Completion, StepState
 
 #: The steps that each step waits for, by number.
 UPSTREAM: Final[tuple[tuple[int, ...], ...]] = ((), (0,), (0,), (1, 2))

@@ -15,9 +15,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from app.domain.states import CLAIMABLE, ENDED, REQUESTING, Completion, StepState
-from app.store.claims import held_claims, lost_claims_of
-from app.store.step_queries import list_steps
+from pausable.db.claims import held_claims, lost_claims_of
+from pausable.db.steps import list_steps
+from pausable.model.states import CLAIMABLE, ENDED, REQUESTING, Completion, StepState
 from tests.execution.witness import illegal_moves, times_recorded
 from tests.model.clauses import Move
 from tests.model.state import WEB
@@ -25,8 +25,8 @@ from tests.model.state import WEB
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.store.claims import HeldClaim
-    from app.store.step_queries import StepRow
+    from pausable.db.claims import HeldClaim
+    from pausable.db.steps import StepRow
     from tests.model.driving import Driven
 
 _C, _S = Completion, StepState

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from app.domain.states import ENDED, Completion
+from pausable.model.states import ENDED, Completion
 from tests.execution.witness import illegal_moves
 from tests.model.driving import hands_in, rows_in
 from tests.model.flow import RESULT

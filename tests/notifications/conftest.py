@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import Completion
-from app.execution.courier import Courier
-from app.notifications.base import EXAMPLE
-from app.store.notifications import Outgoing, Written, insert_notifications, list_notifications
+from pausable.db.outbox import Outgoing, Written, insert_notifications, list_notifications
+from pausable.model.states import Completion
+from pausable.notifications.notification import EXAMPLE
+from pausable.worker.notifier import Notifier
 from tests.databases import KINDS
 from tests.execution.pausing import in_database
 from tests.execution.service import Service, make_service, wait_for
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from app.notifications.base import Notification
-    from app.store.events import Event
+    from pausable.db.history import Event
+    from pausable.notifications.notification import Notification
     from tests.conftest import NewDatabase
     from tests.notifications.endpoint import Endpoint
 
@@ -106,13 +106,13 @@ def outbox(broker_url: str, tmp_path: Path, new_database: NewDatabase, endpoint:
 
 
 @pytest.fixture
-def send(outbox: Outbox) -> Iterator[Callable[..., Courier]]:
+def send(outbox: Outbox) -> Iterator[Callable[..., Notifier]]:
     """Start a courier in this process whose code asks for these notifications."""
     with ExitStack() as started:
 
-        def start(*asked: Notification) -> Courier:
+        def start(*asked: Notification) -> Notifier:
             outbox.service.engine.policies.everywhere = asked
-            courier = Courier(outbox.service.engine)
+            courier = Notifier(outbox.service.engine)
             courier.start()
             started.callback(courier.stop)
             return courier

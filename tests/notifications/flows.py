@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.workflows import Canvas, Notification, NotifyAll, Secret, chain, step, workflow
+from pausable import Canvas, Notification, NotifyAll, Secret, chain, step, workflow
 
 FOR_ALL = NotifyAll(Notification("failed", Secret("HOOK")))
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.errors import NotDelivered
-from app.notifications import webhook
-from app.notifications.base import EXAMPLE, Message
-from app.notifications.post import Post
-from app.secrets import Secret
+from pausable.errors import NotDelivered
+from pausable.notifications import webhook
+from pausable.notifications.base import Message
+from pausable.notifications.notification import EXAMPLE, Post
+from pausable.secrets import Secret
 from tests.deadlines import WAIT
 from tests.notifications.endpoint import listening
 
@@ -229,13 +229,13 @@ def test_a_certificate_that_nobody_vouches_for_is_refused() -> None:
 
 
 def test_one_that_says_a_byte_now_and_then_has_its_time_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.notifications.post.DEADLINE", 0.3)
+    monkeypatch.setattr("pausable.notifications.notification.DEADLINE", 0.3)
     with listening(drips=0.1) as endpoint:
         assert refused(endpoint, endpoint.url()) == "it did not answer within 0.3 s"
 
 
 def test_one_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.notifications.post.DEADLINE", 0.2)
+    monkeypatch.setattr("pausable.notifications.notification.DEADLINE", 0.2)
     with listening(gate=threading.Event()) as endpoint:
         assert refused(endpoint, endpoint.url()) == "it did not answer within 0.2 s"
 

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from app.execution import courier as couriers
-from app.execution import in_hand
-from app.notifications.base import Notification
-from app.notifications.post import DEADLINE
-from app.secrets import Secret
-from app.store.database import Database
-from app.store.events import append_event
-from app.store.operations import lock_operation
+from pausable.db.database import Database
+from pausable.db.history import append_event
+from pausable.db.operations import lock_operation
+from pausable.notifications.notification import DEADLINE, Notification
+from pausable.secrets import Secret
+from pausable.worker import notifier
+from pausable.worker import notifier as couriers
 from tests.databases import on_postgresql_alone
 from tests.execution.service import wait_for
 from tests.notifications.endpoint import half, listening
@@ -25,12 +24,13 @@ from tests.notifications.endpoint import half, listening
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.execution.courier import Courier
-    from app.store.notifications import Outgoing
+    from pausable.db.outbox import Outgoing
+    from pausable.worker.notifier import Notifier
     from tests.notifications.conftest import Outbox
     from tests.notifications.endpoint import Endpoint
 
-    Send = Callable[..., Courier]
+if TYPE_CHECKING:
+    Send = Callable[..., Notifier]
 
 FAILED = Notification("failed", Secret("HOOK"), "{step} of {operation_id}: {state}")
 
@@ -276,8 +276,8 @@ def test_handlers_are_told_by_whoever_is_to_tell_them(outbox: Outbox, send: Send
 def test_an_endpoint_that_hangs_does_not_keep_others_waiting(
     outbox: Outbox, send: Send, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(in_hand, "_SLOW", 0.3)
-    monkeypatch.setattr("app.notifications.post.DEADLINE", 0.5)
+    monkeypatch.setattr(notifier, "_SLOW", 0.3)
+    monkeypatch.setattr("pausable.notifications.notification.DEADLINE", 0.5)
     with listening(gate=threading.Event()) as hanging:
         monkeypatch.setenv("HANGING", hanging.url())
         monkeypatch.setattr(outbox.service.engine.notices.post._webhook, "_hosts", {hanging.host, endpoint.host})

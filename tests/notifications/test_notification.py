@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from app.domain.states import Cancelled, Failed, Paused, Retrying, Running, Success, TriggerFailed
-from app.errors import AddressMalformed, ChangeUnknown, NotificationMalformed, TemplateMalformed
-from app.notifications.base import EXAMPLE, Notification, fits
-from app.secrets import Secret
+from pausable.errors import AddressMalformed, ChangeUnknown, NotificationMalformed, TemplateMalformed
+from pausable.model.states import Cancelled, Failed, Paused, Retrying, Running, Success, TriggerFailed
+from pausable.notifications.base import fits
+from pausable.notifications.notification import EXAMPLE, Notification
+from pausable.secrets import Secret
 
 TO = Secret("SLACK_URL")
 

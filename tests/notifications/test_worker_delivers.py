@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import Completion
+from pausable.model.states import Completion
 from tests.execution.service import wait_for
 from tests.notifications.endpoint import half
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.notifications.endpoint import Endpoint
     from tests.recovery.mortal import Mortal
 
+if TYPE_CHECKING:
     Employ = Callable[..., Mortal]
 
 MANY = 300

@@ -6,11 +6,11 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from app.workflows import Canvas, chain, step, workflow
+from pausable import Canvas, chain, step, workflow
 from tests.recovery.flows import lines_of, write_line
 
 if TYPE_CHECKING:
-    from app.workflows import State, Subject
+    from pausable import State, Subject
 
 
 def die_once(obj: Subject, old: State, new: State) -> None:

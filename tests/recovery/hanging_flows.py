@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from app.execution.pause import pause_or_continue
-from app.workflows import Canvas, step, workflow
+from pausable import Canvas, step, workflow
+from pausable.canvas.pause import pause_or_continue
 from tests.recovery.flows import plus, write_line
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from app.workflows import Canvas, chain, step, workflow
+from pausable import Canvas, chain, step, workflow
 
 if TYPE_CHECKING:
     from types import FrameType

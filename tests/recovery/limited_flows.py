@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from app.errors import TimeLimitPassed
-from app.workflows import Canvas, step, workflow
+from pausable import Canvas, step, workflow
+from pausable.errors import TimeLimitPassed
 from tests.recovery.flows import lines_of, plus, write_line
 
 

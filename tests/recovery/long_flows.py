@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from app.workflows import Canvas, cursor, step, workflow
+from pausable import Canvas, cursor, step, workflow
 from tests.recovery.flows import plus, write_line
 
 

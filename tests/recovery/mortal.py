@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.processes import start_of
+from pausable.processes import start_of
 from tests.deadlines import WAIT
 from tests.execution.service import QUEUE, wait_for
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from app.workflows import Canvas, step, workflow
+from pausable import Canvas, step, workflow
 from tests.recovery.flows import write_line
 
 

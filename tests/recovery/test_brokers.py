@@ -13,11 +13,11 @@ import pytest
 from kombu import Connection
 from redis.exceptions import ReadOnlyError
 
-from app.config import Settings, broker_address
-from app.domain.states import Completion
-from app.execution.attention import Attention
-from app.execution.reaching import broker_answers, reach_broker
-from app.supervisor.embedded_broker import EmbeddedBroker, free_port, prepare_broker
+from app.supervisor.broker import EmbeddedBroker, free_port, prepare_broker
+from pausable.config import Settings, broker_address
+from pausable.engine.dispatch import broker_answers, reach_broker
+from pausable.model.states import Completion
+from pausable.worker.recovery import BrokerWatchdog
 from tests.execution.service import QUEUE, Service, make_service, wait_for
 from tests.recovery.mortal import start_worker
 
@@ -78,7 +78,7 @@ def test_a_worker_that_hears_nothing_beside_a_full_queue_ends_itself(
     monkeypatch.setattr(os, "kill", lambda pid, number: told.append((pid, number)))
     try:
         service.start("soon", ledger=service.path())
-        attention = Attention(service.engine, [QUEUE], lambda: True)
+        attention = BrokerWatchdog(service.engine, [QUEUE], lambda: True)
 
         def looked() -> bool:
             attention.look()

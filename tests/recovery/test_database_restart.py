@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import StepState
+from pausable.model.states import StepState
 from tests.execution.pausing import in_database
 from tests.execution.service import FLOWS, Service, make_service, wait_for
 from tests.postgresql import running_postgresql

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import Completion
+from pausable.model.states import Completion
 from tests.execution.service import wait_for
 from tests.recovery.flows import lines_of
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.execution.service import Service
     from tests.recovery.mortal import Mortal
 
+if TYPE_CHECKING:
     Employ = Callable[..., Mortal]
 
 BEGIN, RUN, END = "Pending Running", "run", "Running Success"

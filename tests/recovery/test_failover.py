@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app import create_app
-from app.access import give_token
-from app.domain.states import StepState
-from app.store.errors import is_outage
+from pausable.db.database import is_outage
+from pausable.model.states import StepState
+from pausable.service.accounts import give_token
 from tests.execution.pausing import in_database
 from tests.execution.service import FLOWS, Service, make_service, wait_for
 from tests.postgresql import running_postgresql, streaming_from

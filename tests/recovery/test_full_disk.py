@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import Completion
+from pausable.model.states import Completion
 from tests.execution.pausing import in_database
 from tests.execution.service import Service, make_service, wait_for
 from tests.recovery.flows import lines_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.domain.states import Completion
+from pausable.model.states import Completion
 from tests.execution.service import wait_for
 from tests.recovery.flows import lines_of
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.execution.service import Service
     from tests.recovery.mortal import Mortal
 
+if TYPE_CHECKING:
     Employ = Callable[..., Mortal]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.domain.states import Completion
+from pausable.model.states import Completion
 from tests.execution.service import make_service, wait_for
 from tests.rabbitmq import running_rabbitmq, wait_for_consumer_timeout
 from tests.recovery.flows import lines_of
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tests.execution.service import Service
     from tests.recovery.mortal import Mortal
 
+if TYPE_CHECKING:
     Employ = Callable[..., Mortal]
 
 #: What RabbitMQ says when it closes the channel of a consumer that has kept a message for too long.

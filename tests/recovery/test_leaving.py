@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import Completion, StepState
+from pausable.model.states import Completion, StepState
 from tests.deadlines import WAIT
 from tests.execution.service import wait_for
 from tests.recovery.flows import lines_of
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tests.execution.service import Service
     from tests.recovery.mortal import Mortal
 
+if TYPE_CHECKING:
     Employ = Callable[..., Mortal]
 
 

@@ -7,8 +7,8 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.domain.states import Completion, StepState
-from app.execution.recovery import Recovery
+from pausable.model.states import Completion, StepState
+from pausable.worker.recovery import Recovery
 from tests.deadlines import WAIT
 from tests.execution.service import wait_for
 from tests.recovery.flows import lines_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.execution.service import Service
     from tests.recovery.mortal import Mortal
 
+if TYPE_CHECKING:
     Employ = Callable[..., Mortal]
 
 #: Rows for half a minute.

@@ -7,8 +7,8 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.domain.states import Completion, StepState
-from app.execution.recovery import Recovery
+from pausable.model.states import Completion, StepState
+from pausable.worker.recovery import Recovery
 from tests.execution.service import wait_for
 from tests.recovery.flows import lines_of
 from tests.recovery.mortal import is_gone
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.execution.service import Service
     from tests.recovery.mortal import Mortal
 
+if TYPE_CHECKING:
     Employ = Callable[..., Mortal]
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from app.domain.states import Completion
-from app.errors import MoveRefused, VersionPassed
-from app.processes import is_stopped
-from app.store.database import Database
+from pausable.db.database import Database
+from pausable.errors import MoveRefused, VersionPassed
+from pausable.model.states import Completion
+from pausable.processes import is_stopped
 from tests.execution.pausing import in_database
 from tests.execution.service import Service, make_service, wait_for
 from tests.recovery.mortal import Mortal, start_worker

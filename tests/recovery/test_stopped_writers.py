@@ -8,8 +8,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from app.processes import start_of
-from app.store.database import Database
+from pausable.db.database import Database
+from pausable.processes import start_of
 from tests.execution.service import ROOT, wait_for
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WRITE_AND_STOP = """
 import os, signal, sys
 from sqlalchemy import text
-from app.store.database import Database
+from pausable.db.database import Database
 with Database(sys.argv[1]).write() as tx:
     tx.execute(text("INSERT INTO notes VALUES ('half')"))
     os.kill(os.getpid(), getattr(signal, sys.argv[2]) if sys.argv[2] else 0)

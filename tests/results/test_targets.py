@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import Completion, StepState
+from pausable.model.states import Completion, StepState
 from tests.execution.flows import lines_of
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from celery import chain, group
 
-from app.execution.celery_app import this_engine
-from app.execution.steering import Wish, pause
-from app.workflows import Canvas, Flow, step, workflow
+from pausable import Canvas, Flow, step, workflow
+from pausable.engine.celery_app import this_engine
+from pausable.service.operations import Wish, pause
 
 if TYPE_CHECKING:
-    from app.execution.flow import Node
+    from pausable.canvas.flow import Node
 
 #: Steps in one layer of a dense graph; each waits for all steps of the layer before.
 LAYER = 5

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from app.store.database import Database
+    from pausable.db.database import Database
 
 
 @dataclass

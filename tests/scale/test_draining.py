@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from app.domain.states import Completion
-from app.execution.draining import drain
-from app.execution.sweeping import sweep
+from pausable.engine.drain import drain
+from pausable.model.states import Completion
+from pausable.worker.sweeper import sweep
 from tests.databases import on_both
 from tests.scale.measuring import measured
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import Completion
-from app.inspecting import explain, preflight
+from pausable.model.states import Completion
+from pausable.service.explain import explain, preflight
 from tests.databases import on_both, on_postgresql_alone
 from tests.scale.measuring import Work, measured
 

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import Completion, StepState
-from app.execution.recovery import Recovery
-from app.execution.sweeping import sweep
-from app.store import due
-from app.store.due import due_steps, next_due
-from app.store.laying import insert_steps
-from app.store.steps import park
-from app.store.tables import metadata
+from pausable.db import claims
+from pausable.db.claims import due_steps, next_due
+from pausable.db.tables import metadata
+from pausable.db.transitions import insert_steps, park
+from pausable.model.states import Completion, StepState
+from pausable.worker.recovery import Recovery
+from pausable.worker.sweeper import sweep
 from tests.databases import on_both, on_postgresql_alone, on_sqlite_alone
 from tests.store.rows import add_operation, step_row
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.store.database import Database
+    from pausable.db.database import Database
     from tests.execution.conftest import ByHand
     from tests.execution.service import Service
 
@@ -104,7 +103,7 @@ def test_what_runs_of_an_operation_is_found_without_reading_its_other_steps(by_h
 
 def plan_of(database: Database) -> str:
     with database.read() as tx:
-        query = due._NEXT_DUE.compile(dialect=tx.dialect, compile_kwargs={"literal_binds": True})
+        query = claims._NEXT_DUE.compile(dialect=tx.dialect, compile_kwargs={"literal_binds": True})
         return "\n".join(row[0] for row in tx.exec_driver_sql(f"EXPLAIN {query}".replace("%", "%%")))
 
 

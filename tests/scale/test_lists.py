@@ -6,26 +6,27 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.inspecting import explain, preflight
-from app.overview import operations_of, portrait
-from app.store.overview import Asked
+from pausable.db.views import Search
+from pausable.service.explain import explain, preflight
+from pausable.service.pages import operations_of, portrait
 from tests.databases import on_both
 from tests.scale.measuring import measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.domain.findings import Finding
+    from pausable.model.explanation import Finding
     from tests.execution.conftest import ByHand
     from tests.execution.service import Service
 
+if TYPE_CHECKING:
     Look = Callable[[Service, int], object]
 
 _LARGE = f'"{"x" * 1_000_000}"'
 
 _LISTS: dict[str, Look] = {
     "the API and the terminal": lambda service, _: service.commands.list(service.ada),
-    "the console": lambda service, _: operations_of(service.commands, service.ada, Asked(None), 50),
+    "the console": lambda service, _: operations_of(service.commands, service.ada, Search(None), 50),
 }
 _STEPS: dict[str, Look] = {
     "the terminal": lambda service, one: service.commands.steps(service.ada, one, has_results=False),

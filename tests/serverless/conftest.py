@@ -11,18 +11,17 @@ import pytest
 from celery import Celery
 from celery.contrib.testing.app import setup_default_app
 
-from app.domain.sealing import Keys
-from app.execution.advancing import Budget
-from app.results.local import LocalResult
-from app.serverless.base import Message, Publisher
-from app.serverless.relay import Relay
-from app.workflows.registry import SHIPPED, load_workflows
+from pausable.documents.signing import Keys
+from pausable.engine.local import Budget
+from pausable.results.local import LocalResult
+from pausable.serverless.relay import Message, Publisher, Relay
+from pausable.workflows.registry import SHIPPED, load_workflows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from app.domain.document_check import Document
+    from pausable.documents.model import Document
 
 KEY = "a-key-of-at-least-thirty-two-characters"
 ONE = Budget(steps=1)

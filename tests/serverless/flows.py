@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.execution.pause import pause_or_continue
-from app.workflows import Canvas, Flow, chain, step, workflow
+from pausable import Canvas, Flow, chain, step, workflow
+from pausable.canvas.pause import pause_or_continue
 
 
 @step

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 import pytest
 
-from app.domain.sealing import Keys
-from app.serverless import function
+from pausable.documents.signing import Keys
+from pausable.serverless import relay
 from tests.results.servers import serving_aws
 from tests.serverless.conftest import FLOWS, KEY
 
@@ -76,11 +76,11 @@ def queue(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         told = {"PUBLISH_TO": url, "FUNCTION_STEPS": "1", "DOCUMENT_KEY": KEY, "WORKFLOWS": FLOWS}
         for name, value in (told | {"DATA_DIR": str(tmp_path)}).items():
             monkeypatch.setenv(name, value)
-        function._settings.cache_clear()
-        handler = importlib.import_module("app.serverless.aws_lambda")
+        relay._settings.cache_clear()
+        handler = importlib.import_module("pausable.serverless.aws_lambda")
         handler._relay.cache_clear()
         yield Queue(client, url, handler)
-        function._settings.cache_clear()
+        relay._settings.cache_clear()
         handler._relay.cache_clear()
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.errors import SliceFailed
-from app.serverless.folder import loop
+from pausable.errors import SliceFailed
+from pausable.serverless.folder import loop
 from tests.serverless.conftest import FLOWS, KEY
 
 if TYPE_CHECKING:

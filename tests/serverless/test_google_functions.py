@@ -14,9 +14,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from app.domain.sealing import Keys
-from app.results.local import LocalResult
-from tests.conftest import free_port
+from app.supervisor.broker import free_port
+from pausable.documents.signing import Keys
+from pausable.results.local import LocalResult
 from tests.execution.service import wait_for
 from tests.serverless import pubsub
 from tests.serverless.conftest import FLOWS, KEY
@@ -33,7 +33,7 @@ SEEDS = (1, 2)
 @contextmanager
 def function(folder: Path, topic: PubSub, workflows: str = FLOWS) -> Iterator[str]:
     """A function that runs one step for each message; yields its URL."""
-    (folder / "main.py").write_text("from app.serverless.google_functions import handle\n")
+    (folder / "main.py").write_text("from pausable.serverless.google_functions import handle\n")
     port = free_port()
     environ = {
         **os.environ,

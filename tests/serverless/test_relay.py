@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.sealing import Keys
-from app.errors import DocumentMalformed, DocumentUntrusted
-from app.execution.advancing import Budget
+from pausable.documents.signing import Keys
+from pausable.engine.local import Budget
+from pausable.errors import DocumentMalformed, DocumentUntrusted
 from tests.serverless.conftest import document_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.store.database import Database
+from pausable.db.database import Database
 from tests.databases import KINDS
 
 if TYPE_CHECKING:

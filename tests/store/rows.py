@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
-from app.domain.states import Completion, StepState
-from app.processes import Process
-from app.store.laying import insert_edges, insert_steps
-from app.store.operations import insert_operation
-from app.store.workers import register_worker
+from pausable.db.operations import insert_operation
+from pausable.db.transitions import insert_edges, insert_steps
+from pausable.db.workers import register_worker
+from pausable.model.states import Completion, StepState
+from pausable.processes import Process
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -7,20 +7,20 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from app.domain.bulk import Verb
-from app.domain.states import Completion
-from app.store import bulks as store
-from app.store.errors import is_taken
-from app.store.events import append_event
-from app.store.users import add_user
+from pausable.db import bulks as store
+from pausable.db.database import is_taken
+from pausable.db.history import append_event
+from pausable.db.users import add_user
+from pausable.model.bulk import Verb
+from pausable.model.states import Completion
 from tests.databases import on_sqlite_alone
 from tests.store.rows import NOW, add_operation
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from app.store.bulks import Bulk
-    from app.store.database import Database
+    from pausable.db.bulks import Bulk
+    from pausable.db.database import Database
 
 _C = Completion
 PAUSED = (_C.PAUSED,)

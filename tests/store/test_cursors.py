@@ -6,20 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import StepState
-from app.store import endings
-from app.store import steps as store
-from app.store.cursors import Kept, keep_place
-from app.store.endings import TakenBack
-from app.store.step_queries import list_steps, running_steps
-from app.store.steps import Holder
+from pausable.db import transitions
+from pausable.db import transitions as store
+from pausable.db.claims import Kept, keep_place
+from pausable.db.steps import list_steps, running_steps
+from pausable.db.transitions import Holder, TakenBack
+from pausable.model.states import StepState
 from tests.store.rows import NOW, add_operation, add_steps, enter_worker
 from tests.store.test_steps import ending
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from app.store.database import Database
+    from pausable.db.database import Database
 
 _S = StepState
 KEPT = Kept('{"at":5}', 5, 2**40)
@@ -87,7 +86,7 @@ def test_a_step_that_is_taken_back_keeps_its_place_unless_one_before_it_runs_aga
         keep_place(tx, operation, 0, 1, KEPT)
         store.record(tx, [ending(operation, 0, _S.RUNNING, _S.FAILED, key_claim=1, claim=1)])
 
-        endings.take_back(tx, operation, [TakenBack(0, _S.FAILED, waiting, 0)])
+        transitions.take_back(tx, operation, [TakenBack(0, _S.FAILED, waiting, 0)])
 
         assert list_steps(tx, operation)[0].cursor == cursor
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from app.store.database import Database
+from pausable.db.database import Database
 from tests.databases import on_sqlite_alone
 from tests.deadlines import WAIT
 

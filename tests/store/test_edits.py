@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import FINAL, IDLE, Completion, StepState
-from app.store import edits as store
-from app.store.step_queries import list_steps
+from pausable.db import history as store
+from pausable.db.steps import list_steps
+from pausable.model.states import FINAL, IDLE, Completion, StepState
 from tests.store.rows import NOW, add_operation, add_steps
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from app.store.database import Database
+    from pausable.db.database import Database
 
 _S = StepState
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.domain.rerun import counters, steps_to_rerun
-from app.domain.states import StepState
-from app.store import endings
-from app.store.endings import TakenBack
-from app.store.laying import insert_edges, insert_steps
-from app.store.step_queries import edges_of, list_steps
+from pausable.db import transitions
+from pausable.db.steps import edges_of, list_steps
+from pausable.db.transitions import TakenBack, insert_edges, insert_steps
+from pausable.model.graph import counters, steps_to_rerun
+from pausable.model.states import StepState
 from tests.store.rows import NOW, add_operation, add_steps, step_row
 from tests.store.test_steps import states_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from app.store.database import Database
+    from pausable.db.database import Database
 
 _S = StepState
 
@@ -37,8 +36,8 @@ def test_a_step_is_ready_when_the_last_that_it_waits_for_has_ended_well(database
         insert_steps(tx, [*rows, step_row(operation, 2, waiting=2)])
         insert_edges(tx, operation, [(0, 2), (1, 2)])
 
-        assert endings.count_down(tx, operation, [0]) == []
-        assert [step.number for step in endings.count_down(tx, operation, [1])] == [2]
+        assert transitions.count_down(tx, operation, [0]) == []
+        assert [step.number for step in transitions.count_down(tx, operation, [1])] == [2]
         assert edges_of(tx, operation) == [(0, 2), (1, 2)]
 
 
@@ -49,7 +48,7 @@ def test_a_failure_spreads_to_all_that_lies_downstream_and_to_nothing_else(datab
         insert_steps(tx, [step_row(operation, 4)])
         add_steps(tx, other, _S.PENDING, _S.PENDING)
 
-        assert endings.spread_failure(tx, operation, [0], NOW, "first is Failed") == [1, 2, 3]
+        assert transitions.spread_failure(tx, operation, [0], NOW, "first is Failed") == [1, 2, 3]
 
         assert states_of(tx, operation) == [_S.FAILED, *[_S.TRIGGER_FAILED] * 3, _S.PENDING]
         assert states_of(tx, other) == [_S.PENDING, _S.PENDING]
@@ -60,7 +59,7 @@ def test_a_failure_spreads_past_plain_steps_alone(database: Database) -> None:
         operation = add_graph(tx, {0: [], 1: [0], 2: [1], 3: [2]}, s0=_S.FAILED)
         tx.exec_driver_sql("UPDATE steps SET plain = FALSE WHERE number = 2")
 
-        assert endings.spread_failure(tx, operation, [0], NOW, "first is Failed") == [1]
+        assert transitions.spread_failure(tx, operation, [0], NOW, "first is Failed") == [1]
 
         assert states_of(tx, operation) == [_S.FAILED, _S.TRIGGER_FAILED, _S.PENDING, _S.PENDING]
 
@@ -69,8 +68,8 @@ def test_a_step_waits_for_all_that_ended_without_success_and_counts_them(databas
     with database.write() as tx:
         operation = add_graph(tx, {0: [], 1: [], 2: [], 3: [0, 1, 2]}, s0=_S.FAILED, s1=_S.SKIPPED)
 
-        assert endings.spoil(tx, operation, [0, 1]) == []
-        (ready,) = endings.spoil(tx, operation, [2])
+        assert transitions.spoil(tx, operation, [0, 1]) == []
+        (ready,) = transitions.spoil(tx, operation, [2])
 
         assert (ready.number, ready.waiting, ready.spoiled) == (3, 0, 3)
 
@@ -81,13 +80,13 @@ def test_what_is_taken_back_waits_for_what_runs_again_alone(database: Database) 
         operation = add_graph(
             tx, waits, s0=_S.SUCCESS, s1=_S.FAILED, s2=_S.TRIGGER_FAILED, s3=_S.TRIGGER_FAILED, s4=_S.SUCCESS
         )
-        states, pairs = endings.standings(tx, operation), edges_of(tx, operation)
+        states, pairs = transitions.standings(tx, operation), edges_of(tx, operation)
         again = steps_to_rerun(states, pairs)
         rows = counters(again, states, pairs)
 
-        endings.take_back(tx, operation, [TakenBack(n, states[n], *rows[n]) for n in again])
+        transitions.take_back(tx, operation, [TakenBack(n, states[n], *rows[n]) for n in again])
 
         assert again == {1, 2, 3}
-        assert [step.number for step in endings.ready_again(tx, operation)] == [1]
+        assert [step.number for step in transitions.ready_again(tx, operation)] == [1]
         assert [step.state for step in list_steps(tx, operation)][2:4] == [_S.PENDING, _S.PENDING]
-        assert {step.number: step.waiting for step in endings.count_down(tx, operation, [1])} == {2: 0}
+        assert {step.number: step.waiting for step in transitions.count_down(tx, operation, [1])} == {2: 0}

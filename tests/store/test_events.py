@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.store.events import append_event, events_of
+from pausable.db.history import append_event, events_of
 from tests.store.rows import NOW, add_operation
 
 if TYPE_CHECKING:
-    from app.store.database import Database
+    from pausable.db.database import Database
 
 
 def test_events_come_back_in_the_order_they_were_appended(database: Database) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.store.files import alone_in, keep_secret, write_atomically
+from pausable.db.files import alone_in, keep_secret, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ def test_a_file_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 def test_every_new_folder_that_is_named_is_made_to_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[Path] = []
-    monkeypatch.setattr("app.store.files.sync_folder", synced.append)
+    monkeypatch.setattr("pausable.db.files.sync_folder", synced.append)
 
     write_atomically(tmp_path / "1" / "2" / "workflow.json", b"{}", new_folders=2)
 

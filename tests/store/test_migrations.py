@@ -14,12 +14,12 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import IntegrityError
 
-from app.config import Settings
-from app.errors import DatabaseTooNew, ReferencesBroken
-from app.store.database import Database
-from app.store.migrations import FOLDER, is_current, snapshot, upgrade, upgrade_database
-from app.store.tables import metadata
 from migrations.__main__ import SCHEMA, schema_text
+from pausable.config import Settings
+from pausable.db.database import Database
+from pausable.db.migrations import FOLDER, is_current, snapshot, upgrade, upgrade_database
+from pausable.db.tables import metadata
+from pausable.errors import DatabaseTooNew, ReferencesBroken
 from tests.databases import on_sqlite_alone
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tests.postgresql import PostgreSQL
 
+if TYPE_CHECKING:
     FolderWith = Callable[[str], Path]
 
 _NEXT = """

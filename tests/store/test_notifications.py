@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import delete, func, select
 
-from app.processes import Process
-from app.store.notifications import (
+from pausable.db.outbox import (
     Lease,
     Written,
     count_notifications,
@@ -22,15 +21,16 @@ from app.store.notifications import (
     revive,
     take_due,
 )
-from app.store.tables import notifications, operations
-from app.store.workers import lose_worker, register_worker
+from pausable.db.tables import notifications, operations
+from pausable.db.workers import lose_worker, register_worker
+from pausable.processes import Process
 from tests.store.rows import NOW, add_operation
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from app.store.database import Database
-    from app.store.notifications import Outgoing
+    from pausable.db.database import Database
+    from pausable.db.outbox import Outgoing
 
 LEASE = 60.0
 

@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from app.domain.moves import OPERATION_MOVES
-from app.domain.states import Completion
-from app.errors import MoveRefused
-from app.store.errors import is_taken
-from app.store.operations import (
+from pausable.db.database import is_taken
+from pausable.db.operations import (
     completion_of,
     due_operations,
     find_by_idempotency_key,
@@ -23,14 +20,16 @@ from app.store.operations import (
     next_id,
     save,
 )
+from pausable.errors import MoveRefused
+from pausable.model.states import OPERATION_MOVES, Completion
 from tests.deadlines import WAIT
 from tests.store.rows import NOW, add_operation
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from app.store.database import Database
-    from app.store.operations import Operation
+    from pausable.db.database import Database
+    from pausable.db.operations import Operation
 
 EVERY_MOVE = [(source, target) for source in Completion for target in Completion if source is not target]
 

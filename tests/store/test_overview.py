@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.states import Completion
-from app.store import overview
-from app.store.overview import Asked, find_operations, searched_down_to
+from pausable.db import views
+from pausable.db.views import Search, find_operations, searched_down_to
+from pausable.model.states import Completion
 from tests.databases import on_sqlite_alone
 from tests.store.rows import add_operation
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.store.database import Database
+    from pausable.db.database import Database
 
 _C = Completion
 RARE = (_C.REQUESTING_PAUSE, _C.REQUESTING_CANCEL)
@@ -41,7 +41,7 @@ def test_what_is_asked_for_is_found_the_newest_first(
     ]
 
     with database.read() as tx:
-        asked = Asked(requester, completions, workflow, before_id=ids[-1] + 1)
+        asked = Search(requester, completions, workflow, before_id=ids[-1] + 1)
         found = find_operations(tx, asked, 2)
 
     assert [one.id for one in found] == meant[::-1][:2]
@@ -53,7 +53,7 @@ def test_what_is_asked_for_is_found_the_newest_first(
 def test_where_few_stand_nothing_else_is_looked_through(
     database: Database, requester: int | None, completions: tuple[Completion, ...], workflow: str | None
 ) -> None:
-    plan = plans_of(database, lambda tx: find_operations(tx, Asked(requester, completions, workflow), 50))[-1]
+    plan = plans_of(database, lambda tx: find_operations(tx, Search(requester, completions, workflow), 50))[-1]
 
     assert "_by_completion (" in plan
     assert "completion=?" in plan
@@ -62,10 +62,10 @@ def test_where_few_stand_nothing_else_is_looked_through(
 def test_an_id_is_found_however_old_it_is_where_it_may_be_seen_and_fits_the_rest(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(overview, "SEARCHED", 2)
+    monkeypatch.setattr(views, "SEARCHED", 2)
     with database.write() as tx:
         oldest, *_ = [add_operation(tx, _C.FAILED) for _ in range(5)]
-    asked = Asked(1, words=str(oldest))
+    asked = Search(1, words=str(oldest))
     fitting = [asked, replace(asked, requester_id=None), replace(asked, completions=(_C.FAILED,))]
     others = [replace(asked, requester_id=2), replace(asked, completions=RARE), replace(asked, workflow="other")]
 
@@ -78,7 +78,7 @@ def test_an_id_is_found_however_old_it_is_where_it_may_be_seen_and_fits_the_rest
 @on_sqlite_alone
 @pytest.mark.parametrize("requester", [None, 1])
 def test_a_search_reads_no_row_that_it_does_not_look_through(database: Database, requester: int | None) -> None:
-    asked = Asked(requester, words="1234")
+    asked = Search(requester, words="1234")
 
     (window,) = plans_of(database, lambda tx: searched_down_to(tx, asked))
     named, others = plans_of(database, lambda tx: find_operations(tx, asked, 50, 10))

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from app.config import Settings
-from app.store.database import Database
-from app.store.migrations import is_current, upgrade_database
-from app.store.operations import find_operation
-from app.supervisor.embedded_broker import free_port
-from app.supervisor.preflight import faults_of
+from app.supervisor.broker import free_port
+from app.supervisor.checks import faults_of
+from pausable.config import Settings
+from pausable.db.database import Database
+from pausable.db.migrations import is_current, upgrade_database
+from pausable.db.operations import find_operation
 from tests.pgbouncer import running_pgbouncer
 from tests.store.rows import add_operation
 

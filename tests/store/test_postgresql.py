@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
-from app.domain.states import Completion
-from app.store.database import Database
-from app.store.errors import OF_AN_OUTAGE, is_outage
-from app.store.operations import find_operation, lock_operation
+from pausable.db.database import OF_AN_OUTAGE, Database, is_outage
+from pausable.db.operations import find_operation, lock_operation
+from pausable.model.states import Completion
 from tests.databases import on_postgresql_alone
 from tests.postgresql import running_postgresql
 from tests.store.rows import add_operation

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, insert, select
 
-from app.domain.states import ENDED, Completion, StepState
-from app.store import pruning
-from app.store.events import append_event
-from app.store.pruning import Old, count_old, delete_old, delete_workers, ended_workers, oldest, thin_out, unknown_ids
-from app.store.step_logs import append_lines
-from app.store.tables import edges, events, metadata, operations, step_logs, steps, workers
+from pausable.db import prune
+from pausable.db.history import append_event, append_lines
+from pausable.db.prune import Old, count_old, delete_old, delete_workers, ended_workers, oldest, thin_out, unknown_ids
+from pausable.db.tables import edges, events, metadata, operations, step_logs, steps, workers
+from pausable.model.states import ENDED, Completion, StepState
 from tests.store.rows import NOW, add_operation, add_steps
 
 if TYPE_CHECKING:
     import pytest
 
-    from app.store.database import Database
+    from pausable.db.database import Database
 
 OLD = Old(NOW, ENDED)
 _C = Completion
@@ -68,7 +67,7 @@ def test_an_operation_goes_with_all_that_belongs_to_it(database: Database) -> No
 
 
 def test_a_large_operation_is_thinned_out_in_parts(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pruning, "_PARTS", [(table, 2) for table, _ in pruning._PARTS])
+    monkeypatch.setattr(prune, "_PARTS", [(table, 2) for table, _ in prune._PARTS])
     ended(database, _C.COMPLETED, 5)
     with database.read() as tx:
         [one] = oldest(tx, OLD, 10)

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from app.config import Settings
-from app.domain.tokens import digest_of, prefix_of
-from app.errors import TokenInvalid
-from app.store.database import Database
-from app.store.setup import first_user
-from app.store.users import User, add_user, list_users, revoke_token, user_of_token
+from pausable.config import Settings
+from pausable.db.database import Database
+from pausable.db.users import User, add_user, digest_of, first_user, list_users, prefix_of, revoke_token, user_of_token
+from pausable.errors import TokenInvalid
 from tests.databases import on_sqlite_alone
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.domain.states import StepState
-from app.store.step_logs import LogPart, append_lines, log_parts, number_of_slug
+from pausable.db.history import LogPart, append_lines, log_parts, number_of_slug
+from pausable.model.states import StepState
 from tests.store.rows import add_operation, add_steps
 
 if TYPE_CHECKING:
-    from app.store.database import Database
+    from pausable.db.database import Database
 
 
 def test_parts_are_given_in_order_run_by_run(database: Database) -> None:

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
-from app.domain.states import FINAL, StepState
-from app.store import claims, endings
-from app.store import steps as store
-from app.store.claims import HeldClaim
-from app.store.step_queries import find_step
+from pausable.db import claims, transitions
+from pausable.db import transitions as store
+from pausable.db.claims import HeldClaim
+from pausable.db.steps import find_step
+from pausable.model.states import FINAL, StepState
 from tests.store.rows import NOW, add_operation, add_steps
 from tests.store.test_steps import MOVERS, ending, somebody, task_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from app.store.database import Database
+    from pausable.db.database import Database
 
 _S = StepState
 #: What changes no state, but something else of a step.
 OTHERS: dict[str, Any] = {
-    "count down": lambda tx, id_: endings.count_down(tx, id_, [0]),
-    "spoil": lambda tx, id_: endings.spoil(tx, id_, [0]),
+    "count down": lambda tx, id_: transitions.count_down(tx, id_, [0]),
+    "spoil": lambda tx, id_: transitions.spoil(tx, id_, [0]),
     "pass point": lambda tx, id_: store.answer_point(tx, id_, 5, pause=False),
     "bring forward": lambda tx, id_: store.mark_unpublished(tx, id_, [1], NOW),
     "postpone": lambda tx, id_: store.postpone(tx, id_, [1], 60.0),
@@ -102,7 +102,7 @@ def test_under_another_claim_nothing_is_written(
 def test_every_function_that_changes_steps_is_tried_on_every_state() -> None:
     functions = {
         name
-        for module in (store, endings)
+        for module in (store, transitions)
         for name, function in vars(module).items()
         if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith("_")
     }

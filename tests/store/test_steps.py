@@ -6,16 +6,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
-from app.domain.moves import STEP_MOVES
-from app.domain.states import FINAL, Completion, StepState
-from app.processes import Process
-from app.store import endings
-from app.store import steps as store
-from app.store.claims import HeldClaim, take_away
-from app.store.due import due_steps, next_due
-from app.store.endings import TakenBack
-from app.store.laying import insert_steps
-from app.store.step_queries import (
+from pausable.db import transitions
+from pausable.db import transitions as store
+from pausable.db.claims import HeldClaim, due_steps, next_due, take_away
+from pausable.db.steps import (
     find_step,
     is_anything_running,
     list_steps,
@@ -24,8 +18,10 @@ from app.store.step_queries import (
     running_steps,
     window,
 )
-from app.store.steps import Holder, StepTask
-from app.store.workers import register_worker
+from pausable.db.transitions import Holder, StepTask, TakenBack, insert_steps
+from pausable.db.workers import register_worker
+from pausable.model.states import FINAL, STEP_MOVES, Completion, StepState
+from pausable.processes import Process
 from tests.store.rows import NOW, add_operation, add_steps, enter_worker, step_row
 
 if TYPE_CHECKING:
@@ -33,7 +29,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from app.store.database import Database
+    from pausable.db.database import Database
 
 _S = StepState
 
@@ -105,9 +101,9 @@ MOVERS: dict[str, Callable[[Connection, int], object]] = {
     "park": lambda tx, id_: store.park(tx, id_),
     "unpark": lambda tx, id_: store.unpark(tx, id_),
     "cancel": lambda tx, id_: store.cancel_idle(tx, id_, NOW),
-    "spread": lambda tx, id_: endings.spread_failure(tx, id_, [0], NOW, "a is Failed"),
-    "skip": lambda tx, id_: endings.skip(tx, id_, [1], NOW),
-    "take back": lambda tx, id_: endings.take_back(tx, id_, [TakenBack(1, standing(tx, id_, 1), 0, 0)]),
+    "spread": lambda tx, id_: transitions.spread_failure(tx, id_, [0], NOW, "a is Failed"),
+    "skip": lambda tx, id_: transitions.skip(tx, id_, [1], NOW),
+    "take back": lambda tx, id_: transitions.take_back(tx, id_, [TakenBack(1, standing(tx, id_, 1), 0, 0)]),
     **{f"end {state}": partial(record_ending, state) for state in ENDS},
     "lose": lambda tx, id_: take_away(tx, held(id_, 1), is_loss=True, due_at=NOW),
     "publish again": lambda tx, id_: store.publish_again(tx, id_, 1, 0, now=NOW, due_at=NOW + 60),

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.access import give_another, own_tokens, take_away
-from app.errors import TokensChanged
-from app.store.users import User, add_token, add_user
+from pausable.db.users import User, add_token, add_user
+from pausable.errors import TokensChanged
+from pausable.service.accounts import give_another, own_tokens, take_away
 from tests.deadlines import WAIT
 
 if TYPE_CHECKING:
-    from app.store.database import Database
+    from pausable.db.database import Database
 
 NOW = 1_800_000_000.0
 

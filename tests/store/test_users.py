@@ -5,23 +5,25 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
-from app.domain.tokens import digest_of, new_token, prefix_of
-from app.errors import UserExists, UserNameInvalid
-from app.store.users import (
+from pausable.db.users import (
     User,
     add_token,
     add_user,
+    digest_of,
     is_token_known,
     list_users,
+    new_token,
     oldest_user,
+    prefix_of,
     revoke_token,
     user_named,
     user_of_token,
 )
+from pausable.errors import UserExists, UserNameInvalid
 from tests.databases import on_sqlite_alone
 
 if TYPE_CHECKING:
-    from app.store.database import Database
+    from pausable.db.database import Database
 
 NOW = 1_800_000_000.0
 

@@ -6,11 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, update
 
-from app.domain.states import Completion, StepState
-from app.processes import Process
-from app.store import counting
-from app.store.tables import steps, user
-from app.store.tallies import (
+from pausable.db import statements
+from pausable.db.stats import (
     OPERATIONS_A_MINUTE,
     STEPS_A_MINUTE,
     Tally,
@@ -19,15 +16,30 @@ from app.store.tallies import (
     list_minutes,
     list_tallies,
 )
-from app.store.workers import count_takers, gone_workers, live_workers, lose_worker, register_worker, stop_worker
-from app.store.workload import InHand, Overdue, count_in_hand, count_waiting, longest_overdue, steps_in_hand
+from pausable.db.tables import steps, user
+from pausable.db.workers import (
+    InHand,
+    Overdue,
+    count_in_hand,
+    count_takers,
+    count_waiting,
+    gone_workers,
+    live_workers,
+    longest_overdue,
+    lose_worker,
+    register_worker,
+    steps_in_hand,
+    stop_worker,
+)
+from pausable.model.states import Completion, StepState
+from pausable.processes import Process
 from tests.store.rows import NOW, add_operation, add_steps
 
 if TYPE_CHECKING:
     import pytest
     from sqlalchemy import Connection
 
-    from app.store.database import Database
+    from pausable.db.database import Database
 
 
 def worker(tx: Connection, pid: int, now: float = NOW) -> int:
@@ -77,7 +89,7 @@ def test_the_steps_of_one_requester_are_told_without_those_of_others(database: D
 def test_what_waits_is_counted_so_far_and_the_longest_overdue_is_named(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counting, "COUNTED", 2)
+    monkeypatch.setattr(statements, "COUNTED", 2)
     with database.write() as tx:
         operation = add_operation(tx)
         add_steps(tx, operation, *[StepState.QUEUED] * 4, StepState.PENDING, due_at=NOW + 5)

@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from app.supervisor.processes import Program
-from app.supervisor.supervision import supervise
+from app.supervisor.supervision import Program, supervise
 
 
 def main(table: str) -> int:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from app.config import Settings, broker_address
-from app.errors import BrokerProgramMissing
-from app.supervisor import embedded_broker
-from app.supervisor.embedded_broker import find_server, prepare_broker
+from app.supervisor import broker as embedded_broker
+from app.supervisor.broker import find_server, prepare_broker
+from pausable.config import Settings, broker_address
+from pausable.errors import BrokerProgramMissing
 from tests.supervisor.conftest import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from app.supervisor.embedded_broker import EmbeddedBroker
+    from app.supervisor.broker import EmbeddedBroker
 
 
 @contextmanager

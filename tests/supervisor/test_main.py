@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from app.config import Settings, broker_address
-from tests.conftest import free_port
+from app.supervisor.broker import free_port
+from pausable.config import Settings, broker_address
 from tests.supervisor.conftest import DEADLINE, ROOT, is_alive, until
 
 if TYPE_CHECKING:

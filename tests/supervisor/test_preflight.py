@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.config import Settings, sqlite_url
-from app.supervisor.preflight import faults_of
-from tests.conftest import free_port
+from app.supervisor.broker import free_port
+from app.supervisor.checks import faults_of
+from pausable.config import Settings, sqlite_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +77,7 @@ def test_a_folder_that_cannot_be_used_is_named(faults: Any, a_file: Path, variab
 
 
 def test_every_workflow_module_that_cannot_be_used_is_named(faults: Any) -> None:
-    found = faults(workflows=("json", "app.workflows.add_numbers", "no_such_package.reports"))
+    found = faults(workflows=("json", "pausable.workflows.shipped.add_numbers", "no_such_package.reports"))
 
     assert [sentence.split(",")[0] for sentence in found] == [
         "WORKFLOWS names json",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.config import Settings
-from app.supervisor.embedded_broker import EmbeddedBroker
-from app.supervisor.programs import address_of, announcement, programs_of, worker_command
+from app.supervisor.broker import EmbeddedBroker
+from app.supervisor.supervision import address_of, announcement, programs_of, worker_command
+from pausable.config import Settings
 
 EMBEDDED = EmbeddedBroker("redis://:secret@127.0.0.1:1/0", ("server", "server.conf"))
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tests.supervisor.conftest import Supervisor
 
+if TYPE_CHECKING:
     Start = Callable[..., Supervisor]
 
 

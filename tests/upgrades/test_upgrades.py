@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.config import Settings
-from app.domain.states import Completion
-from app.store.archive import writing
-from app.store.backup import restore
+from pausable.config import Settings
+from pausable.db.backup import restore, writing
+from pausable.model.states import Completion
 from tests.execution.pausing import in_database
 from tests.execution.service import Service, make_service
 from tests.web.serving import wait_for

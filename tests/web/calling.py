@@ -12,14 +12,16 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 from sqlalchemy import select
 
-from app.store.tables import metadata
+from pausable.db.tables import metadata
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
     from flask_openapi.openapi import OpenAPI
     from werkzeug.test import TestResponse
 
-    from app.store.database import Database
+    from pausable.db.database import Database
+
+if TYPE_CHECKING:
 
     class Answer(TestResponse):
         """What pytest-flask makes of a response: it equals its status."""

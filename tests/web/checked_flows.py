@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.workflows import Canvas, Secret, step, workflow
+from pausable import Canvas, Secret, step, workflow
 
 KEY = Secret("CHECKED_KEY")
 

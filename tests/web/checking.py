@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from app.processes import this_process
-from app.store.workers import register_worker
+from pausable.db.workers import register_worker
+from pausable.processes import this_process
 from tests.execution.pausing import in_database
 from tests.web.calling import Caller, json_of
 from tests.web.serving import Served, serving

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-    from app.store.database import Database
+    from pausable.db.database import Database
     from tests.conftest import NewDatabase
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from celery import chain
 from pydantic import BaseModel, Field
 
-from app.workflows import Canvas, step, workflow
+from pausable import Canvas, step, workflow
 
 
 class Colour(enum.Enum):

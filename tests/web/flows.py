@@ -9,7 +9,7 @@ from typing import Any
 
 from celery import chain, group
 
-from app.workflows import Canvas, State, Subject, states, step, workflow
+from pausable import Canvas, State, Subject, states, step, workflow
 
 
 @step

@@ -8,12 +8,12 @@ import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
-from app.workflows import Canvas, Notification, Secret, signals, states, step, workflow
+from pausable import Canvas, Notification, Secret, signals, states, step, workflow
 
 if TYPE_CHECKING:
     from celery import Task
 
-    from app.workflows import State
+    from pausable import State
 
 NAME = "PLANTED_KEY"
 HOOK = Secret("PLANTED_HOOK")

@@ -18,10 +18,9 @@ from celery import _state
 from pydantic import SecretStr
 
 from app import create_app
-from app.config import Settings
-from app.domain.tokens import digest_of, prefix_of
-from app.execution.claiming import claim
-from app.store.users import Role, add_token, add_user
+from pausable.config import Settings
+from pausable.db.users import Role, add_token, add_user, digest_of, prefix_of
+from pausable.engine.claim import claim
 from tests.execution.service import variables
 from tests.programs import end
 
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
-    from app.commands import Commands
-    from app.execution.celery_app import OperationsCelery
+    from pausable.engine.celery_app import OperationsCelery
+    from pausable.service.operations import Commands
 
 DEADLINE = 60.0
 ROOT = Path(__file__).parents[2]

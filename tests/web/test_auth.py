@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app import clock
-from app.domain.tokens import prefix_of
-from app.store.users import revoke_token, user_named
+from pausable import clock
+from pausable.db.users import prefix_of, revoke_token, user_named
 from tests.web.calling import Caller, everything, json_of, problem, slug
 from tests.web.serving import token_of
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-    from app.store.database import Database
+    from pausable.db.database import Database
 
 OPEN = ["/", "/docs", "/healthz", "/openapi.json", "/readyz", "/static/docs.js"]
 ABOUT_ONE = [

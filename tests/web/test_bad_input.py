@@ -10,7 +10,7 @@ import pytest
 from tests.web.calling import Caller, everything, problem, slug
 
 if TYPE_CHECKING:
-    from app.store.database import Database
+    from pausable.db.database import Database
 
 JSON = {"Content-Type": "application/json"}
 START = "POST /operations"

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.execution.bulks import work_off
+from pausable.service.bulks import work_off
 from tests.web.calling import Caller, everything, json_of, slug
 
 if TYPE_CHECKING:
-    from app.store.database import Database
+    from pausable.db.database import Database
     from tests.web.calling import Answer
     from tests.web.serving import Served
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.web.console.forms import Kind, fields_of
-from app.web.console.typed import filled_in, read, typed_as
+from app.web.console.forms import Kind, fields_of, filled_in, read, typed_as
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 WHOLE = st.integers(-(10**30), 10**30)

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
-from app import clock
-from app.domain.tokens import prefix_of
-from app.store.users import revoke_token, user_named
-from app.web.console.parts import Part, Parts
-from app.web.streaming import StreamRoom
+from app.web.console.pages import Part, Parts
+from app.web.stream import StreamRoom
+from pausable import clock
+from pausable.db.users import prefix_of, revoke_token, user_named
 from tests.deadlines import WAIT
 from tests.web.browsing import Visitor
 from tests.web.serving import token_of
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
-    from app.store.database import Database
+    from pausable.db.database import Database
     from tests.web.calling import Caller
     from tests.web.serving import Served
 

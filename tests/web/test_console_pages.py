@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.states import Completion
-from app.store.counting import COUNTED
+from pausable.db.statements import COUNTED
+from pausable.model.states import Completion
 from tests.web.browsing import SCRIPT, Visitor, number, rows
 
 if TYPE_CHECKING:

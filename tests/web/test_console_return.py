@@ -15,7 +15,7 @@ from tests.web.serving import token_of
 if TYPE_CHECKING:
     from flask import Flask
 
-    from app.store.database import Database
+    from pausable.db.database import Database
     from tests.web.calling import Caller
 
 COOKIE = "operations-console"

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.overview import operations_of
-from app.store import overview
-from app.store.overview import Asked
-from app.store.users import user_named
+from pausable.db import views
+from pausable.db.users import user_named
+from pausable.db.views import Search
+from pausable.service.pages import operations_of
 from tests.databases import on_both
 from tests.store.rows import add_operation
 from tests.web.browsing import Visitor, rows
@@ -19,8 +19,8 @@ from tests.web.browsing import Visitor, rows
 if TYPE_CHECKING:
     from flask import Flask
 
-    from app.store.database import Database
-    from app.store.users import User
+    from pausable.db.database import Database
+    from pausable.db.users import User
     from tests.web.serving import Served
 
 _MANY = 12
@@ -47,7 +47,7 @@ def hay(database: Database, people: dict[str, User]) -> list[int]:
 
 def pages(served: Served, who: User, words: str) -> list[list[int]]:
     """The ids that a search finds, page by page of two."""
-    found, asked = [], Asked(None, words=words)
+    found, asked = [], Search(None, words=words)
     while True:
         listed = operations_of(served.commands, who, asked, 2)
         found.append([one.id for one in listed.operations])
@@ -61,7 +61,7 @@ def pages(served: Served, who: User, words: str) -> list[list[int]]:
 def test_a_search_that_goes_on_finds_each_operation_once(
     served: Served, people: dict[str, User], hay: list[int], looked_through: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(overview, "SEARCHED", looked_through)
+    monkeypatch.setattr(views, "SEARCHED", looked_through)
     with served.commands.engine.database.write() as tx:
         about = [add_operation(tx, requester_id=people["bob"].id, arguments=f'"{hay[0]}') for _ in range(3)]
 
@@ -76,7 +76,7 @@ def test_a_search_that_goes_on_finds_each_operation_once(
 def test_a_search_looks_through_one_s_own_operations_alone(
     served: Served, people: dict[str, User], hay: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(overview, "SEARCHED", _MANY)
+    monkeypatch.setattr(views, "SEARCHED", _MANY)
 
     assert pages(served, people["bob"], "needle") == [[hay[9], hay[6]], [hay[3], hay[0]]]
     assert len(pages(served, people["ada"], "nothing")) == _MANY + 1
@@ -84,7 +84,7 @@ def test_a_search_looks_through_one_s_own_operations_alone(
 
 
 def test_an_old_operation_is_found_by_its_id(app: Flask, hay: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overview, "SEARCHED", 2)
+    monkeypatch.setattr(views, "SEARCHED", 2)
 
     page = Visitor(app).sign_in("bob").see(f"/console/operations?search={hay[0]}").text
 

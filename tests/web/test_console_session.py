@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import func, select
 
-from app import clock
-from app.domain.tokens import prefix_of
-from app.store.tables import ended_sessions
-from app.store.users import revoke_token, user_named
+from pausable import clock
+from pausable.db.tables import ended_sessions
+from pausable.db.users import prefix_of, revoke_token, user_named
 from tests.databases import on_both
 from tests.web.browsing import Visitor
 from tests.web.calling import everything
@@ -20,7 +19,7 @@ from tests.web.serving import token_of
 if TYPE_CHECKING:
     from flask import Flask
 
-    from app.store.database import Database
+    from pausable.db.database import Database
     from tests.web.calling import Caller
     from tests.web.serving import Served
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.store.operations import find_operation, list_operations
-from app.store.users import list_users
+from pausable.db.operations import find_operation, list_operations
+from pausable.db.users import list_users
 from tests.execution.pausing import in_database
 from tests.web.serving import serving
 from tests.web.visiting import Visitor
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from app.store.operations import Operation
-    from app.store.users import User
+    from pausable.db.operations import Operation
+    from pausable.db.users import User
     from tests.conftest import NewDatabase
     from tests.web.serving import Served
 

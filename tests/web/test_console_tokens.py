@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app import access
-from app.domain.tokens import digest_of
-from app.store.users import user_of_token
+from pausable.db.users import digest_of, user_of_token
+from pausable.service import accounts
 from tests.web.visiting import Visitor
 
 if TYPE_CHECKING:
-    from app.store.users import User
+    from pausable.db.users import User
     from tests.web.serving import Served
     from tests.web.visiting import Page
 
@@ -146,7 +145,7 @@ def test_without_its_hidden_token_a_form_does_nothing(bob: Visitor) -> None:
 
 
 def test_who_has_many_tokens_is_given_no_more(bob: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access, "MOST", 1)
+    monkeypatch.setattr(accounts, "MOST", 1)
 
     refused = bob.follow(bob.send(bob.get("/console/tokens").form("/tokens")))
 

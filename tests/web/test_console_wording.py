@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from app.domain.states import Completion
-from app.store.counting import COUNTED
 from app.web.console import wording
+from pausable.db.statements import COUNTED
+from pausable.model.states import Completion
 
 
 def test_json_is_shown_in_lines() -> None:

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app import clock, workload
-from app.execution.tallying import FINISHED, STEP_SECONDS
-from app.store.users import user_named
-from app.store.workers import stop_worker
-from app.web.console.charting import HEIGHT, chart
-from app.workload import Backlog
+from app.web.console.charts import HEIGHT, chart
+from pausable import clock
+from pausable.db.users import user_named
+from pausable.db.workers import stop_worker
+from pausable.engine.metrics import FINISHED, STEP_SECONDS
+from pausable.service import pages
+from pausable.service.pages import Backlog
 from tests.web.visiting import Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.store.database import Database
+    from pausable.db.database import Database
     from tests.web.serving import Served
     from tests.web.visiting import Page
 
@@ -110,8 +111,8 @@ def test_of_others_operations_a_user_is_told_only_how_many_run(
 def test_of_many_steps_and_workers_the_first_are_shown_and_the_others_counted(
     served: Served, database: Database, ada: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workload, "WORKERS", 2)
-    monkeypatch.setattr(workload, "STEPS", 1)
+    monkeypatch.setattr(pages, "WORKERS", 2)
+    monkeypatch.setattr(pages, "STEPS", 1)
     for _ in range(3):
         run(served, ada)
         last = enter(database, "alpha")
@@ -190,7 +191,7 @@ def test_while_the_broker_is_silent_everything_else_is_told(served: Served, ada:
 def test_the_broker_is_asked_once_for_all_who_ask_while_its_answer_is_fresh(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workload, "_FRESH_FOR", 3600.0)
+    monkeypatch.setattr(pages, "_FRESH_FOR", 3600.0)
     backlog = Backlog(served.commands.engine)
     start(served, "ada")
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.config import Settings
+from pausable.config import Settings
 from tests.web.calling import Caller, everything, json_of, slug
 
 if TYPE_CHECKING:
-    from app.store.database import Database
+    from pausable.db.database import Database
     from tests.web.calling import Answer
     from tests.web.serving import Served
 

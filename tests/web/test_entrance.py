@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.web.waiting import Entrance
+from app.web.operations import Entrance
 from tests.web.calling import Caller, slug
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import update
 
-from app.store.events import Event, append_event
-from app.store.tables import tokens
-from app.web.auth import demand_token, is_still_let_in
-from app.web.streaming import StreamRoom
-from app.web.streaming import messages as stream_messages
+from app.web.auth import demand_token, is_token_valid
+from app.web.stream import StreamRoom
+from app.web.stream import messages as stream_messages
+from pausable.db.history import Event, append_event
+from pausable.db.tables import tokens
 from tests.cli.test_pruning import OF_OPERATIONS
 from tests.web.calling import Caller, json_of, problem, slug
 from tests.web.serving import DEADLINE, token_of, wait_for
@@ -22,7 +22,7 @@ from tests.web.serving import DEADLINE, token_of, wait_for
 if TYPE_CHECKING:
     from flask import Flask
 
-    from app.store.database import Database
+    from pausable.db.database import Database
     from tests.web.serving import Served
 
 STREAM = "text/event-stream"
@@ -272,7 +272,7 @@ def test_a_token_that_was_revoked_is_told_no_more_of_an_operation_that_never_res
 def test_a_token_is_looked_up_again_while_a_stream_is_open(app: Flask, database: Database) -> None:
     with app.test_request_context(headers={"Authorization": f"Bearer {token_of('bob')}"}):
         demand_token()
-        is_let_in = is_still_let_in()
+        is_let_in = is_token_valid()
 
     before = is_let_in()
     with database.write() as tx:

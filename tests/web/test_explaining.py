@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
-from app.clock import frozen_at
-from app.processes import Process, start_of, this_boot, this_host, this_process
-from app.store.steps import Holder, claim_step
-from app.store.workers import lose_worker, register_worker
+from pausable.clock import frozen_at
+from pausable.db.transitions import Holder, claim_step
+from pausable.db.workers import lose_worker, register_worker
+from pausable.processes import Process, start_of, this_boot, this_host, this_process
 from tests.cli.terminal import Terminal
 from tests.web.calling import Caller, json_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.store.database import Database
+    from pausable.db.database import Database
     from tests.web.serving import Served
 
 

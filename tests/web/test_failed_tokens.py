@@ -10,11 +10,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, seed, settings
 from hypothesis import strategies as st
 
-from app import clock
-from app.domain.tokens import prefix_of
-from app.errors import TooManyFailedTokens
-from app.store.users import revoke_token, user_named
-from app.web.failed_tokens import FailedTokens
+from app.web.auth import FailedTokens
+from pausable import clock
+from pausable.db.users import prefix_of, revoke_token, user_named
+from pausable.errors import TooManyFailedTokens
 from tests.execution.pausing import in_database
 from tests.web.calling import problem, slug
 from tests.web.serving import serving, token_of
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from tests.web.serving import Served
 
+if TYPE_CHECKING:
     Ask = Callable[..., Any]
 
 HERE, ELSEWHERE = "192.0.2.7", "198.51.100.9"

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app import clock
-from app.processes import this_process
-from app.store.workers import register_worker
-from app.supervisor.embedded_broker import free_port
-from app.web.readiness import Readiness
+from app.supervisor.broker import free_port
+from app.web.monitoring import Readiness
+from pausable import clock
+from pausable.db.workers import register_worker
+from pausable.processes import this_process
 from tests.web.calling import Caller, json_of, problem, slug
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.store.database import Database
+    from pausable.db.database import Database
     from tests.web.serving import Served
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.store.cursors import Kept, keep_place
+from pausable.db.claims import Kept, keep_place
 from tests.web.calling import Caller, json_of
 
 if TYPE_CHECKING:

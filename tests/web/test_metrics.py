@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app import clock
-from app.execution.queue_depth import QueueDepths
-from app.execution.tallying import BUCKETS, KEPT, LOSSES, STEP_SECONDS, Tallies
-from app.processes import this_process
-from app.store.notifications import Lease, Written, give_up, insert_notifications, take_due
-from app.store.tallies import STEPS_A_MINUTE, list_minutes, list_tallies
-from app.store.workers import register_worker
-from app.supervisor.embedded_broker import free_port
+from app.supervisor.broker import free_port
+from pausable import clock
+from pausable.db.outbox import Lease, Written, give_up, insert_notifications, take_due
+from pausable.db.stats import STEPS_A_MINUTE, list_minutes, list_tallies
+from pausable.db.workers import register_worker
+from pausable.engine.dispatch import QueueDepths
+from pausable.engine.metrics import BUCKETS, KEPT, LOSSES, STEP_SECONDS, Metrics
+from pausable.processes import this_process
 from tests.store.rows import NOW, add_operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.store.database import Database
+    from pausable.db.database import Database
     from tests.web.calling import Caller
     from tests.web.serving import Served
 
@@ -147,7 +147,7 @@ def test_a_broker_that_hangs_is_asked_one_question_at_a_time(served: Served, sil
 
 def test_counting_again_adds_to_what_is_in_the_table(database: Database) -> None:
     for _ in range(2):
-        tallies = Tallies(database)
+        tallies = Metrics(database)
         tallies.observe(STEP_SECONDS, 0.02, "task")
         tallies.observe(STEP_SECONDS, 4000.0, "task")
         tallies.count(LOSSES, times=3)
@@ -165,7 +165,7 @@ def test_counting_again_adds_to_what_is_in_the_table(database: Database) -> None
 def test_what_is_counted_by_the_minute_is_kept_for_two_hours_and_no_figure_of_metrics(
     database: Database, bob: Caller
 ) -> None:
-    first, tallies = int(NOW // 60), Tallies(database)
+    first, tallies = int(NOW // 60), Metrics(database)
     for minute, steps in ((0, 2), (KEPT - 1, 1), (KEPT + 1, 3)):
         with clock.frozen_at(NOW + 60 * minute):
             for _ in range(steps):
@@ -180,7 +180,7 @@ def test_what_is_counted_by_the_minute_is_kept_for_two_hours_and_no_figure_of_me
 
 
 def test_what_the_table_does_not_take_is_kept_for_the_next_time(database: Database) -> None:
-    tallies = Tallies(database)
+    tallies = Metrics(database)
     tallies.count(LOSSES)
     with database.write() as tx:
         tx.exec_driver_sql("ALTER TABLE tallies RENAME TO aside")
@@ -195,7 +195,7 @@ def test_what_the_table_does_not_take_is_kept_for_the_next_time(database: Databa
 
 
 def test_a_child_counts_for_itself_and_not_again_what_its_parent_counted(database: Database) -> None:
-    tallies = Tallies(database)
+    tallies = Metrics(database)
     tallies.count(LOSSES)
     child = os.fork()
     if child == 0:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.document import encode
-from app.web.moving import LARGEST_DOCUMENT
+from app.web.documents import LARGEST_DOCUMENT
+from pausable.documents.model import encode
 from tests.execution.pausing import in_database
 from tests.web.calling import Caller, everything, json_of, problem, slug
 from tests.web.serving import Served, serving
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from app.store.database import Database
+    from pausable.db.database import Database
     from tests.conftest import NewDatabase
 
 KEY = "0123456789abcdef" * 2

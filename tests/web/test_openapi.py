@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from app.web.pages import STATIC
+from app.web.openapi import STATIC
 from tests.web.calling import Caller, json_of, validator
 
 if TYPE_CHECKING:

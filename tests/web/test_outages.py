@@ -8,14 +8,13 @@ import psycopg
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from app.store.database import DriverError
-from app.store.errors import is_outage
+from pausable.db.database import DriverError, is_outage
 from tests.web.calling import Caller, everything, problem, slug
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from app.store.database import Database
+    from pausable.db.database import Database
     from tests.web.serving import Served
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
-from app.execution.fingerprints import code_of
+from pausable.engine.documents import code_of
 from tests.cli.terminal import Terminal
 from tests.web.browsing import Visitor
 from tests.web.calling import Caller, everything, json_of, problem, slug
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from app.store.database import Database
+    from pausable.db.database import Database
     from tests.conftest import NewDatabase
     from tests.web.serving import Served
 

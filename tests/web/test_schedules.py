@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app import clock
+from pausable import clock
 from tests.web.calling import Caller, everything, json_of, problem, slug
 
 if TYPE_CHECKING:
-    from app.store.database import Database
+    from pausable.db.database import Database
     from tests.web.serving import Served
 
 LATER = "2036-01-31T20:00:00+01:00"

@@ -13,9 +13,9 @@ import schemathesis
 from hypothesis import HealthCheck, given, seed, settings
 from schemathesis.config import SchemathesisConfig
 
-from app import clock
-from app.processes import this_process
-from app.store.workers import register_worker
+from pausable import clock
+from pausable.db.workers import register_worker
+from pausable.processes import this_process
 from tests.execution.pausing import in_database
 from tests.web.serving import serving, token_of
 

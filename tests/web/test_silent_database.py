@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from app.store.database import Database
-from app.store.migrations import upgrade_database
-from app.store.step_logs import append_lines
-from app.web.readiness import Readiness
+from app.web.monitoring import Readiness
+from pausable.db.database import Database
+from pausable.db.history import append_lines
+from pausable.db.migrations import upgrade_database
 from tests.databases import on_postgresql_alone
 from tests.execution.pausing import in_database
 from tests.postgresql import running_postgresql

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.supervisor.embedded_broker import free_port
+from app.supervisor.broker import free_port
 from tests.execution.pausing import in_database
 from tests.web.serving import ROOT, Served, serving, token_of, wait_for
 

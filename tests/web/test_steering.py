@@ -12,7 +12,7 @@ from tests.web.calling import Caller, everything, json_of, problem, slug
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.store.database import Database
+    from pausable.db.database import Database
     from tests.web.serving import Served
 
 

@@ -8,15 +8,14 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from app.domain.tokens import digest_of
-from app.following import Feed, follow
-from app.store.events import Event, append_event
-from app.store.users import user_of_token
+from pausable.db.history import Event, append_event
+from pausable.db.users import digest_of, user_of_token
+from pausable.service.feed import Feed, follow
 from tests.databases import on_both
 from tests.web.serving import DEADLINE, token_of, wait_for
 
 if TYPE_CHECKING:
-    from app.store.users import User
+    from pausable.db.users import User
     from tests.web.calling import Caller
     from tests.web.serving import Served
 

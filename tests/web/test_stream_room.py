@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.errors import TooManyWatchers
-from app.web.streaming import StreamRoom
+from app.web.stream import StreamRoom
+from pausable.errors import TooManyWatchers
 
 
 def test_who_has_many_streams_keeps_nobody_out_who_has_few() -> None:

@@ -7,8 +7,8 @@ import threading
 import pytest
 from flask import Flask
 
-from app import clock
-from app.web.waiting import Entrance, WaitingRoom
+from app.web.operations import Entrance, WaitingRoom
+from pausable import clock
 from tests.deadlines import WAIT
 from tests.web.serving import wait_for
 

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.domain.tokens import digest_of
-from app.store.users import user_of_token
-from app.supervisor.embedded_broker import free_port
-from app.supervisor.programs import web_command
+from app.supervisor.broker import free_port
+from app.supervisor.supervision import web_command
 from app.web.console.session import COOKIE
-from app.web.streaming import PLACES
+from app.web.stream import PLACES
+from pausable.db.users import digest_of, user_of_token
 from tests.execution.pausing import in_database
 from tests.programs import running
 from tests.web.serving import DEADLINE, ROOT, Served, serving, token_of, wait_for
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from app.store.users import User
+    from pausable.db.users import User
     from tests.conftest import NewDatabase
 
 #: Seconds that the server would give its requests to end: more than a test waits.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.supervisor.embedded_broker import free_port
+from app.supervisor.broker import free_port
 from tests.databases import on_postgresql_alone
 from tests.execution.pausing import in_database
 from tests.web.serving import ROOT, serving, token_of, wait_for

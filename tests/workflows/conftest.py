@@ -11,12 +11,12 @@ import pytest
 from celery import Celery
 from celery.contrib.testing.app import setup_default_app
 
-from app.workflows import load_workflows
+from pausable import load_workflows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from app.workflows import Canvas
+    from pausable import Canvas
 
 # Celery forgets the tasks of a module that is imported while a test has its own default app; these stay known.
 load_workflows()

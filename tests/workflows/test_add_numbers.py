@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.errors import ArgumentsInvalid
-from app.workflows.add_numbers import add_numbers
+from pausable.errors import ArgumentsInvalid
+from pausable.workflows.shipped.add_numbers import add_numbers
 from tests.workflows.conftest import run
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from app.errors import ArgumentsInvalid, ColumnMissing, InputChanged, InputUnusable
-from app.workflows import count_by as module
-from app.workflows import csv_ranges
-from app.workflows.count_by import count_by
+from pausable import count_by as module
+from pausable import csv_ranges
+from pausable.errors import ArgumentsInvalid, ColumnMissing, InputChanged, InputUnusable
+from pausable.workflows.shipped.count_by import count_by
 from tests.workflows.conftest import run
 
 ROOT = Path(__file__).parents[2]
@@ -202,8 +202,8 @@ def test_what_a_step_hands_on_does_not_grow_with_the_rows(people: Path) -> None:
 ALONE = """
 import tracemalloc
 from celery import Celery
-from app.workflows import csv_ranges
-from app.workflows.count_by import count_by
+from pausable import csv_ranges
+from pausable.workflows.shipped.count_by import count_by
 from tests.workflows.conftest import run
 
 app = Celery("alone", broker="memory://")

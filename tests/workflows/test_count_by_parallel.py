@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.errors import InputChanged, InputUnusable
-from app.workflows import count_by as module
-from app.workflows.count_by import count_by
+from pausable import count_by as module
+from pausable.errors import InputChanged, InputUnusable
+from pausable.workflows.shipped.count_by import count_by
 from tests.workflows.conftest import run
 from tests.workflows.test_count_by import FAULTS, PEOPLE_BY, append, touch
 
 if TYPE_CHECKING:
     from pathlib import Path
-
 
 PARALLEL: dict[str, bytes] = {
     "plain rows": b"a,b\n" + b"".join(b"%d,%d\n" % (n % 7, n % 3) for n in range(500)),

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from app.errors import QuoteUnclosed, RowTooShort, RowUnusable
-from app.workflows import csv_ranges
-from app.workflows.count_by import count_by
+from pausable import csv_ranges
+from pausable.errors import QuoteUnclosed, RowTooShort, RowUnusable
+from pausable.workflows.shipped.count_by import count_by
 from tests.workflows.conftest import run
 
 if TYPE_CHECKING:

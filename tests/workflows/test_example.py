@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pytest
 
-from app.workflows import Workflow, load_workflows
+from pausable import Workflow, load_workflows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.errors import CallMisfits, CanvasEmpty, FlowCyclic, FlowMalformed
-from app.workflows import Flow, group, signals, states, step
+from pausable import Flow, group, signals, states, step
+from pausable.errors import CallMisfits, CanvasEmpty, FlowCyclic, FlowMalformed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from app.handlers.base import Subject
-    from app.workflows import State
+    from pausable import State
+    from pausable.engine.handlers import Subject
 
 #: What the steps of one test have done.
 done: list[Any] = []

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from app.errors import InputChanged, InputOutside, InputUnreadable
-from app.workflows.inputs import Edition, InputPath, edition, reading
+from pausable.errors import InputChanged, InputOutside, InputUnreadable
+from pausable.workflows.shipped.csv_files import Edition, InputPath, edition, reading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,7 +103,7 @@ def test_what_is_exchanged_for_something_else_while_it_is_opened_is_not_read(
         os.mkfifo(file) if exchange == "pipe" else file.symlink_to(letters.parent / "secret.csv")
         return opened(place, flags)
 
-    monkeypatch.setattr("app.workflows.inputs.os.open", after_an_exchange)
+    monkeypatch.setattr("pausable.workflows.shipped.csv_files.os.open", after_an_exchange)
 
     with pytest.raises(InputUnreadable):
         read(letters, "inner/a.csv")

@@ -9,8 +9,8 @@ import pytest
 from celery import signature
 from pydantic import AfterValidator, BaseModel, Field
 
-from app.errors import ArgumentsInvalid, WorkflowMalformed
-from app.workflows import Canvas, workflow
+from pausable import Canvas, workflow
+from pausable.errors import ArgumentsInvalid, WorkflowMalformed
 
 if TYPE_CHECKING:
     from decimal import Decimal

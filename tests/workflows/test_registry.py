@@ -7,15 +7,22 @@ from typing import TYPE_CHECKING
 import pytest
 from celery import signature
 
-from app.errors import ModuleUnusable, NotACanvas, StepOptionInvalid, WorkflowMalformed, WorkflowTwice, WorkflowUnknown
-from app.workflows import Canvas, load_workflows, step, workflow
+from pausable import Canvas, load_workflows, step, workflow
+from pausable.errors import (
+    ModuleUnusable,
+    NotACanvas,
+    StepOptionInvalid,
+    WorkflowMalformed,
+    WorkflowTwice,
+    WorkflowUnknown,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MODULE = """
 from __future__ import annotations
-from app.workflows import step, workflow
+from pausable import step, workflow
 
 @step
 def greet(name: str) -> str:
@@ -124,7 +131,7 @@ def test_a_module_may_be_named_twice_and_a_workflow_imported_into_another(write_
     first = write_module("first_of_a_test", MODULE.format(name="greeting"))
     second = write_module("second_of_a_test", "from first_of_a_test import greeting")
 
-    assert len(load_workflows([first, second, first, "app.workflows.count_by"])) == 3
+    assert len(load_workflows([first, second, first, "pausable.workflows.shipped.count_by"])) == 3
 
 
 def test_two_workflows_of_one_name_are_refused_with_both_modules(write_module: Write) -> None:
@@ -148,7 +155,7 @@ def test_two_workflows_of_one_name_are_refused_with_both_modules(write_module: W
         ("import nowhere_at_all", ", line 1: ModuleNotFoundError: No module named 'nowhere_at_all'"),
         (MODULE.format(name="two words"), ": WorkflowMalformed: The workflow 'two words'"),
         ("import sys; sys.exit(3)", ", line 1: SystemExit: 3"),
-        ("from app.workflows import signals; raise signals.SKIP('no')", ", line 1: SKIP: no"),
+        ("from pausable import signals; raise signals.SKIP('no')", ", line 1: SKIP: no"),
     ],
 )
 def test_a_module_that_gives_no_workflow_is_named_with_the_reason(write_module: Write, source: str, why: str) -> None:

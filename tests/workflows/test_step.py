@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.errors import StepOptionInvalid
-from app.execution.step_task import Step
-from app.workflows import Flow, step, workflow
+from pausable import Flow, step, workflow
+from pausable.canvas.task import Step
+from pausable.errors import StepOptionInvalid
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.domain.retries import LONGEST, Retries
-from app.domain.states import Failed, Skipped, Success
-from app.workflows import Workflow, signals, step, triggers
+from pausable import Workflow, signals, step, triggers
+from pausable.model.retries import LONGEST, Retries
+from pausable.model.states import Failed, Skipped, Success
 
 if TYPE_CHECKING:
-    from app.execution.policies import StepPolicy, WorkflowPolicy
+    from pausable.engine.policies import StepPolicy, WorkflowPolicy
 
 PAGE = (Path(__file__).parents[2] / "docs" / "steps.md").read_text(encoding="utf-8")
 _numbers = count()

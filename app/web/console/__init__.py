@@ -1,11 +1,10 @@
 """The console: pages for people, under `/console`; they work without scripts, and live with them."""
 
-from app.web.console import listing as listing
-from app.web.console import live as live
-from app.web.console import showing as showing
-from app.web.console import starting as starting
-from app.web.console import tokens as tokens
-from app.web.console import workers as workers
-from app.web.console.pages import console, make_console
+from . import live as live
+from . import operations as operations
+from . import start as start
+from . import tokens as tokens
+from . import workers as workers
+from .pages import console, make_console
 
 __all__ = ["console", "make_console"]

@@ -12,20 +12,19 @@ from typing import Final, TypeVar, cast
 
 from flask import Flask, Response, current_app, render_template, request, session
 
-from app import clock
-from app.domain.states import Completion
-from app.errors import OperationNotFound
-from app.following import BEAT, Feed, Follower
-from app.store.errors import is_of_the_database
-from app.store.following import Sweep, mark_of_all, mark_of_work
-from app.web.auth import commands, requester
-from app.web.console.listing import asked_for, listed
-from app.web.console.pages import console
-from app.web.console.parts import Part, Parts
-from app.web.console.session import demand_session
-from app.web.console.showing import shown
-from app.web.console.workers import at_work, backlog
-from app.web.streaming import ASKED_EVERY, BEAT_EVENT, LOST_EVENT, RETRY, streamed
+from pausable import clock
+from pausable.db.database import is_of_the_database
+from pausable.db.history import Sweep, mark_of_all, mark_of_work
+from pausable.errors import OperationNotFound
+from pausable.model.states import Completion
+from pausable.service.feed import BEAT, Feed, Follower
+
+from ..auth import commands, requester
+from ..stream import ASKED_EVERY, BEAT_EVENT, LOST_EVENT, RETRY, streamed
+from .operations import asked_for, listed, shown
+from .pages import Part, Parts, console
+from .session import demand_session
+from .workers import at_work, backlog
 
 T = TypeVar("T")
 

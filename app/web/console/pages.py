@@ -1,33 +1,105 @@
-"""What all pages of the console share: who may see them, how one signs in and out, and how an error looks."""
+"""What all pages of the console share: who may see them, signing in and out, errors, and their files."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+import hashlib
+import re
+import threading
+from collections import OrderedDict
+from functools import cache
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flask import Blueprint, Flask, Response, abort, flash, g, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as Redirect
 
-from app.config import Settings
-from app.domain.states import Completion, StepState
-from app.errors import DatabaseUnavailable, TokenRefused, TooManyFailedTokens
-from app.store.errors import OF_AN_OUTAGE, is_outage
-from app.web.console import wording
-from app.web.console.parts import Parts
-from app.web.console.session import (
-    PLACE,
-    csrf,
-    demand_session,
-    own_place,
-    set_up_sessions,
-    sign_in,
-    sign_out,
-    where_asked,
-)
-from app.web.console.static import static_url
-from app.web.presenting import offered
-from app.web.problems import KINDS
+from pausable import clock
+from pausable.config import Settings
+from pausable.db.database import OF_AN_OUTAGE, is_outage
+from pausable.errors import DatabaseUnavailable, TokenRefused, TooManyFailedTokens
+from pausable.model.states import Completion, StepState
+
+from ..openapi import STATIC
+from ..problems import KINDS
+from ..responses import offered
+from . import wording
+from .session import PLACE, csrf, demand_session, own_place, set_up_sessions, sign_in, sign_out, where_asked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def static_url(name: str) -> str:
+    """The address of a file under `static`."""
+    return url_for("pages.static", filename=name, v=_version(name))
+
+
+@cache
+def _version(name: str) -> str:
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+
+
+#: Parts of pages that are kept for others who watch the same.
+_KEPT: Final = 256
+
+
+class Part(NamedTuple):
+    """The moving part of a page as the message that brings it: the id by which a browser says that it has it.
+
+    `ids` are the operations in it, and `is_moving` is whether any of them moves by itself.
+    """
+
+    place: str
+    message: str
+    ids: tuple[int, ...]
+    is_moving: bool
+
+    @classmethod
+    def of(cls, html: str, ids: tuple[int, ...], *, is_moving: bool) -> Part:
+        """The part of this HTML; no line of it can begin another field of the message."""
+        place = sha256(html.encode()).hexdigest()[:16]
+        lines = "".join(f"data: {line}\n" for line in re.split("\r\n|\r|\n", html))
+        return cls(place, f"id: {place}\n{lines}\n", ids, is_moving)
+
+
+class Parts:
+    """The parts that were rendered last, for all who watch the same page of the same person."""
+
+    def __init__(self) -> None:
+        self._changing = threading.Lock()
+        self._kept: OrderedDict[Any, tuple[float, Part]] = OrderedDict()
+        self._rendering: dict[Any, threading.Lock] = {}
+
+    def since(self, moment: float, key: Any, render: Callable[[], Part]) -> Part:
+        """The part as it was at that moment of the clock or later; what another renders meanwhile is waited for."""
+        with self._changing:
+            lock = self._rendering.setdefault(key, threading.Lock())
+        with lock:
+            began, part = self._kept.get(key, (float("-inf"), None))
+            if part is None or began < moment:
+                began, part = clock.monotonic(), self._rendered(key, render)
+                self._keep(key, began, part)
+            return part
+
+    def _rendered(self, key: Any, render: Callable[[], Part]) -> Part:
+        try:
+            return render()
+        except BaseException:
+            with self._changing:
+                if key not in self._kept:
+                    self._rendering.pop(key, None)
+            raise
+
+    def _keep(self, key: Any, began: float, part: Part) -> None:
+        with self._changing:
+            self._kept[key] = (began, part)
+            self._kept.move_to_end(key)
+            while len(self._kept) > _KEPT:
+                old, _ = self._kept.popitem(last=False)
+                self._rendering.pop(old, None)
+
 
 console = Blueprint("console", __name__, url_prefix=PLACE, template_folder="../templates")
 

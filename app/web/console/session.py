@@ -16,18 +16,18 @@ from flask import current_app, g, redirect, request, session, url_for
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
-from app import clock
-from app.domain.tokens import digest_of
-from app.store.files import keep_secret
-from app.store.tokens import end_session, token_id, user_of_session
-from app.web.auth import commands, user_of
+from pausable import clock
+from pausable.db.files import keep_secret
+from pausable.db.users import digest_of, end_session, token_id, user_of_session
+
+from ..auth import commands, user_of
 
 if TYPE_CHECKING:
     from flask import Flask, Request
     from flask.sessions import SecureCookieSession, SessionMixin
     from werkzeug.wrappers import Response
 
-    from app.config import Settings
+    from pausable.config import Settings
 
 #: Where the console lives; its cookie goes nowhere else.
 PLACE: Final = "/console"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from flask import abort, flash, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as Redirect
 
-from app.access import give_another, own_tokens, take_away
-from app.domain.numbers import number_in
-from app.errors import TokensChanged, TooManyTokens
-from app.web.auth import commands, requester
-from app.web.console.pages import console
-from app.web.console.session import sign_out
+from pausable.errors import TokensChanged, TooManyTokens
+from pausable.service.accounts import give_another, own_tokens, take_away
+from pausable.texts import number_in
+
+from ..auth import commands, requester
+from .pages import console
+from .session import sign_out
 
 
 @console.get("/tokens")

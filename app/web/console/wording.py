@@ -5,24 +5,21 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from app import clock
-from app.domain import picture
-from app.domain.durations import in_utc, spoken
-from app.domain.moments import utc
-from app.domain.states import Completion
-from app.domain.timeline import left
-from app.results.references import shown
-from app.store.counting import COUNTED
+from pausable import clock
+from pausable.db.statements import COUNTED
+from pausable.model import picture
+from pausable.model.states import Completion
+from pausable.model.times import in_utc, left, spoken, utc
+from pausable.results.references import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from app.commands import View
-    from app.overview import Portrait
-    from app.store.operations import Operation, OperationSummary
-    from app.store.overview import Move
-    from app.store.shown_steps import ShownStep
-    from app.store.step_queries import Running
+    from pausable.db.operations import Operation, OperationSummary
+    from pausable.db.steps import Running, ShownStep
+    from pausable.db.views import Move
+    from pausable.service.operations import View
+    from pausable.service.pages import Portrait
 
 _C = Completion
 #: The lines of the marks of steps.

@@ -7,13 +7,14 @@ from typing import Any, Final, cast
 
 from flask import current_app, render_template, url_for
 
-from app import clock
-from app.store.counting import COUNTED
-from app.store.workers import Worker
-from app.web.auth import commands, requester
-from app.web.console.charting import HEIGHT, chart
-from app.web.console.pages import console
-from app.workload import STEPS, Backlog, Workload, workload
+from pausable import clock
+from pausable.db.statements import COUNTED
+from pausable.db.workers import Worker
+from pausable.service.pages import STEPS_OF_A_WORKER, Backlog, Workload, workload
+
+from ..auth import commands, requester
+from .charts import HEIGHT, chart
+from .pages import console
 
 #: The lines of the marks of workers: how one is, is never told by colour alone.
 _MARKS: Final = {
@@ -50,7 +51,7 @@ def _words(found: Workload) -> dict[str, Any]:
         "now": now,
         "lease": lease,
         "most": COUNTED,
-        "named": STEPS,
+        "named": STEPS_OF_A_WORKER,
         "height": HEIGHT,
         "charts": (
             ("steps", "Steps run", chart(found.steps_a_minute, first)),

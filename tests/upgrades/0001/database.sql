@@ -121,31 +121,31 @@ CREATE TABLE steps (
 	CONSTRAINT steps_operation_id_fkey FOREIGN KEY(operation_id) REFERENCES operations (id) ON DELETE CASCADE, 
 	CONSTRAINT steps_worker_id_fkey FOREIGN KEY(worker_id) REFERENCES workers (id)
 );
-INSERT INTO "steps" VALUES(1,0,'start_with','Success',1,0,1,0,0,'{"task":"app.workflows.add_numbers.start_with","args":[1,0.0]}',NULL,NULL,NULL,NULL,0,'1',NULL,NULL,NULL,NULL,0,1.79526979783875894553e+09,1.79526979786454582216e+09);
-INSERT INTO "steps" VALUES(1,1,'add_two','Success',1,0,1,0,0,'{"task":"app.workflows.add_numbers.add_two","args":[0.0]}','0',1,NULL,NULL,0,'3',NULL,NULL,NULL,NULL,0,1.79526979793815135953e+09,1.79526979794330358505e+09);
-INSERT INTO "steps" VALUES(1,2,'add_three','Paused',0,0,0,0,0,'{"task":"app.workflows.add_numbers.add_three","args":[0.0]}','1',2,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
-INSERT INTO "steps" VALUES(1,3,'add_four','Pending',0,0,0,0,1,'{"task":"app.workflows.add_numbers.add_four","args":[0.0]}','2',3,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
-INSERT INTO "steps" VALUES(1,4,'save_result','Pending',0,0,0,0,1,'{"task":"app.workflows.add_numbers.save_result","args":[1]}','3',4,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
-INSERT INTO "steps" VALUES(2,0,'start_with','Success',1,0,1,0,0,'{"task":"app.workflows.add_numbers.start_with","args":[10,0.0]}',NULL,NULL,NULL,NULL,0,'10',NULL,NULL,NULL,NULL,0,1.79526979788181257247e+09,1.79526979788329029081e+09);
-INSERT INTO "steps" VALUES(2,1,'add_two','Queued',0,0,0,0,0,'{"task":"app.workflows.add_numbers.add_two","args":[0.0]}','0',1,NULL,NULL,0,NULL,NULL,NULL,NULL,1.7952697998906552791e+09,0,NULL,NULL);
-INSERT INTO "steps" VALUES(2,2,'add_three','Pending',0,0,0,0,1,'{"task":"app.workflows.add_numbers.add_three","args":[0.0]}','1',2,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
-INSERT INTO "steps" VALUES(2,3,'add_four','Pending',0,0,0,0,1,'{"task":"app.workflows.add_numbers.add_four","args":[0.0]}','2',3,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
-INSERT INTO "steps" VALUES(2,4,'save_result','Pending',0,0,0,0,1,'{"task":"app.workflows.add_numbers.save_result","args":[2]}','3',4,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
-INSERT INTO "steps" VALUES(3,0,'start_with','Success',1,0,1,0,0,'{"task":"app.workflows.add_numbers.start_with","args":[100,0.0]}',NULL,NULL,NULL,NULL,0,'100',NULL,NULL,NULL,NULL,0,1.79526979789896059041e+09,1.7952697979004933834e+09);
-INSERT INTO "steps" VALUES(3,1,'add_two','Running',1,0,1,0,0,'{"task":"app.workflows.add_numbers.add_two","args":[0.0]}','0',1,NULL,NULL,0,NULL,NULL,1,4712,NULL,0,1.79526979805010080334e+09,NULL);
-INSERT INTO "steps" VALUES(3,2,'add_three','Pending',0,0,0,0,1,'{"task":"app.workflows.add_numbers.add_three","args":[0.0]}','1',2,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
-INSERT INTO "steps" VALUES(3,3,'add_four','Pending',0,0,0,0,1,'{"task":"app.workflows.add_numbers.add_four","args":[0.0]}','2',3,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
-INSERT INTO "steps" VALUES(3,4,'save_result','Pending',0,0,0,0,1,'{"task":"app.workflows.add_numbers.save_result","args":[3]}','3',4,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
-INSERT INTO "steps" VALUES(4,0,'start_with','Success',1,0,1,0,0,'{"task":"app.workflows.add_numbers.start_with","args":[1000,0.0]}',NULL,NULL,NULL,NULL,0,'1000',NULL,NULL,NULL,NULL,0,1.79526979791455721857e+09,1.79526979791979551318e+09);
-INSERT INTO "steps" VALUES(4,1,'add_two','Running',1,0,1,0,0,'{"task":"app.workflows.add_numbers.add_two","args":[0.0]}','0',1,NULL,NULL,0,NULL,NULL,1,4712,NULL,0,1.79526979805048584942e+09,NULL);
-INSERT INTO "steps" VALUES(4,2,'add_three','Pending',0,0,0,0,1,'{"task":"app.workflows.add_numbers.add_three","args":[0.0]}','1',2,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
-INSERT INTO "steps" VALUES(4,3,'add_four','Pending',0,0,0,0,1,'{"task":"app.workflows.add_numbers.add_four","args":[0.0]}','2',3,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
-INSERT INTO "steps" VALUES(4,4,'save_result','Pending',0,0,0,0,1,'{"task":"app.workflows.add_numbers.save_result","args":[4]}','3',4,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
-INSERT INTO "steps" VALUES(5,0,'start_with','Success',1,0,1,0,0,'{"task":"app.workflows.add_numbers.start_with","args":[10000,0.0]}',NULL,NULL,NULL,NULL,0,'10000',NULL,NULL,NULL,NULL,0,1.7952697979284331798e+09,1795269797.93192);
-INSERT INTO "steps" VALUES(5,1,'add_two','Success',1,0,1,0,0,'{"task":"app.workflows.add_numbers.add_two","args":[0.0]}','0',1,NULL,NULL,0,'10002',NULL,NULL,NULL,NULL,0,1.795269798001411438e+09,1.79526979800338983535e+09);
-INSERT INTO "steps" VALUES(5,2,'add_three','Success',1,0,1,0,0,'{"task":"app.workflows.add_numbers.add_three","args":[0.0]}','1',2,NULL,NULL,0,'10005',NULL,NULL,NULL,NULL,0,1.7952697980216395855e+09,1.79526979802228140838e+09);
-INSERT INTO "steps" VALUES(5,3,'add_four','Success',1,0,1,0,0,'{"task":"app.workflows.add_numbers.add_four","args":[0.0]}','2',3,NULL,NULL,0,'10009',NULL,NULL,NULL,NULL,0,1.79526979803127503397e+09,1.79526979803391861919e+09);
-INSERT INTO "steps" VALUES(5,4,'save_result','Success',1,0,1,0,0,'{"task":"app.workflows.add_numbers.save_result","args":[5]}','3',4,NULL,NULL,0,'{"operation_id":5,"total":10009}',NULL,NULL,NULL,NULL,0,1.79526979803742575648e+09,1.79526979803776502611e+09);
+INSERT INTO "steps" VALUES(1,0,'start_with','Success',1,0,1,0,0,'{"task":"pausable.workflows.shipped.add_numbers.start_with","args":[1,0.0]}',NULL,NULL,NULL,NULL,0,'1',NULL,NULL,NULL,NULL,0,1.79526979783875894553e+09,1.79526979786454582216e+09);
+INSERT INTO "steps" VALUES(1,1,'add_two','Success',1,0,1,0,0,'{"task":"pausable.workflows.shipped.add_numbers.add_two","args":[0.0]}','0',1,NULL,NULL,0,'3',NULL,NULL,NULL,NULL,0,1.79526979793815135953e+09,1.79526979794330358505e+09);
+INSERT INTO "steps" VALUES(1,2,'add_three','Paused',0,0,0,0,0,'{"task":"pausable.workflows.shipped.add_numbers.add_three","args":[0.0]}','1',2,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
+INSERT INTO "steps" VALUES(1,3,'add_four','Pending',0,0,0,0,1,'{"task":"pausable.workflows.shipped.add_numbers.add_four","args":[0.0]}','2',3,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
+INSERT INTO "steps" VALUES(1,4,'save_result','Pending',0,0,0,0,1,'{"task":"pausable.workflows.shipped.add_numbers.save_result","args":[1]}','3',4,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
+INSERT INTO "steps" VALUES(2,0,'start_with','Success',1,0,1,0,0,'{"task":"pausable.workflows.shipped.add_numbers.start_with","args":[10,0.0]}',NULL,NULL,NULL,NULL,0,'10',NULL,NULL,NULL,NULL,0,1.79526979788181257247e+09,1.79526979788329029081e+09);
+INSERT INTO "steps" VALUES(2,1,'add_two','Queued',0,0,0,0,0,'{"task":"pausable.workflows.shipped.add_numbers.add_two","args":[0.0]}','0',1,NULL,NULL,0,NULL,NULL,NULL,NULL,1.7952697998906552791e+09,0,NULL,NULL);
+INSERT INTO "steps" VALUES(2,2,'add_three','Pending',0,0,0,0,1,'{"task":"pausable.workflows.shipped.add_numbers.add_three","args":[0.0]}','1',2,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
+INSERT INTO "steps" VALUES(2,3,'add_four','Pending',0,0,0,0,1,'{"task":"pausable.workflows.shipped.add_numbers.add_four","args":[0.0]}','2',3,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
+INSERT INTO "steps" VALUES(2,4,'save_result','Pending',0,0,0,0,1,'{"task":"pausable.workflows.shipped.add_numbers.save_result","args":[2]}','3',4,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
+INSERT INTO "steps" VALUES(3,0,'start_with','Success',1,0,1,0,0,'{"task":"pausable.workflows.shipped.add_numbers.start_with","args":[100,0.0]}',NULL,NULL,NULL,NULL,0,'100',NULL,NULL,NULL,NULL,0,1.79526979789896059041e+09,1.7952697979004933834e+09);
+INSERT INTO "steps" VALUES(3,1,'add_two','Running',1,0,1,0,0,'{"task":"pausable.workflows.shipped.add_numbers.add_two","args":[0.0]}','0',1,NULL,NULL,0,NULL,NULL,1,4712,NULL,0,1.79526979805010080334e+09,NULL);
+INSERT INTO "steps" VALUES(3,2,'add_three','Pending',0,0,0,0,1,'{"task":"pausable.workflows.shipped.add_numbers.add_three","args":[0.0]}','1',2,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
+INSERT INTO "steps" VALUES(3,3,'add_four','Pending',0,0,0,0,1,'{"task":"pausable.workflows.shipped.add_numbers.add_four","args":[0.0]}','2',3,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
+INSERT INTO "steps" VALUES(3,4,'save_result','Pending',0,0,0,0,1,'{"task":"pausable.workflows.shipped.add_numbers.save_result","args":[3]}','3',4,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
+INSERT INTO "steps" VALUES(4,0,'start_with','Success',1,0,1,0,0,'{"task":"pausable.workflows.shipped.add_numbers.start_with","args":[1000,0.0]}',NULL,NULL,NULL,NULL,0,'1000',NULL,NULL,NULL,NULL,0,1.79526979791455721857e+09,1.79526979791979551318e+09);
+INSERT INTO "steps" VALUES(4,1,'add_two','Running',1,0,1,0,0,'{"task":"pausable.workflows.shipped.add_numbers.add_two","args":[0.0]}','0',1,NULL,NULL,0,NULL,NULL,1,4712,NULL,0,1.79526979805048584942e+09,NULL);
+INSERT INTO "steps" VALUES(4,2,'add_three','Pending',0,0,0,0,1,'{"task":"pausable.workflows.shipped.add_numbers.add_three","args":[0.0]}','1',2,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
+INSERT INTO "steps" VALUES(4,3,'add_four','Pending',0,0,0,0,1,'{"task":"pausable.workflows.shipped.add_numbers.add_four","args":[0.0]}','2',3,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
+INSERT INTO "steps" VALUES(4,4,'save_result','Pending',0,0,0,0,1,'{"task":"pausable.workflows.shipped.add_numbers.save_result","args":[4]}','3',4,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
+INSERT INTO "steps" VALUES(5,0,'start_with','Success',1,0,1,0,0,'{"task":"pausable.workflows.shipped.add_numbers.start_with","args":[10000,0.0]}',NULL,NULL,NULL,NULL,0,'10000',NULL,NULL,NULL,NULL,0,1.7952697979284331798e+09,1795269797.93192);
+INSERT INTO "steps" VALUES(5,1,'add_two','Success',1,0,1,0,0,'{"task":"pausable.workflows.shipped.add_numbers.add_two","args":[0.0]}','0',1,NULL,NULL,0,'10002',NULL,NULL,NULL,NULL,0,1.795269798001411438e+09,1.79526979800338983535e+09);
+INSERT INTO "steps" VALUES(5,2,'add_three','Success',1,0,1,0,0,'{"task":"pausable.workflows.shipped.add_numbers.add_three","args":[0.0]}','1',2,NULL,NULL,0,'10005',NULL,NULL,NULL,NULL,0,1.7952697980216395855e+09,1.79526979802228140838e+09);
+INSERT INTO "steps" VALUES(5,3,'add_four','Success',1,0,1,0,0,'{"task":"pausable.workflows.shipped.add_numbers.add_four","args":[0.0]}','2',3,NULL,NULL,0,'10009',NULL,NULL,NULL,NULL,0,1.79526979803127503397e+09,1.79526979803391861919e+09);
+INSERT INTO "steps" VALUES(5,4,'save_result','Success',1,0,1,0,0,'{"task":"pausable.workflows.shipped.add_numbers.save_result","args":[5]}','3',4,NULL,NULL,0,'{"operation_id":5,"total":10009}',NULL,NULL,NULL,NULL,0,1.79526979803742575648e+09,1.79526979803776502611e+09);
 CREATE TABLE tokens (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	user_id INTEGER NOT NULL, 

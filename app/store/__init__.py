@@ -1,1 +1,0 @@
-"""Every SQL statement of the service, each behind a named function; nothing else imports SQLAlchemy."""

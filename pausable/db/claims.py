@@ -1,0 +1,318 @@
+"""The claims that are held, the places of running steps, and what is due to be published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Float, bindparam, case, delete, exists, insert, literal, or_, select, text, update
+
+from pausable.db.statements import Prepared
+from pausable.db.steps import Running
+from pausable.db.tables import lost_claims, operations, steps, workers
+from pausable.db.transitions import TASK_COLUMNS, StepTask
+from pausable.model.states import CLAIMABLE, REQUESTING, Completion, StepState
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from pausable.db.transitions import Holder
+
+_S = StepState
+
+
+@dataclass(frozen=True, slots=True)
+class HeldClaim:
+    """A claim and the process that holds it, or held it when it was taken away; times are seconds since the epoch.
+
+    `held_since` is when the claim was made or, of one that was taken away, when that was. All about the worker is None
+    where an earlier version took it from a program that was no worker.
+    """
+
+    operation_id: int
+    number: int
+    claim: int
+    slug: str
+    losses: int
+    held_since: float | None
+    process: int | None
+    process_start: int | None
+    worker_id: int | None
+    host: str | None
+    boot_id: str | None
+    pid: int | None
+    start_time: int | None
+    heartbeat: int | None
+    stopped_at: float | None
+
+
+_WORKER = (
+    workers.c.id,
+    workers.c.host,
+    workers.c.boot_id,
+    workers.c.pid,
+    workers.c.start_time,
+    workers.c.heartbeat,
+    workers.c.stopped_at,
+)
+# Written out, as in the partial index: SQLite uses it only where it can see that the rows are among its own.
+_HELD = (
+    select(
+        steps.c.operation_id,
+        steps.c.number,
+        steps.c.claim,
+        steps.c.slug,
+        steps.c.losses,
+        steps.c.started_at,
+        steps.c.process,
+        steps.c.process_start,
+        *_WORKER,
+    )
+    .outerjoin(workers, workers.c.id == steps.c.worker_id)
+    .where(text("steps.state = 'Running'"))
+)
+_LOST = (
+    select(
+        lost_claims.c.operation_id,
+        lost_claims.c.number,
+        lost_claims.c.claim,
+        steps.c.slug,
+        steps.c.losses,
+        lost_claims.c.lost_at,
+        lost_claims.c.process,
+        lost_claims.c.process_start,
+        *_WORKER,
+    )
+    .join(steps, (steps.c.operation_id == lost_claims.c.operation_id) & (steps.c.number == lost_claims.c.number))
+    .outerjoin(workers, workers.c.id == lost_claims.c.worker_id)
+    .order_by(lost_claims.c.operation_id, lost_claims.c.number, lost_claims.c.claim)
+)
+_CLAIMED = (
+    (steps.c.operation_id == bindparam("key_operation"))
+    & (steps.c.number == bindparam("key_number"))
+    & (steps.c.state == _S.RUNNING)
+    & (steps.c.claim == bindparam("key_claim"))
+)
+_NOBODYS = {"worker_id": None, "process": None, "process_start": None}
+_TAKE_AWAY = (
+    update(steps)
+    .where(_CLAIMED)
+    .values(
+        state=_S.QUEUED,
+        claim=steps.c.claim + 1,
+        losses=steps.c.losses + bindparam("lost"),
+        due_at=bindparam("due_at"),
+        publishes=0,
+        **_NOBODYS,
+    )
+    .returning(*TASK_COLUMNS)
+)
+_TAKE_OVER = (
+    update(steps)
+    .where(_CLAIMED)
+    .values(
+        claim=steps.c.claim + 1,
+        losses=steps.c.losses + bindparam("lost"),
+        worker_id=bindparam("worker_id"),
+        process=bindparam("process"),
+        process_start=bindparam("process_start"),
+    )
+    .returning(*TASK_COLUMNS)
+)
+_KEEP = insert(lost_claims)
+_OF_OPERATION = lost_claims.c.operation_id == bindparam("key_operation")
+_ANY_LOST = Prepared(select(lost_claims.c.number).where(_OF_OPERATION).limit(1))
+_NOTHING_RUNS = ~exists().where(steps.c.operation_id == operations.c.id, text("steps.state = 'Running'"))
+_NOBODY_IS_LOST = ~exists().where(lost_claims.c.operation_id == operations.c.id)
+_IS_CANCEL = operations.c.completion == str(Completion.REQUESTING_CANCEL)
+_IS_PAUSE = operations.c.completion == str(Completion.REQUESTING_PAUSE)
+_CAN_DRAIN = (or_(_IS_CANCEL, _IS_PAUSE & _NOBODY_IS_LOST), _NOTHING_RUNS)
+_DRAINABLE = Prepared(select(operations.c.completion).where(operations.c.id == bindparam("operation_id"), *_CAN_DRAIN))
+#: The key is put together: SQLite would rather walk along the keys of all operations than look up the few that are
+#: meant.
+_KEY = operations.c.id + 0
+_ALL_DRAINABLE = (
+    select(operations.c.id)
+    .where(operations.c.completion.in_(sorted(REQUESTING)), bindparam("after") < _KEY, *_CAN_DRAIN)
+    .order_by(_KEY)
+    .limit(bindparam("limit"))
+)
+_CONFIRM = delete(lost_claims).where(
+    _OF_OPERATION, lost_claims.c.number == bindparam("key_number"), lost_claims.c.claim == bindparam("key_claim")
+)
+_ACCEPT = delete(lost_claims).where(_OF_OPERATION)
+
+
+def drainable(tx: Connection, operation_id: int) -> Completion | None:
+    """The pause or cancel that was requested of an operation and can take effect: nothing of it runs any more.
+
+    A pause also waits for the former holders of claims that are not proven gone. None where there is nothing to do.
+    """
+    row = _DRAINABLE.first(tx, {"operation_id": operation_id})
+    return row and Completion(row[0])
+
+
+def all_drainable(tx: Connection, after: int, limit: int) -> list[int]:
+    """The ids above `after` of the operations of which a requested pause or cancel can take effect, at most `limit`."""
+    return list(tx.execute(_ALL_DRAINABLE, {"after": after, "limit": limit}).scalars())
+
+
+def held_claims(tx: Connection) -> list[HeldClaim]:
+    """Every claim that is held: one for each step that runs anywhere."""
+    rows: Any = tx.execute(_HELD)
+    # Sorted here: for an order, SQLite would rather read all steps there are than those that run.
+    return sorted((HeldClaim(*row) for row in rows), key=lambda one: (one.operation_id, one.number))
+
+
+def take_away(tx: Connection, held: HeldClaim, *, is_loss: bool, due_at: float) -> StepTask | None:
+    """Queue a step whose holder is to write nothing any more; None when that claim is held no longer."""
+    row = tx.execute(_TAKE_AWAY, _key(held) | {"lost": int(is_loss), "due_at": due_at}).first()
+    return StepTask(*row) if row else None
+
+
+def take_over(tx: Connection, held: HeldClaim, holder: Holder, *, is_loss: bool) -> StepTask | None:
+    """Give a claim to another holder, who settles the step without running it; None when it is held no longer."""
+    mine = {"worker_id": holder.worker_id, "process": holder.process, "process_start": holder.process_start}
+    row = tx.execute(_TAKE_OVER, _key(held) | mine | {"lost": int(is_loss)}).first()
+    return StepTask(*row) if row else None
+
+
+def keep_lost(tx: Connection, held: HeldClaim, now: float) -> None:
+    """Remember a claim that was taken from a holder who is not proven gone."""
+    named = ("operation_id", "number", "claim", "worker_id", "process", "process_start")
+    tx.execute(_KEEP, {name: getattr(held, name) for name in named} | {"lost_at": now})
+
+
+def lost_claims_of(tx: Connection, operation_id: int | None = None) -> list[HeldClaim]:
+    """The claims whose former holders are not proven gone, of one operation or of all."""
+    query = _LOST if operation_id is None else _LOST.where(lost_claims.c.operation_id == operation_id)
+    rows: Any = tx.execute(query)
+    return [HeldClaim(*row) for row in rows]
+
+
+def unconfirmed_steps(tx: Connection, operation_id: int) -> list[Running]:
+    """The steps of an operation whose former holders are not proven gone."""
+    lost = lost_claims_of(tx, operation_id)
+    return [Running(one.number, one.slug, one.held_since or 0.0, one.host, one.process, False) for one in lost]
+
+
+def is_any_unconfirmed(tx: Connection, operation_id: int) -> bool:
+    """Whether code of this operation may still run under a claim that was taken away."""
+    return _ANY_LOST.first(tx, {"key_operation": operation_id}) is not None
+
+
+def confirm(tx: Connection, operation_id: int, number: int, claim: int) -> bool:
+    """Note that the former holder of this claim runs nothing of it any more; False when that was known."""
+    return tx.execute(_CONFIRM, {"key_operation": operation_id, "key_number": number, "key_claim": claim}).rowcount > 0
+
+
+def forget_unconfirmed(tx: Connection, operation_id: int) -> int:
+    """Forget all former holders of an operation's claims, because a person says so; returns how many there were."""
+    return tx.execute(_ACCEPT, {"key_operation": operation_id}).rowcount
+
+
+def _key(held: HeldClaim) -> dict[str, int]:
+    return {"key_operation": held.operation_id, "key_number": held.number, "key_claim": held.claim}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A place as JSON, and how much of how much is done there, where the code says."""
+
+    place: str
+    done: int | None = None
+    total: int | None = None
+
+
+_KEEP_PLACE = Prepared(
+    update(steps)
+    .where(
+        steps.c.operation_id == bindparam("key_operation"),
+        steps.c.number == bindparam("key_number"),
+        steps.c.state == StepState.RUNNING,
+        steps.c.claim == bindparam("key_claim"),
+    )
+    .values(
+        cursor=bindparam("cursor"),
+        done=bindparam("done"),
+        total=bindparam("total"),
+        losses=case((steps.c.cursor == bindparam("cursor"), steps.c.losses), else_=0),
+    )
+)
+
+
+def keep_place(tx: Connection, operation_id: int, number: int, claim: int, kept: Kept) -> bool:
+    """Keep the place of a step; one that has moved forgets its losses. False when that claim is held no longer.
+
+    It needs no lock on the operation: it moves nothing, and whatever takes the claim away raises its number.
+    """
+    key = {"key_operation": operation_id, "key_number": number, "key_claim": claim}
+    return _KEEP_PLACE.change(tx, {**key, "cursor": kept.place, "done": kept.done, "total": kept.total}) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A step that waits to be published, again or after a retry's wait."""
+
+    operation_id: int
+    number: int
+    publishes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unclaimed:
+    """A step that was published, when that was last, and that nobody has claimed."""
+
+    step: StepTask
+    due: Due
+    published_at: float
+
+
+# Written out, as in the partial index: SQLite uses it only where it can see that the rows are among its own.
+_IS_DUE = text("steps.state IN ('Queued', 'Retrying') AND NOT steps.parked")
+#: A step that waits for a retry keeps its time while its operation is paused, and is due again once that goes on. It is
+#: parked as long, so that no sweep looks at it; an operation that was paused before steps were parked has some that are
+#: not.
+_WAITS = _IS_DUE & exists().where(
+    operations.c.id == steps.c.operation_id, operations.c.completion.in_(sorted(CLAIMABLE))
+)
+_DUE = (
+    select(steps.c.operation_id, steps.c.number, steps.c.publishes)
+    .where(_WAITS, steps.c.due_at <= bindparam("now"))
+    .order_by(steps.c.due_at)
+    .limit(bindparam("limit"))
+)
+#: When a queued step was published last: its wait doubles with each time.
+_PUBLISHED_AT = steps.c.due_at - bindparam("wait", type_=Float) * literal(1).bitwise_lshift(steps.c.publishes)
+_UNCLAIMED = (
+    select(*TASK_COLUMNS, steps.c.operation_id, steps.c.publishes, _PUBLISHED_AT)
+    .where(
+        _WAITS,
+        steps.c.state == _S.QUEUED,
+        steps.c.due_at > bindparam("now"),
+        bindparam("before", type_=Float) >= _PUBLISHED_AT,
+    )
+    .order_by(steps.c.due_at)
+    .limit(bindparam("limit"))
+)
+_NEXT_DUE = select(steps.c.due_at).where(_WAITS).order_by(steps.c.due_at).limit(1)
+
+
+def due_steps(tx: Connection, now: float, limit: int) -> list[Due]:
+    """The steps whose time has come, the longest due first."""
+    return [Due(*row) for row in tx.execute(_DUE, {"now": now, "limit": limit})]
+
+
+def unclaimed_steps(tx: Connection, *, now: float, before: float, wait: float, limit: int) -> list[Unclaimed]:
+    """The queued steps that were published before a moment and are unclaimed since; `wait` is the first wait."""
+    rows = tx.execute(_UNCLAIMED, {"now": now, "before": before, "wait": wait, "limit": limit})
+    return [
+        Unclaimed(StepTask(*task), Due(operation_id, task[0], publishes), published_at)
+        for *task, operation_id, publishes, published_at in rows
+    ]
+
+
+def next_due(tx: Connection) -> float | None:
+    """When the next step is due, in seconds since the epoch."""
+    due: float | None = tx.execute(_NEXT_DUE).scalar()
+    return due

@@ -1,0 +1,1 @@
+"""workflow.json: its model, its checks, its signature, and fingerprints of code."""

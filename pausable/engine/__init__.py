@@ -1,0 +1,1 @@
+"""How steps run: start, dispatch, claim, run, settle, drain."""

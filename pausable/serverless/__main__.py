@@ -1,0 +1,52 @@
+"""`python -m pausable.serverless FOLDER MESSAGE OUTPUT`: run one slice in this process, as a cloud function would."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+
+from pausable import errors
+from pausable.config import load_settings
+from pausable.db.files import write_atomically
+from pausable.documents.signing import Keys
+from pausable.engine.local import Budget
+from pausable.results.local import LocalResult
+from pausable.serverless.folder import FolderPublisher
+from pausable.serverless.relay import Relay
+from pausable.workflows.registry import load_workflows
+
+
+def main() -> int:
+    """Run the slice, and write the document that it came to; nothing where it was run before."""
+    asked = _parser().parse_args()
+    settings = load_settings()
+    keys = Keys(settings.document_keys())
+    publisher = FolderPublisher(asked.folder / "messages")
+    relay = Relay(load_workflows(settings.workflows), keys, LocalResult(asked.folder / "store"), publisher)
+    budget = Budget(asked.steps, asked.seconds)
+    document = relay.run(asked.message.read_bytes(), budget, trust=asked.trust, lenient=asked.lenient)
+    if document is not None:
+        write_atomically(asked.output, keys.sealed(document))
+    return 0
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="python -m pausable.serverless", description="Run one slice of an operation.")
+    parser.add_argument("folder", type=Path, help="where the rest is published to, and what slices came to is kept")
+    parser.add_argument("message", type=Path, help="the file that holds the document")
+    parser.add_argument("output", type=Path, help="the file that the document is written into which it came to")
+    parser.add_argument("--steps", type=int, help="run so many steps at the most")
+    parser.add_argument("--seconds", type=float, help="run for so long")
+    parser.add_argument("--lenient", action="store_true", help="skip states of steps that the workflow does not have")
+    parser.add_argument("--trust", action="store_true", help="believe a document that none of our keys has signed")
+    return parser
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except tuple(
+        one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, Exception)
+    ) as refused:
+        sys.exit(str(refused))

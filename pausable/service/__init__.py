@@ -1,0 +1,1 @@
+"""What a person may ask of the service: one function for each act."""
