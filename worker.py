@@ -3,10 +3,10 @@
 from app import create_celery
 from pausable.config import load_settings
 from pausable.logs import log_as_asked
-from pausable.worker.worker import keep_log
+from pausable.worker.worker import keep_logging
 
 settings = load_settings()
 log_as_asked(settings)
 if settings.log_format == "json":
-    keep_log()
+    keep_logging()
 celery = create_celery(settings)

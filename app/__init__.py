@@ -44,7 +44,7 @@ def create_celery(settings: Settings | None = None) -> OperationsCelery:
 
 def _assembled(settings: Settings) -> tuple[OperationsCelery, Workflows]:
     from pausable.engine.celery_app import make_celery
-    from pausable.worker.worker import equip
+    from pausable.worker.worker import add_worker_parts
     from pausable.workflows.registry import load_workflows
 
     celery = make_celery(settings)
@@ -52,5 +52,5 @@ def _assembled(settings: Settings) -> tuple[OperationsCelery, Workflows]:
     celery.loader.import_default_modules()
     celery.finalize()
     celery.engine.policies.learn({one.name: one.policy for one in workflows}, workflows.everywhere)
-    equip(celery)
+    add_worker_parts(celery)
     return celery, workflows

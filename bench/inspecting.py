@@ -23,11 +23,11 @@ _SHORT = 100
 def inspect(bed: Bed) -> Iterator[Figure]:
     """Explain operations that are queued, wide and paused, and pre-flight the paused ones; short ones and long ones."""
     with bed.service() as service:
-        service.celery.engine.attend(WakeUp())
+        service.celery.engine.become_worker(WakeUp())
         service.celery.engine.register([service.celery.conf.task_default_queue])
         for length in (_SHORT, bed.scale.long_chain):
             yield from _looks(bed, service, length)
-        service.celery.engine.tallies.flush()
+        service.celery.engine.metrics.flush()
 
 
 def _looks(bed: Bed, service: Service, length: int) -> Iterator[Figure]:

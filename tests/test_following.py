@@ -13,7 +13,7 @@ from sqlalchemy import event, select, update
 from pausable.db.database import Database
 from pausable.db.history import Sweep, append_event, mark_of_all, mark_of_work
 from pausable.db.tables import events, operations, steps
-from pausable.db.workers import beat, lose_worker, register_worker, stop_worker
+from pausable.db.workers import mark_worker_lost, record_heartbeat, register_worker, stop_worker
 from pausable.model.states import Completion, StepState
 from pausable.processes import Process
 from pausable.service.feed import Feed, Follower
@@ -166,8 +166,8 @@ def test_whoever_follows_work_hears_of_workers_that_come_and_go_and_of_what_is_t
         lambda tx: tx.execute(in_hand.values(worker_id=2)),
         lambda tx: tx.execute(in_hand.values(done=1)),
         lambda tx: tx.execute(in_hand.values(state=StepState.SUCCESS)),
-        lambda tx: lose_worker(tx, 2, NOW),
-        lambda tx: beat(tx, 2, NOW),
+        lambda tx: mark_worker_lost(tx, 2, NOW),
+        lambda tx: record_heartbeat(tx, 2, NOW),
         lambda tx: stop_worker(tx, 2, NOW),
     ]
 

@@ -18,7 +18,7 @@ from pydantic_core import to_json
 from pausable import clock
 from pausable.db.migrations import is_current
 from pausable.db.outbox import count_notifications
-from pausable.db.stats import Tally, count_operations, count_steps, count_unfinished, count_workers, list_tallies
+from pausable.db.stats import Tally, count_operations, count_steps, count_unfinished, count_workers, list_metrics
 from pausable.db.workers import last_seen
 from pausable.engine import metrics as tallying
 from pausable.engine.dispatch import QueueDepths, reach_broker
@@ -228,7 +228,7 @@ def _of_the_tables(engine: Engine) -> Iterator[Metric]:
         yield _gauge(
             "operations_notifications", "Notifications that wait, or were given up.", ("state",), notifications
         )
-        counted = list_tallies(tx)
+        counted = list_metrics(tx)
     yield from _of_the_tallies(counted)
 
 

@@ -67,13 +67,13 @@ _ALIVE: Final = (
 _LOST: Final = select(func.count()).select_from(workers).where(workers.c.lost_at.is_not(None))
 
 
-def add_tallies(tx: Connection, made: Iterable[Tally]) -> None:
+def add_metrics(tx: Connection, made: Iterable[Tally]) -> None:
     """Add to what is counted already; always in the same order, so that no two who add wait for each other."""
     ordered = sorted(made, key=lambda one: (one.name, one.label, one.bucket))
     tx.execute(_ADD, [{field: getattr(one, field) for field in Tally.__slots__} for one in ordered])
 
 
-def list_tallies(tx: Connection) -> list[Tally]:
+def list_metrics(tx: Connection) -> list[Tally]:
     """All that was counted since the first start, buckets in order; what is counted by the minute is not among it."""
     return [Tally(*row) for row in tx.execute(_ALL)]
 

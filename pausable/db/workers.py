@@ -134,7 +134,7 @@ def register_worker(
     return id_
 
 
-def beat(tx: Connection, worker_id: int, now: float, queues: Collection[str] | None = None) -> bool:
+def record_heartbeat(tx: Connection, worker_id: int, now: float, queues: Collection[str] | None = None) -> bool:
     """Raise a worker's heartbeat counter, and note its queues where they are told; False when its row is gone."""
     return tx.execute(_BEAT, {"key_id": worker_id, "now": now, "queues": _written(queues)}).rowcount > 0
 
@@ -144,7 +144,7 @@ def stop_worker(tx: Connection, worker_id: int, now: float) -> None:
     tx.execute(_STOP, {"key_id": worker_id, "now": now})
 
 
-def lose_worker(tx: Connection, worker_id: int, now: float) -> None:
+def mark_worker_lost(tx: Connection, worker_id: int, now: float) -> None:
     """Note that a worker's heart was found to stand still, or its process to be gone."""
     tx.execute(_LOSE, {"key_id": worker_id, "now": now})
 

@@ -104,7 +104,7 @@ class Keeper:
 
     def _is_nothing_due(self, every: float) -> bool:
         now = clock.monotonic()
-        is_looked = now - self._looked_at < _LOOK and not self._engine.leaving.is_set
+        is_looked = now - self._looked_at < _LOOK and not self._engine.shutdown.is_set
         return is_looked and now - self._kept_at < max(every, EVERY)
 
     def _keep(self, place: Any, done: int | None, total: int | None, every: float) -> None:
@@ -129,7 +129,7 @@ class Keeper:
         raise StoppedAtCursor
 
     def _is_asked_to_stop(self, now: float) -> bool:
-        if self._engine.leaving.is_set:
+        if self._engine.shutdown.is_set:
             return True
         if now - self._looked_at < _LOOK:
             return False

@@ -194,5 +194,5 @@ def _publish(engine: Engine, operation_id: int, due: Iterable[Due], at: float) -
             step = queue_again(tx, operation_id, one.number, one.publishes, now=at, due_at=again)
             won += [step] if step else []
     if won:
-        engine.tallies.count(REPUBLISHED, times=len(won))
+        engine.metrics.count(REPUBLISHED, times=len(won))
     engine.publisher.publish_all(operation_id, won)

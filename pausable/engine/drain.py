@@ -101,7 +101,7 @@ def finish_cancel(tx: Connection, operation: Operation, engine: Engine) -> Opera
     save(tx, operation, after)
     append_event(tx, operation.id, at=now, who="worker", old=operation.completion, new=after.completion)
     Announcer(tx, engine, now).rest(operation, after)
-    engine.tallies.count_finished(after)
+    engine.metrics.count_finished(after)
     return after
 
 
@@ -165,7 +165,7 @@ def _write_paused(engine: Engine, snapshot: Snapshot, stored: dict[str, str], re
         requested = last_asked(tx, operation.id, Completion.REQUESTING_PAUSE)
     if is_news:
         engine.wake_sweeper()
-    engine.tallies.observe(PAUSE_SECONDS, now - (requested or now))
+    engine.metrics.observe(PAUSE_SECONDS, now - (requested or now))
 
 
 def _note(engine: Engine, operation: Operation, why: BaseException) -> None:

@@ -54,15 +54,15 @@ class WakeUp:
             os.read(self._listening, 65536)
 
 
-class Leaving:
+class ShutdownFlag:
     """Whether this worker is leaving: one byte that all processes of its pool share, because it is older than they."""
 
     def __init__(self) -> None:
         self._byte = mmap.mmap(-1, 1)
         #: The deliveries that the worker's consumer was about to forget; they are its main process's alone.
-        self.forgotten: set[Any] = set()
+        self.dropped_deliveries: set[Any] = set()
         #: Set once that consumer takes no more.
-        self.is_deaf = threading.Event()
+        self.has_stopped = threading.Event()
 
     @property
     def is_set(self) -> bool:
@@ -106,7 +106,7 @@ class Incarnation:
     """One run of a worker, or of another program that runs steps.
 
     The id of its row lies in memory that the processes of the pool share, so that a row made after they were forked
-    counts for them too. `recoverer`, `errands`, `courier` and `beat_at` are those of the main process.
+    counts for them too. `recoverer`, `errands`, `notifier` and `beat_at` are those of the main process.
     """
 
     def __init__(self, worker_id: int | None = None) -> None:
@@ -115,10 +115,10 @@ class Incarnation:
         self.worker_id = worker_id
         #: The worker's main process; None in a program that is no worker.
         self.pid: int | None = None
-        self.bell: WakeUp | None = None
+        self.wake_up: WakeUp | None = None
         self.recoverer: Recovers | None = None
         self.errands: Errands | None = None
-        self.courier: Wakes | None = None
+        self.notifier: Wakes | None = None
         #: When its heart beat last, on this process's monotonic clock.
         self.beat_at: float | None = None
         self._may_enter = threading.Lock()
@@ -150,9 +150,9 @@ class Incarnation:
 
     def ring(self) -> None:
         """Wake the sweeper of this worker, if it is one."""
-        if self.bell:
+        if self.wake_up:
             with suppress(OSError):
-                self.bell.ring()
+                self.wake_up.ring()
 
 
 #: Beats of the heart, and looks at the hearts of others, in one lease; and the seconds between two at the most.
@@ -180,7 +180,7 @@ class Engine:
     max_losses: int
     republish_after: float
     grace: float
-    tallies: Metrics
+    metrics: Metrics
     policies: Policies
     notices: Notices
     #: Where results are kept that are not in the table, unless a step or workflow says otherwise.
@@ -192,19 +192,19 @@ class Engine:
     #: What documents are signed with.
     keys: Keys = field(default_factory=Keys)
     incarnation: Incarnation = field(default_factory=Incarnation)
-    leaving: Leaving = field(default_factory=Leaving)
+    shutdown: ShutdownFlag = field(default_factory=ShutdownFlag)
 
     def holder(self) -> Holder:
         """Who holds the claims that this process makes; `enter` goes before."""
         pid = os.getpid()
         return Holder(self.incarnation.worker_id, pid, _own_start(pid))
 
-    def attend(self, bell: WakeUp) -> None:
+    def become_worker(self, wake_up: WakeUp) -> None:
         """Make this process the main one of a worker: what it forks belongs to it, and wakes it by the bell.
 
         It is not in the table yet: `register` enters it, as often as that takes.
         """
-        self.incarnation.bell, self.incarnation.pid = bell, os.getpid()
+        self.incarnation.wake_up, self.incarnation.pid = wake_up, os.getpid()
 
     def register(self, queues: Collection[str] | None = None) -> None:
         """Enter the worker in the table, as one that takes messages from these queues."""
@@ -223,7 +223,7 @@ class Engine:
                 with self.database.write() as tx:
                     worker_id = register_worker(tx, this_process(), clock.now(), is_worker=False)
                 self.incarnation.own(worker_id)
-            elif self.leaving.is_set:
+            elif self.shutdown.is_set:
                 return False
             else:
                 time.sleep(_A_LOOK)

@@ -139,7 +139,7 @@ class Inline:
             max_losses=_UNBOUNDED,
             republish_after=_UNBOUNDED,
             grace=0.0,
-            tallies=Metrics(self._database),
+            metrics=Metrics(self._database),
             policies=policies,
             notices=Notices((), policies, tell),
             results=store_at(settings.results),
@@ -202,7 +202,7 @@ class Inline:
 
     def close(self) -> None:
         """Forget all."""
-        self.engine.tallies.forget()
+        self.engine.metrics.forget()
         self._database.close()
 
 
@@ -402,7 +402,7 @@ def _run(inline: Inline, operation_id: int, budget: Budget, tell: Tell | None) -
 @contextmanager
 def _leaving(engine: Engine, seconds: float | None) -> Iterator[None]:
     """Let a step stop at its cursor when the seconds are over, as where a worker leaves."""
-    timer = None if seconds is None else threading.Timer(seconds, engine.leaving.set)
+    timer = None if seconds is None else threading.Timer(seconds, engine.shutdown.set)
     if timer:
         timer.daemon = True
         timer.start()

@@ -14,7 +14,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
 from pausable import clock
-from pausable.db.stats import OPERATIONS_A_MINUTE, STEPS_A_MINUTE, Tally, add_tallies, forget_minutes
+from pausable.db.stats import OPERATIONS_A_MINUTE, STEPS_A_MINUTE, Tally, add_metrics, forget_minutes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -78,7 +78,7 @@ class Metrics:
         try:
             with self._database.write(survives_power_cut=False) as tx:
                 minute = int(clock.now() // 60)
-                add_tallies(tx, (*(Tally(*key, *value) for key, value in counted.items()), *_in(minute, counted)))
+                add_metrics(tx, (*(Tally(*key, *value) for key, value in counted.items()), *_in(minute, counted)))
                 if minute != self._forgot:
                     forget_minutes(tx, minute - KEPT)
                     self._forgot = minute

@@ -98,7 +98,7 @@ def fail_unmade(engine: Engine, operation_id: int, number: int, why: str) -> Non
 
 def _run_slice(engine: Engine, operation_id: int, number: int) -> int:
     process_settings.take()
-    if engine.leaving.is_set:
+    if engine.shutdown.is_set:
         publish_again(engine, operation_id, number)
         return 0
     step = _claimed(engine, operation_id, number)
@@ -123,7 +123,7 @@ def _run_slice(engine: Engine, operation_id: int, number: int) -> int:
 def _leave_to_others(engine: Engine, operation_id: int, number: int) -> None:
     """See to what may have waited for a step that is not run here, and give it back where the worker is leaving."""
     drain(engine, operation_id)
-    if engine.leaving.is_set:
+    if engine.shutdown.is_set:
         publish_again(engine, operation_id, number)
 
 
@@ -239,7 +239,7 @@ class Slice:
         if ending.state is StepState.QUEUED:  # a part of a run is no measure of it
             return ending
         _pace.measure(step.task, took)
-        self._engine.tallies.observe(STEP_SECONDS, took, step.task)
+        self._engine.metrics.observe(STEP_SECONDS, took, step.task)
         return ending
 
     def _with_place(self, ending: Ending) -> Ending:
@@ -254,7 +254,7 @@ class Slice:
             return None, True
         try:
             if self._is_beside:  # what waits for many that ran beside each other is rarely ready before all are written
-                return (None if self._engine.leaving.is_set else self._batch.next_sibling()), True
+                return (None if self._engine.shutdown.is_set else self._batch.next_sibling()), True
             going = None if self._is_alone else self._batch.next_nearby(self._may_run_on)
         except Exception as fault:
             if not is_outage(fault):
@@ -317,4 +317,4 @@ class Slice:
 
     def _has_budget(self, more: int = 0) -> bool:
         is_spent = self.steps + more >= self._engine.slice_steps or clock.monotonic() >= self._until
-        return not is_spent and not self._engine.leaving.is_set
+        return not is_spent and not self._engine.shutdown.is_set

@@ -166,7 +166,7 @@ def settle(
         engine.wake_sweeper()
     engine.expect(settled.due)
     if after.completion in ENDED:
-        engine.tallies.count_finished(after)
+        engine.metrics.count_finished(after)
     return settled
 
 

@@ -1,1 +1,1 @@
-"""What a worker process does beside running steps."""
+"""What a worker process does besides running steps."""

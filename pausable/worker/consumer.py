@@ -1,4 +1,4 @@
-"""What a worker takes from its broker: which messages count, and nothing while all processes are busy for long."""
+"""The worker's Celery consumer: validate messages, and stop consuming while every process is busy with a long step."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _JSON: Final = "application/json"
 _log = logging.getLogger(__name__)
 
 
-class CarefulConsumer(Consumer):
-    """Celery's consumer behind a look at what a message is made of."""
+class ValidatingConsumer(Consumer):
+    """Celery's consumer, with a check of each message before it is handled."""
 
     app: Any
     task_consumer: Any
     connection_errors: tuple[type[BaseException], ...]
 
     def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], None]:
-        """What is called with each message."""
+        """Return the callable that receives each message; it logs and acknowledges one that is not a task call."""
         handle = super().create_task_handler(*args, **options)
 
         def receive(message: Any) -> None:
@@ -40,65 +40,65 @@ class CarefulConsumer(Consumer):
             if fault is None:
                 handle(message)
                 return
-            _log.error("a message was thrown away: %s", fault)
+            _log.error("a message was discarded: %s", fault)
             message.ack_log_error(_log, self.connection_errors)
 
         return receive
 
     def on_close(self) -> None:
-        """Forget all deliveries that were not given to the pool; whoever leaves has them handed back."""
-        leaving = self.app.engine.leaving
-        if leaving.is_set:  # else a connection was lost, and the consumer begins anew
-            _receive_what_was_popped(self.task_consumer)
-            leaving.forgotten = unstarted()
-            leaving.is_deaf.set()
+        """Forget the deliveries not given to the pool; in a shutdown, hand them to `Shutdown` to publish again."""
+        shutdown = self.app.engine.shutdown
+        if shutdown.is_set:  # otherwise a connection was lost, and the consumer restarts
+            _read_popped_message(self.task_consumer)
+            shutdown.dropped_deliveries = unstarted()
+            shutdown.has_stopped.set()
         super().on_close()
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Connect, however long that takes; Celery's own would look up to half a minute too late."""
+        """Connect, retrying at most every 2 seconds; Celery itself would back off to half a minute."""
         waits = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
         conn.ensure_connection = partial(conn.ensure_connection, **waits)
-        _keep_unstarted(conn.transport)
+        _replace_qos(conn.transport)
         return super().ensure_connected(conn)
 
 
 def unstarted() -> set[Any]:
-    """The deliveries that this worker has taken from the broker and not given to a process of its pool."""
+    """Return the deliveries that were taken from the broker but not given to a process of the pool."""
     return set(state.reserved_requests) - set(state.active_requests)
 
 
-def _receive_what_was_popped(consumer: Any) -> None:
-    """Take the message that Redis may have given up already: kombu asks for one ahead, and reads the answer late."""
+def _read_popped_message(consumer: Any) -> None:
+    """Read the message that Redis may have popped already: kombu sends BRPOP ahead and reads the reply later."""
     channel: Any = getattr(consumer, "channel", None)
     if getattr(channel, "_in_poll", None):
         try:
             channel._brpop_read()
-        except Exception as why:  # there was none, or the broker is gone
-            _log.debug("nothing was on its way: %s", type(why).__name__)
+        except Exception as why:  # no message was popped, or the broker is gone
+            _log.debug("no popped message was received: %s", type(why).__name__)
 
 
-class SparingQoS(redis.QoS):
-    """Kombu's copies in Redis of what was taken and not begun: of any task but a slice, which the table has.
+class SliceAwareQoS(redis.QoS):
+    """Keep kombu's copies of unacknowledged messages in Redis for all tasks except slices.
 
-    For a slice such a copy would be half of what its delivery costs. What is left of the others when the worker ends is
-    put back into its queue; where the broker is gone it stays with the copies, and kombu's visibility time-out puts it
-    back.
+    The steps table already records slices, and the copy would be half of the cost of a delivery. When the worker ends,
+    other messages are put back into their queue; if the broker is gone, the copy remains and kombu's visibility timeout
+    puts it back.
     """
 
     _delivered: Any
     channel: Any
 
     def append(self, message: Any, delivery_tag: Any) -> None:
-        """Note a message that was taken."""
+        """Record a message that was received."""
         (virtual.QoS if _is_slice(message) else redis.QoS).append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: Any) -> None:
-        """Forget a message that was begun."""
+        """Remove a message that was started."""
         is_slice = _is_slice(self._delivered.get(delivery_tag))
         (virtual.QoS if is_slice else redis.QoS).ack(self, delivery_tag)
 
     def reject(self, delivery_tag: Any, requeue: bool = False) -> None:
-        """Forget a message; with `requeue`, put it back in front of all others."""
+        """Remove a message; with `requeue`, put it back at the head of its queue."""
         message = self._delivered.get(delivery_tag)
         if not _is_slice(message):
             super().reject(delivery_tag, requeue)
@@ -110,14 +110,16 @@ class SparingQoS(redis.QoS):
         virtual.QoS.ack(self, delivery_tag)
 
     def restore_unacked(self, client: Any = None) -> None:
-        """Put back what was not begun, but for slices: whoever leaves hands those back."""
+        """Put back messages that were not started, except slices, which `Shutdown` publishes again."""
         for tag in [tag for tag, message in self._delivered.items() if _is_slice(message)]:
             del self._delivered[tag]
         try:
             super().restore_unacked(client)
-        except Exception as why:  # each kind of broker has errors of its own
-            _log.warning("messages that were not begun are put back later: %s", type(why).__name__)
-            self._delivered.clear()  # or kombu would write them into a file
+        except Exception as why:  # each transport raises exceptions of its own
+            _log.warning(
+                "messages that were not started will be put back by the visibility timeout: %s", type(why).__name__
+            )
+            self._delivered.clear()  # otherwise kombu would write them into a file
 
 
 def _is_slice(message: Any) -> bool:
@@ -125,26 +127,26 @@ def _is_slice(message: Any) -> bool:
     return isinstance(headers, dict) and headers.get("task") == RUN_SLICE
 
 
-def _keep_unstarted(transport: Any) -> None:
-    """Have a virtual transport keep what its channels have taken, without a file of what it cannot put back."""
+def _replace_qos(transport: Any) -> None:
+    """Make a virtual transport keep unacknowledged messages without dumping any of them into a file."""
     channel = getattr(transport, "Channel", None)
     if not (isinstance(channel, type) and issubclass(channel, virtual.Channel)):
         return
-    changed = {"QoS": SparingQoS} if issubclass(channel, redis.Channel) else {"do_restore": False}
+    changed = {"QoS": SliceAwareQoS} if issubclass(channel, redis.Channel) else {"do_restore": False}
     transport.Channel = type(channel.__name__, (channel,), changed)
 
 
 def _fault_of(message: Any) -> str | None:
-    """Why this is no call of a task, if it is none."""
+    """Return why the message is not a task call; None if it is one."""
     if message.content_type != _JSON:
-        return f"it is {str(message.content_type)[:80]!r}, not JSON"
+        return f"its content type is {str(message.content_type)[:80]!r}, not JSON"
     if not isinstance(message.headers, dict) or not isinstance(message.headers.get("task"), str):
-        return "it names no task"
+        return "it has no task name"
     try:
         body = message.decode()
     except (DecodeError, ValueError, LookupError, TypeError, RecursionError) as why:
-        return f"it is not JSON ({type(why).__name__})"
-    return None if _is_call(body) else "it is no call of a task"
+        return f"its body is not JSON ({type(why).__name__})"
+    return None if _is_call(body) else "its body is not [args, kwargs, embed]"
 
 
 def _is_call(body: Any) -> bool:
@@ -154,14 +156,14 @@ def _is_call(body: Any) -> bool:
     return False
 
 
-#: Seconds after which processes that are busy with the same deliveries count as busy for long.
+#: Seconds after which an unchanged set of running deliveries counts as long-running.
 _LONG: Final = 2.0
-#: Seconds between two looks while messages are taken, and while none are.
-_OPEN, _CLOSED = 1.0, 0.05
+#: Seconds between two checks while the worker consumes, and while it does not.
+_WHILE_CONSUMING, _WHILE_PAUSED = 1.0, 0.05
 
 
-class Intake(bootsteps.StartStopStep):
-    """A step of the consumer's start: closes and opens what it takes, from its own thread."""
+class Backpressure(bootsteps.StartStopStep):
+    """A consumer bootstep that stops consuming while the whole pool is busy; it runs in the consumer's own thread."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
@@ -170,54 +172,54 @@ class Intake(bootsteps.StartStopStep):
         self._end: Callable[[], object] | None = None
 
     def start(self, parent: Any) -> None:
-        """Begin to look at what the pool is busy with; each connection has a consumer of its own, and begins anew."""
+        """Start checking the pool; every connection has a consumer of its own and starts anew."""
         self._running: set[Any] = set()
         self._since = clock.monotonic()
-        self._is_closed = False
-        self._look_later(parent)
+        self._is_paused = False
+        self._schedule_check(parent)
 
     def stop(self, parent: Any) -> None:  # noqa: ARG002
-        """Look no more."""
+        """Stop checking."""
         if self._end:
             self._end()
 
-    def _look_later(self, consumer: Any) -> None:
-        pause = _CLOSED if self._is_closed else _OPEN
-        # Without an event loop, the timer has a thread of its own; the connection belongs to the consumer's.
-        look = (self._look, (consumer,)) if consumer.hub else (consumer.call_soon, (self._look, consumer))
-        self._end = consumer.timer.call_after(pause, *look).cancel
+    def _schedule_check(self, consumer: Any) -> None:
+        pause = _WHILE_PAUSED if self._is_paused else _WHILE_CONSUMING
+        # Without an event loop the timer runs in its own thread, but the connection belongs to the consumer's thread.
+        check = (self._check, (consumer,)) if consumer.hub else (consumer.call_soon, (self._check, consumer))
+        self._end = consumer.timer.call_after(pause, *check).cancel
 
-    def _look(self, consumer: Any) -> None:
+    def _check(self, consumer: Any) -> None:
         tasks = consumer.task_consumer
-        if tasks is None or self._is_leaving(consumer):
+        if tasks is None or self._is_shutting_down(consumer):
             return
         if self._is_stalled(consumer):
-            if not self._is_closed:
-                _log.debug("no messages are taken: all processes are busy with long steps")
+            if not self._is_paused:
+                _log.debug("consuming paused: every process of the pool is busy with a long step")
                 tasks.cancel()
-                self._is_closed = True
-            _give_back(consumer)
-        elif self._is_closed:
-            self._is_closed = False
+                self._is_paused = True
+            _requeue_unstarted(consumer)
+        elif self._is_paused:
+            self._is_paused = False
             tasks.consume()
-        self._look_later(consumer)
+        self._schedule_check(consumer)
 
-    def _is_leaving(self, consumer: Any) -> bool:
-        return bool(consumer.app.engine.leaving.is_set)
+    def _is_shutting_down(self, consumer: Any) -> bool:
+        return bool(consumer.app.engine.shutdown.is_set)
 
     def _is_stalled(self, consumer: Any) -> bool:
-        """Whether every process of the pool is busy with the same delivery for long."""
+        """Return whether every process of the pool has been busy with the same delivery for `_LONG` seconds."""
         running = set(state.active_requests)
         if running != self._running:
             self._running, self._since = running, clock.monotonic()
         return len(running) >= consumer.pool.num_processes and clock.monotonic() - self._since >= _LONG
 
 
-def _give_back(consumer: Any) -> None:
-    """Give back what was taken and not begun.
+def _requeue_unstarted(consumer: Any) -> None:
+    """Requeue deliveries that were taken and not started.
 
-    A slice that the pool has already is given back as well: whoever claims its step second is refused. Any other
-    message runs once, so it is given back only while it waits outside the pool.
+    A slice that the pool already holds is requeued too: the second claim of its step is refused. Any other task must
+    run once, so it is requeued only while it waits outside the pool.
     """
     for delivery in unstarted():
         if _withdraw(consumer, delivery) or delivery.name == RUN_SLICE:
@@ -227,7 +229,7 @@ def _give_back(consumer: Any) -> None:
 
 
 def _withdraw(consumer: Any, delivery: Any) -> bool:
-    """Remove a delivery from those that wait for a process of the pool; return whether it was one of them."""
+    """Remove a delivery that waits for a process of the pool; return whether it was waiting."""
     semaphore = consumer.controller.semaphore
     if semaphore is None:
         return False

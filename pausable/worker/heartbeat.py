@@ -1,6 +1,6 @@
-"""The heart of a worker: a counter in the table, raised from a thread of its own that waits for nothing else.
+"""The heartbeat of a worker: a counter in its row, incremented by a thread that waits for nothing else.
 
-It also enters the worker in the table, where the start could not, and again where its row has vanished.
+The thread also registers the worker if that failed at startup, and again if its row was deleted.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from pausable import clock
-from pausable.db.workers import beat
+from pausable.db.workers import record_heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -21,20 +21,20 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Beats for all processes of a worker until it is stopped, several times in a lease."""
+    """Writes the heartbeat of a worker, for all processes of its pool, several times per lease until it is stopped."""
 
     def __init__(self, engine: Engine, queues: Callable[[], Collection[str] | None] = lambda: None) -> None:
         self._engine = engine
         self._queues = queues
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
-        """Begin to beat."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Beat no more."""
+        """Stop the thread and wait for it."""
         self._stopped.set()
         self._thread.join()
 
@@ -42,8 +42,8 @@ class Heartbeat:
         while True:
             try:
                 self._beat()
-            except Exception:  # the database is locked or gone: the next beat may find it again
-                _log.exception("a heartbeat was not written")
+            except Exception:  # the database is locked or unreachable; the next beat tries again
+                _log.exception("the heartbeat could not be written")
             if self._stopped.wait(self._engine.period()):
                 break
         self._engine.database.close()
@@ -51,7 +51,7 @@ class Heartbeat:
     def _beat(self) -> None:
         engine, queues = self._engine, self._queues()
         if engine.incarnation.worker_id is not None and not self._is_written(engine.incarnation.worker_id, queues):
-            _log.warning("this worker's row in the table is gone: it is entered again")
+            _log.warning("this worker's row was deleted from the workers table; registering again")
             engine.incarnation.worker_id = None
         if engine.incarnation.worker_id is None and engine.incarnation.is_worker:
             engine.register(queues)
@@ -59,4 +59,4 @@ class Heartbeat:
 
     def _is_written(self, worker_id: int, queues: Collection[str] | None) -> bool:
         with self._engine.database.write(survives_power_cut=False) as tx:
-            return beat(tx, worker_id, clock.now(), queues)
+            return record_heartbeat(tx, worker_id, clock.now(), queues)

@@ -1,4 +1,4 @@
-"""Recovery: find the claims whose holders are lost, and prove that a lost holder is gone."""
+"""Recovery: find claims whose holders are lost, and prove that a lost holder has ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from celery.worker.request import Request
 from pausable import clock
 from pausable.db.claims import held_claims, lost_claims_of
 from pausable.db.database import isolate
-from pausable.db.workers import beating_workers, lose_worker
+from pausable.db.workers import beating_workers, mark_worker_lost
 from pausable.engine.celery_app import this_engine
 from pausable.engine.metrics import LOSSES
 from pausable.engine.release import (
@@ -37,16 +37,16 @@ if TYPE_CHECKING:
     from pausable.db.claims import HeldClaim
     from pausable.engine.engine import Engine, Recovers
 
-#: Looks in a row at which it must be found deaf: a message that has just come may be on its way.
+#: Consecutive checks that must find the worker idle while messages wait: one that has just arrived may be in transit.
 _LOOKS: Final = 3
-#: Seconds between two looks at the least.
+#: Minimum seconds between two checks.
 _APART: Final = 1.0
 
 _log: Final = logging.getLogger(__name__)
 
 
 class BrokerWatchdog:
-    """Looked after by the sweeper, in the worker's main process."""
+    """Stops a worker that no longer receives messages; checked by the recovery thread of the worker's main process."""
 
     def __init__(self, engine: Engine, queues: Collection[str], is_connected: Callable[[], bool]) -> None:
         self._engine = engine
@@ -57,13 +57,13 @@ class BrokerWatchdog:
         self._deaf = 0
 
     def look(self) -> None:
-        """End this worker when it has been found deaf too often; whoever keeps it starts it anew."""
+        """Terminate this worker if messages waited at `_LOOKS` checks in a row; its supervisor starts it again."""
         if clock.monotonic() - self._looked_at < max(_APART, self._engine.lease / _LOOKS):
             return
         self._looked_at = clock.monotonic()
         self._deaf = self._deaf + 1 if self._is_deaf() else 0
         if self._deaf >= _LOOKS:
-            _log.critical("this worker idles although messages wait for it: it ends, to be started anew")
+            _log.critical("this worker is idle although messages wait in its queues: terminating for a restart")
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _is_deaf(self) -> bool:
@@ -75,7 +75,7 @@ class BrokerWatchdog:
 
 
 class Leases:
-    """What was seen at each look, and since when it has not changed; `lease` is in seconds."""
+    """Tracks which values have not changed for a whole lease (in seconds)."""
 
     def __init__(self, lease: float) -> None:
         self._lease = lease
@@ -84,17 +84,17 @@ class Leases:
         self._looked_at = float("-inf")
 
     def look(self, *, is_beating: bool = True) -> None:
-        """Begin a look; what the last one did not ask for is forgotten.
+        """Begin a round; keys that the previous round did not ask about are forgotten.
 
-        A watcher who has not looked for a whole lease was stopped, perhaps with everybody else, and one whose own heart
-        could not beat tells by nobody's: it starts anew, or it would take all of them for dead when they go on.
+        Start all leases anew if this process did not look for a whole lease (it was suspended, perhaps with all
+        others), or if its own heartbeat fails: otherwise it would declare every worker lost when they continue.
         """
         now = clock.monotonic()
         has_slept = now - self._looked_at > self._lease or not is_beating
         self._before, self._seen, self._looked_at = {} if has_slept else self._seen, {}, now
 
     def has_stood_still(self, key: Hashable, mark: Any) -> bool:
-        """Whether `key` has shown the same mark at every look for a whole lease."""
+        """Return whether `key` had the same `mark` in every round of the last lease."""
         seen = self._seen.get(key) or self._before.get(key)
         if seen is None or seen[0] != mark:
             seen = (mark, self._looked_at)
@@ -103,22 +103,22 @@ class Leases:
 
 
 if TYPE_CHECKING:
-    #: Whether a process of this worker, known by its id, runs a slice of an operation, or may be about to.
+    #: (process, operation id) -> whether that process of this worker runs a slice of the operation, or may be about to.
     IsAtWork = Callable[[int, int], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """Why a holder counts as lost, and whether it was seen to be gone."""
+    """Why a holder counts as lost, and whether its process was proven to have ended."""
 
     why: str
     is_gone: bool
 
 
 class Recovery:
-    """What one worker knows of the others, from look to look.
+    """What one worker knows about the holders of claims, from round to round.
 
-    `is_at_work` tells what its own processes run; where nobody can tell, a claim of a process that lives is never lost.
+    `is_at_work` answers for the processes of this worker; without it, a claim of a live process is never lost.
     """
 
     def __init__(self, engine: Engine, is_at_work: IsAtWork | None = None) -> None:
@@ -128,28 +128,28 @@ class Recovery:
         self._timed_out: dict[tuple[int, int, int], float] = {}
 
     def note_time_limit(self, operation_id: int, number: int, process: int, seconds: float) -> None:
-        """Remember that the process which runs this step is killed for its hard time limit of so many seconds."""
+        """Record that the process running this step is being killed after a hard time limit of so many seconds."""
         self._timed_out[operation_id, number, process] = seconds
 
     def look(self) -> None:
-        """Look at every claim once: take away those whose holders are lost, confirm those whose holders are gone."""
+        """Check every claim once: take away those of lost holders, confirm those whose holders have ended."""
         self._leases.look(is_beating=self._is_beating())
         self._look_at_workers()
         with self._engine.database.glance() as tx:
             held = held_claims(tx)
         for claim in held:
-            with isolate(claim.operation_id, "the look at a claim"):
+            with isolate(claim.operation_id, "the check of a claim"):
                 if verdict := self._verdict(claim):
                     self._take_away(claim, verdict)
         with self._engine.database.glance() as tx:
             lost = lost_claims_of(tx)
         for claim in lost:
-            with isolate(claim.operation_id, "the look at a lost claim"):
+            with isolate(claim.operation_id, "the check of a lost claim"):
                 if self._is_proven_gone(claim):
                     confirm(self._engine, claim.operation_id, claim.number, claim.claim)
 
     def _is_beating(self) -> bool:
-        """Whether its own heart beats; where it cannot, nobody else's may be able to either."""
+        """Return whether this worker's own heartbeat is written; if not, the others' may fail for the same reason."""
         beat_at = self._engine.incarnation.beat_at
         if beat_at is None:
             return not self._engine.incarnation.is_worker
@@ -161,11 +161,11 @@ class Recovery:
         for one in workers:
             is_dead = is_here(one) and is_gone(one.pid, one.start_time)
             is_silent = self._is_silent(one.id, one.heartbeat)
-            if is_silent and is_here(one):  # it is of no use as it is: whoever keeps it starts it anew
+            if is_silent and is_here(one):  # a silent worker is useless: kill it so that its supervisor restarts it
                 kill(one.pid, one.start_time)
             if is_dead or is_silent:
                 with self._engine.database.write() as tx:
-                    lose_worker(tx, one.id, clock.now())
+                    mark_worker_lost(tx, one.id, clock.now())
 
     def _verdict(self, held: HeldClaim) -> _Verdict | None:
         where = f"{held.host}, process {held.process}"
@@ -184,17 +184,17 @@ class Recovery:
         if limit is not None:
             end_in_time(self._engine, held, limit, is_gone=verdict.is_gone)
         elif held.stopped_at is not None:
-            # That it ends is the last word of a worker's main process; one of its pool may have outlived it.
+            # a worker's main process reports its own end; a process of its pool may have outlived it
             is_gone = verdict.is_gone or is_own_process(held)
             hand_back(self._engine, held, is_gone=is_gone, why="its worker ended before it")
         else:
             _log.warning("step %s of operation %s: %s", held.slug, held.operation_id, verdict.why)
-            self._engine.tallies.count(LOSSES)
+            self._engine.metrics.count(LOSSES)
             lose(self._engine, held, is_gone=verdict.is_gone, why=verdict.why)
 
     def _is_silent(self, worker_id: int | None, heartbeat: int | None) -> bool:
         if worker_id == self._engine.incarnation.worker_id:
-            return False  # whoever looks is not silent
+            return False  # this process is running, so it is not silent
         return self._leases.has_stood_still(worker_id, heartbeat)
 
     def _is_stopped(self, held: HeldClaim) -> bool:
@@ -204,9 +204,9 @@ class Recovery:
         return self._leases.has_stood_still((held.process, held.process_start), mark)
 
     def _is_idle(self, held: HeldClaim) -> bool:
-        """Whether a process of this very worker has held the claim for a lease without running anything of it.
+        """Return whether a process of this worker has held the claim for a lease without running its operation.
 
-        That is how a claim is left whose commit gave no answer, or whose slice was ended by what a signal raised.
+        A commit without an answer leaves such a claim, and so does a slice ended by an exception from a signal handler.
         """
         if held.worker_id != self._engine.incarnation.worker_id or held.process is None or self._is_at_work is None:
             return False
@@ -215,36 +215,37 @@ class Recovery:
         return self._leases.has_stood_still(("idle", held.operation_id, held.number), held.claim)
 
     def _is_gone(self, held: HeldClaim) -> bool:
-        """Whether the holder is gone by itself: its process, or the machine as it was."""
+        """Return whether the holder ended without our doing: its process is gone, or its machine was rebooted."""
         if not is_here(held):
             return self._was_rebooted(held)
         if held.pid is not None and held.start_time is not None and is_gone(held.pid, held.start_time):
-            return killed(held)  # its worker is dead: a process of its pool that still runs has nobody any more
+            return killed(held)  # its worker has ended, so kill the process of the pool that outlived it
         return _is_process_gone(held) and self._may_say_why(held)
 
     def _may_say_why(self, held: HeldClaim) -> bool:
-        """Whether it is for this worker to say why a process is gone whose worker lives.
+        """Return whether this worker may report why a process of a live worker is gone.
 
-        That worker is asked first, for a lease: it may have killed the process itself, for its time limit.
+        The owning worker has a lease to report first: it may have killed the process itself for its time limit.
         """
         if held.worker_id == self._engine.incarnation.worker_id:
             return True
         return self._leases.has_stood_still(("gone", held.process, held.process_start), held.claim)
 
     def _is_proven_gone(self, held: HeldClaim) -> bool:
-        """Whether the holder runs no more, killed if need be; its own process cannot be, and ends by itself."""
+        """Return whether the holder has ended, killing it if needed; this process itself is not killed here."""
         if not is_here(held) or held.process == os.getpid():
             return self._was_rebooted(held)
         if held.pid is not None and held.start_time is not None and self._is_silent(held.worker_id, held.heartbeat):
             kill(held.pid, held.start_time)
-        elif is_own_process(held):  # a worker without a pool of processes, which lets go by itself
+        elif is_own_process(held):  # a worker whose pool has no processes: it releases its claims itself
             return _is_process_gone(held)
         return killed(held)
 
     def _was_rebooted(self, held: HeldClaim) -> bool:
-        """Whether the machine of the holder has been started anew since.
+        """Return whether the holder's machine was rebooted since the claim.
 
-        An SQLite file is used from one machine, so any other boot was before this one; else the machines are compared.
+        An SQLite file is used by one machine, so a different boot id is an earlier boot; otherwise compare machine ids
+        too.
         """
         (machine, boot), (here, boot_here) = machine_and_boot(held.boot_id), machine_and_boot(this_boot())
         if not boot or not boot_here or boot == boot_here:
@@ -257,28 +258,28 @@ def _is_process_gone(held: HeldClaim) -> bool:
 
 
 class RecoveryThread:
-    """Looks at all claims several times in a lease, until it is stopped; one for each worker, in its main process."""
+    """Checks all claims several times per lease until it is stopped; each worker has one, in its main process."""
 
     def __init__(
-        self, engine: Engine, attention: BrokerWatchdog | None = None, is_at_work: IsAtWork | None = None
+        self, engine: Engine, watchdog: BrokerWatchdog | None = None, is_at_work: IsAtWork | None = None
     ) -> None:
         self._engine = engine
-        self._attention = attention
+        self._watchdog = watchdog
         self.recovery = Recovery(engine, is_at_work)
         self._called = threading.Event()
         self._is_stopped = False
         self._thread = threading.Thread(target=self._run, name="recovery", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the thread."""
         self._thread.start()
 
     def call(self) -> None:
-        """Look now: a process has died, or is about to."""
+        """Check now: a process has ended, or is about to."""
         self._called.set()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop the thread and wait for it."""
         self._is_stopped = True
         self._called.set()
         self._thread.join()
@@ -288,8 +289,8 @@ class RecoveryThread:
             for look in (self.recovery.look, self._look_aside):
                 try:
                     look()
-                except Exception:  # the database is locked or gone: the next look may find it again
-                    _log.exception("a look at the claims failed")
+                except Exception:  # the database is locked or unreachable; the next round tries again
+                    _log.exception("checking the claims failed")
             self._called.wait(self._engine.period())
             self._called.clear()
         self._engine.database.close()
@@ -297,20 +298,20 @@ class RecoveryThread:
     def _look_aside(self) -> None:
         if self._engine.incarnation.errands:
             self._engine.incarnation.errands.look()
-        if self._attention:
-            self._attention.look()
+        if self._watchdog:
+            self._watchdog.look()
 
 
 class Delivery(Request):
-    """One delivery of a slice, as the worker's main process sees it."""
+    """A delivery of a slice, as the main process of the worker sees it."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        with _adding:  # before it is given to the pool, and so before anything can be claimed by it
+        with _adding:  # before it is given to the pool, and so before it can claim anything
             _taken.add(self)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
-        """Note which step is about to be killed for its time limit; recovery ends it once its process is gone."""
+        """Record which step is about to be killed for its time limit; recovery ends it once its process is gone."""
         recoverer = self.recoverer
         if not soft and recoverer:
             operation_id, number = self.args
@@ -320,33 +321,33 @@ class Delivery(Request):
             recoverer.call()
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
-        """Have recovery look at once: the process may have died with a step in its hands."""
+        """Start a recovery round at once: the process may have died while running a step."""
         if self.recoverer:
             self.recoverer.call()
         return super().on_failure(exc_info, *args, **options)
 
     @property
     def recoverer(self) -> Recovers | None:
-        """What recovers in this worker."""
+        """Return the recovery thread of this worker."""
         return this_engine().incarnation.recoverer
 
 
-#: The deliveries that this worker has taken; those that have ended are nobody's any more and go by themselves.
+#: The deliveries that this worker has taken; weak references, so that ended ones disappear by themselves.
 _taken: WeakSet[Delivery] = WeakSet()
 _adding = threading.Lock()
 
 
 def forget(delivery: object) -> None:
-    """Count a delivery as taken no more: the broker has it again."""
+    """Stop counting a delivery as taken: it was returned to the broker."""
     with _adding:
         _taken.discard(delivery)  # type: ignore[arg-type] # those of other tasks are not in it
 
 
 def is_at_work(process: int, operation_id: int) -> bool:
-    """Whether a process of this worker runs a slice of that operation, or may be about to.
+    """Return whether a process of this worker runs a slice of that operation, or may be about to.
 
-    A delivery counts from the moment it is taken from the broker until the pool has told that it ended: its process is
-    known once the pool has told that it began.
+    A delivery counts from its receipt until the pool reports its end; its process is known once the pool reports its
+    start.
     """
     with _adding:
         taken = list(_taken)

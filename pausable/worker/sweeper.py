@@ -1,4 +1,4 @@
-"""The sweep: a thread of each worker that publishes and starts what is due, and sees to what was left undone."""
+"""The sweeper: a thread of each worker that publishes and starts what is due, and repairs what was left unfinished."""
 
 from __future__ import annotations
 
@@ -39,27 +39,27 @@ if TYPE_CHECKING:
     from pausable.db.operations import Operation
     from pausable.engine.engine import Engine
 
-#: Who does it, in the history.
+#: The actor named in the history.
 SERVICE: Final = "service"
-#: Operations that one sweep starts or resumes at the most.
-_AT_ONCE: Final = 100
-#: Seconds after which a resume that was refused is tried again.
-_AGAIN: Final = 60.0
+#: Operations that one sweep starts, resumes or drains at most.
+_BATCH: Final = 100
+#: Seconds after which a refused start or resume is tried again.
+_RETRY_AFTER: Final = 60.0
 
 _log: Final = logging.getLogger(__name__)
 
 
 def start_and_resume(engine: Engine, until: float = inf) -> None:
-    """Start and resume every operation whose time has come; begin with no further one `until` that monotonic time."""
+    """Start and resume every operation that is due; begin no further one after the monotonic time `until`."""
     with engine.database.glance() as tx:
-        due = due_operations(tx, clock.now(), _AT_ONCE)
+        due = due_operations(tx, clock.now(), _BATCH)
         found = [operation for one in due if (operation := find_operation(tx, one))]
     for operation in found:
         if operation.completion is Completion.SCHEDULED:
-            with _or_later(engine, operation, "started"):
+            with _postponed_if_refused(engine, operation, "started"):
                 _start(engine, operation.id)
         else:
-            what = f"the resuming of operation {operation.id}"
+            what = f"resuming operation {operation.id}"
             run_aside(engine.incarnation.errands, operation.id, what, partial(_resume, engine, operation))
         if clock.monotonic() >= until:
             return
@@ -80,15 +80,15 @@ def _start(engine: Engine, operation_id: int) -> None:
 
 
 def _resume(engine: Engine, operation: Operation) -> None:
-    """Resume an operation unless somebody has changed it since: then that counts, and not what was due before."""
+    """Resume an operation unless it has been changed since: then the newer decision counts."""
     wish = Wish(operation.id, SERVICE, "its time to go on has come", operation.version)
-    with _or_later(engine, operation, "resumed"), suppress(MoveRefused, OperationNotFound, VersionPassed):
+    with _postponed_if_refused(engine, operation, "resumed"), suppress(MoveRefused, OperationNotFound, VersionPassed):
         resume(engine, wish)
 
 
 @contextmanager
-def _or_later(engine: Engine, operation: Operation, done: str) -> Iterator[None]:
-    """Put off what is refused inside the block: whatever is wrong with one must not keep the others waiting."""
+def _postponed_if_refused(engine: Engine, operation: Operation, done: str) -> Iterator[None]:
+    """Postpone the operation if the block is refused, so that one bad operation does not delay the others."""
     try:
         yield
     except Exception as refused:
@@ -96,16 +96,16 @@ def _or_later(engine: Engine, operation: Operation, done: str) -> Iterator[None]
             raise
         _log.warning("operation %s is not %s: %s", operation.id, done, refused)
         with engine.database.write() as tx:
-            _try_later(tx, operation, f"it could not be {done} at its time: {refused}")
+            _postpone(tx, operation, f"it could not be {done} at its time: {refused}")
 
 
-def _try_later(tx: Connection, operation: Operation, why: str) -> None:
-    """Tell what is wrong, once, and try again in a while: whoever mends it need not think of the operation."""
+def _postpone(tx: Connection, operation: Operation, why: str) -> None:
+    """Record the reason once and try again later, so that a fix takes effect without another command."""
     present = lock_operation(tx, operation.id)
     if present != operation:
         return
     reason = cut(storable(redacted(why)), REASON)
-    save(tx, present, replace(present, due_at=clock.now() + _AGAIN, reason=reason))
+    save(tx, present, replace(present, due_at=clock.now() + _RETRY_AFTER, reason=reason))
     if present.reason != reason:
         stands = present.completion
         append_event(tx, present.id, at=clock.now(), who=SERVICE, old=stands, new=stands, why=reason)
@@ -115,31 +115,30 @@ def _is_due(operation: Operation, now: float) -> bool:
     return operation.due_at is not None and operation.due_at <= now
 
 
-#: Seconds between two sweeps at the least.
+#: Minimum seconds between two sweeps.
 _SHORTEST: Final = 0.01
-#: A sweep begins nothing more that takes its time once so large a part of the lease is over.
-_SHARE: Final = 4
-#: Operations that one sweep drains at the most.
+#: A sweep starts no further slow work once this fraction of the lease (1/4) has passed.
+_LEASE_FRACTION: Final = 4
 
 
 class Sweeper:
-    """Sweeps until it is stopped; one for each worker, in its main process."""
+    """Sweeps until it is stopped; each worker has one, in its main process."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._bell = engine.incarnation.bell or WakeUp()
+        self._wake_up = engine.incarnation.wake_up or WakeUp()
         self._is_stopped = False
         self._drained_to = 0
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
     def start(self) -> None:
-        """Begin to sweep."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the sweep and note that the worker has ended."""
+        """Stop the thread, and record that the worker has stopped."""
         self._is_stopped = True
-        self._bell.ring()
+        self._wake_up.ring()
         self._thread.join()
         worker_id = self._engine.incarnation.worker_id
         if worker_id is not None:
@@ -151,12 +150,12 @@ class Sweeper:
             try:
                 self._drained_to = sweep(self._engine, self._drained_to)
                 pause = self._until_next()
-            except Exception:  # the database is locked or gone: the next sweep may find it again
+            except Exception:  # the database is locked or unreachable; the next sweep tries again
                 _log.exception("a sweep failed")
                 pause = self._engine.period()
-            self._bell.wait(pause)
-            if self._engine.incarnation.courier:  # whoever rings may have put something into the outbox, too
-                self._engine.incarnation.courier.wake()
+            self._wake_up.wait(pause)
+            if self._engine.incarnation.notifier:  # the wake-up may also mean a new row in the outbox
+                self._engine.incarnation.notifier.wake()
         self._engine.database.close()
 
     def _until_next(self) -> float:
@@ -167,30 +166,30 @@ class Sweeper:
 
 
 def sweep(engine: Engine, after: int = 0) -> int:
-    """Start and resume what is due, publish every step that is or whose message is lost, drain what waits for it.
+    """Start and resume what is due, publish steps that are due or whose message was lost, and drain what is waiting.
 
     Args:
         engine: The engine of this worker.
-        after: The id behind which the drains begin: what the last sweep returned.
+        after: The operation id after which draining continues: what the previous sweep returned.
 
     Returns:
-        The id behind which the next sweep goes on, 0 for the first one: a sweep that took its time ends early.
+        The operation id after which the next sweep continues, 0 to begin again; a slow sweep ends early.
     """
-    until = clock.monotonic() + engine.lease / _SHARE
+    until = clock.monotonic() + engine.lease / _LEASE_FRACTION
     start_and_resume(engine, until)
     publish_due(engine)
     publish_lost(engine)
     after = _drain(engine, after, until)
-    run_aside(engine.incarnation.errands, "bulks", "what was asked of many operations", partial(work_off, engine))
+    run_aside(engine.incarnation.errands, "bulks", "running bulk commands", partial(work_off, engine))
     return after
 
 
 def _drain(engine: Engine, after: int, until: float) -> int:
-    """Drain what can be drained, one at least; returns the id behind which to go on."""
+    """Drain waiting operations until `until`, at least one; return the id after which to continue."""
     with engine.database.glance() as tx:
-        waiting = all_drainable(tx, after, _AT_ONCE)
+        waiting = all_drainable(tx, after, _BATCH)
     for operation_id in waiting:
         drain_aside(engine, operation_id)
         if clock.monotonic() >= until:
             return operation_id
-    return waiting[-1] if len(waiting) == _AT_ONCE else 0
+    return waiting[-1] if len(waiting) == _BATCH else 0

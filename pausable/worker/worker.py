@@ -1,4 +1,4 @@
-"""What a Celery worker does for operations beside running slices, from its start to its end."""
+"""The start and the end of a Celery worker: its background threads, signal handlers and logging."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pausable.engine.limits import process_settings, take_over
 from pausable.errors import DatabaseBehind, HardLimitNeedsPrefork, SecretMissing
 from pausable.processes import tied_to
 from pausable.secrets import Secret
-from pausable.worker.consumer import Intake
+from pausable.worker.consumer import Backpressure
 from pausable.worker.heartbeat import Heartbeat
 from pausable.worker.notifier import Notifier
 from pausable.worker.recovery import BrokerWatchdog, RecoveryThread, is_at_work
@@ -34,44 +34,44 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class Attendance(bootsteps.StartStopStep):
-    """A step of the worker's start: its heart beats and it sweeps until the very end, while its pool finishes."""
+class BackgroundThreads(bootsteps.StartStopStep):
+    """A worker bootstep that runs the background threads until the pool has finished."""
 
     requires = ("celery.worker.components:Pool",)
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
-        refuse_hard_limits(parent.app, parent.pool_cls.__module__.rpartition(".")[2])
+        require_enforceable_limits(parent.app, parent.pool_cls.__module__.rpartition(".")[2])
 
     def start(self, parent: Any) -> None:
-        """Begin with the worker."""
+        """Start the threads, and connect their end to Celery's shutdown signals."""
         engine = parent.app.engine
-        heart = Heartbeat(engine, lambda: list(parent.app.amqp.queues.consume_from))
-        departure = Shutdown(engine)
+        heartbeat = Heartbeat(engine, lambda: list(parent.app.amqp.queues.consume_from))
+        shutdown = Shutdown(engine)
         queues = parent.app.amqp.queues.consume_from
-        attention = BrokerWatchdog(engine, queues, lambda: _is_connected(parent))
+        watchdog = BrokerWatchdog(engine, queues, lambda: _is_connected(parent))
         errands = engine.incarnation.errands = Errands(engine.database)
-        recoverer = engine.incarnation.recoverer = RecoveryThread(engine, attention, is_at_work)
+        recoverer = engine.incarnation.recoverer = RecoveryThread(engine, watchdog, is_at_work)
         sweeper = Sweeper(engine)
-        courier = engine.incarnation.courier = Notifier(engine)
+        notifier = engine.incarnation.notifier = Notifier(engine)
         for sentence in missing_secrets(engine):
-            _log.warning("a notification cannot be sent: %s", sentence)
-        for part in (heart, recoverer, sweeper, departure, courier):
+            _log.warning("a notification cannot be sent from this worker: %s", sentence)
+        for part in (heartbeat, recoverer, sweeper, shutdown, notifier):
             part.start()
 
-        def leave(**_: Any) -> None:
-            departure.begin()
-            courier.leave()
+        def begin_shutdown(**_: Any) -> None:
+            shutdown.begin()
+            notifier.begin_shutdown()
 
         def end(**_: Any) -> None:
-            departure.end()
-            courier.stop()
-            heart.stop()
+            shutdown.end()
+            notifier.stop()
+            heartbeat.stop()
             errands.stop()
             recoverer.stop()
             sweeper.stop()
 
-        signals.worker_shutting_down.connect(leave, weak=False)
+        signals.worker_shutting_down.connect(begin_shutdown, weak=False)
         signals.worker_shutdown.connect(end, weak=False)
 
 
@@ -80,7 +80,7 @@ def _is_connected(worker: Any) -> bool:
 
 
 def missing_secrets(engine: Engine) -> list[str]:
-    """A sentence for each secret that a notification goes to and that this worker cannot find: it would not be sent."""
+    """Return a sentence for each secret of a notification that this worker cannot read."""
     secrets = {one.to.name: one.to for one in engine.policies.notifications() if isinstance(one.to, Secret)}
     found = []
     for secret in secrets.values():
@@ -91,19 +91,19 @@ def missing_secrets(engine: Engine) -> list[str]:
     return found
 
 
-def refuse_hard_limits(celery: Any, pool: str) -> None:
-    """Raise HardLimitNeedsPrefork when a task has a hard time limit that this pool cannot keep: it kills nothing."""
+def require_enforceable_limits(celery: Any, pool: str) -> None:
+    """Raise HardLimitNeedsPrefork if a task has a hard time limit and the pool cannot kill its processes."""
     limited = [name for name, task in celery.tasks.items() if getattr(task, "time_limit", None)]
     if pool != "prefork" and limited:
         raise HardLimitNeedsPrefork(pool, sorted(limited))
 
 
-def refuse_another_schema(engine: Engine) -> None:
-    """End the program with one sentence where the database is empty or not at the newest migration.
+def require_current_schema(engine: Engine) -> None:
+    """Exit with a message if the database is empty or not at the newest migration.
 
-    A database that cannot be asked now may answer later: the worker starts, and registers when it can.
+    If the database cannot be reached, the worker starts anyway and registers later.
     """
-    from pausable.db.migrations import is_current  # it loads Alembic, which nothing else in a worker needs
+    from pausable.db.migrations import is_current  # it imports Alembic, which a worker needs nowhere else
 
     with suppress(Exception):
         if not is_current(engine.database):
@@ -111,88 +111,88 @@ def refuse_another_schema(engine: Engine) -> None:
 
 
 def register(sender: Any, **_: Any) -> None:
-    """Enter the worker in the table before its pool is forked: the processes of the pool belong to it too.
+    """Register the worker before its pool is forked, so that the processes of the pool share its row.
 
-    Where the database does not let it, its heart does so later; until then it claims nothing.
+    If the database cannot be reached, the heartbeat registers later; until then the worker claims nothing.
     """
     engine = getattr(sender.app, "engine", None)
     if engine is None:
         return
-    refuse_another_schema(engine)
-    engine.attend(WakeUp())
+    require_current_schema(engine)
+    engine.become_worker(WakeUp())
     try:
         engine.register(list(sender.app.amqp.queues.consume_from))
     except Exception as why:
-        _log.warning("this worker is not in the table yet, and claims nothing until it is: %s", type(why).__name__)
+        _log.warning("this worker could not be registered yet and claims nothing until it is: %s", type(why).__name__)
     process_settings.begin()
 
 
 @control_command()
 def wake_sweeper(state: Any, **_: Any) -> None:
-    """Look at what is due: another program has written something that is, sooner than the next look."""
+    """Wake the sweeper: another program has written something that is due before the next sweep."""
     engine = getattr(state.app, "engine", None)
     if engine:
         engine.wake_sweeper()
 
 
-def die_with_the_worker(**_: Any) -> None:
-    """Let no process of the pool outlive its worker: nobody would tell that it lives, nor hand back what it holds."""
+def end_with_worker(**_: Any) -> None:
+    """End this process of the pool with its worker: nothing else would write its heartbeat or release its claims."""
     engine = getattr(current_app, "engine", None)
-    if engine and engine.incarnation.pid not in (None, os.getpid()):  # the pool `solo` is the worker itself
+    if engine and engine.incarnation.pid not in (None, os.getpid()):  # the `solo` pool runs in the worker's own process
         tied_to(engine.incarnation.pid)()
 
 
-def limit_softly(**_: Any) -> None:
-    """Let a soft time limit interrupt nothing but an author's code in this process of the pool."""
+def restrict_soft_limits(**_: Any) -> None:
+    """Restrict soft time limits in this process of the pool to interrupting authors' code."""
     take_over()
 
 
-def quieten(logger: logging.Logger, **_: Any) -> None:
-    """Log no line for each delivery and each step, unless all is wanted: they hold results, and the table has them."""
+def reduce_log_level(logger: logging.Logger, **_: Any) -> None:
+    """Hide Celery's log lines about each delivery and step, which contain results, unless DEBUG is set."""
     if logger.level > logging.DEBUG:
         for name in ("celery.app.trace", "celery.worker.strategy"):
             logging.getLogger(name).setLevel(max(logger.level, logging.WARNING))
 
 
-def keep_log() -> None:
-    """Let every worker of this process log as was set up before it started, and not as Celery would."""
-    signals.setup_logging.connect(_kept, weak=False, dispatch_uid="keep-log")
-    vars(celery_worker)["safe_say"] = _say_safely
+def keep_logging() -> None:
+    """Keep the logging that was configured before a worker starts, instead of Celery's."""
+    signals.setup_logging.connect(_apply_level, weak=False, dispatch_uid="keep-log")
+    vars(celery_worker)["safe_say"] = _write_signal_message
 
 
-def _say_safely(message: str, *_: Any) -> None:
-    """Say what Celery says past all logging: a signal has come, and whom it interrupted may hold the log's lock."""
+def _write_signal_message(message: str, *_: Any) -> None:
+    """Write Celery's signal messages without the logging module: the interrupted code may hold its lock."""
     moment = datetime.fromtimestamp(clock.now(), UTC).isoformat()
     line = json.dumps({"timestamp": moment, "event": message, "level": "warning", "logger": "celery.worker"})
     os.write(2, f"{line}\n".encode())
 
 
-def _kept(loglevel: int, **_: Any) -> None:
-    """What Celery does beside setting up a log: heed the level, and log what code prints."""
+def _apply_level(loglevel: int, **_: Any) -> None:
+    """Do what Celery does besides configuring handlers: apply the level, and redirect printed output."""
     root = logging.getLogger()
     root.setLevel(loglevel)
-    quieten(root)
-    current_app.log.redirect_stdouts("WARNING")  # type: ignore[arg-type] # it passes the name on to its processes
+    reduce_log_level(root)
+    current_app.log.redirect_stdouts("WARNING")  # type: ignore[arg-type] # Celery passes the level's name to its processes
 
 
-def write_tallies(**_: Any) -> None:
-    """Write what this process of a worker has counted, before it ends: the pool's leave without Python's own ending."""
+def flush_metrics(**_: Any) -> None:
+    """Write the metrics of this process before it ends: processes of a pool exit without running atexit handlers."""
     engine = getattr(current_app, "engine", None)
     if engine:
-        engine.tallies.flush()
+        engine.metrics.flush()
 
 
-def equip(celery: OperationsCelery) -> None:
-    """Make every worker of this app attend to all operations.
+def add_worker_parts(celery: OperationsCelery) -> None:
+    """Add the background threads and signal handlers to every worker of this app.
 
-    The handlers are connected here and not where they are defined: signals reach every Celery app of a process, and a
-    program that only imports a part of the service must keep its own workers as they are.
+    They are connected here and not at import, because signals reach every Celery app of a process: a program that
+    imports part of the service must keep its own workers unchanged.
     """
-    celery.steps["worker"].add(Attendance)
-    celery.steps["consumer"].add(Intake)
+    celery.steps["worker"].add(BackgroundThreads)
+    celery.steps["consumer"].add(Backpressure)
     signals.worker_init.connect(register)
-    signals.worker_process_init.connect(die_with_the_worker)
-    signals.worker_process_init.connect(limit_softly)
-    signals.after_setup_logger.connect(quieten)
-    signals.worker_process_shutdown.connect(write_tallies)
-    signals.worker_shutdown.connect(write_tallies)
+    signals.worker_process_init.connect(end_with_worker)
+    signals.worker_process_init.connect(restrict_soft_limits)
+    signals.after_setup_logger.connect(reduce_log_level)
+    signals.worker_process_shutdown.connect(flush_metrics)
+    signals.worker_shutdown.connect(flush_metrics)

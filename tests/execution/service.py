@@ -242,7 +242,7 @@ class Service:
             end(worker)
 
     def close(self) -> None:
-        self.engine.tallies.flush()
+        self.engine.metrics.flush()
         self.engine.database.close()
         self.celery.close()
         self.queue.close()

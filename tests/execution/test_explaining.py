@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def service(by_hand: ByHand) -> Service:
     """A service of which this process is the worker, on its queue and on `own`."""
     service = by_hand(slice_steps=1)
-    service.engine.attend(WakeUp())
+    service.engine.become_worker(WakeUp())
     service.engine.register(["operations"])
     return service
 

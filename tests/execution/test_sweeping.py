@@ -64,14 +64,14 @@ def test_a_sweep_publishes_nothing_of_an_operation_that_does_not_go_on(by_hand: 
 
 def test_a_worker_beats_its_heart_and_notes_its_end(by_hand: ByHand) -> None:
     service = by_hand()
-    service.engine.attend(WakeUp())
+    service.engine.become_worker(WakeUp())
     service.engine.register()
-    heart, sweeper = Heartbeat(service.engine), Sweeper(service.engine)
+    heartbeat, sweeper = Heartbeat(service.engine), Sweeper(service.engine)
 
-    heart.start()
+    heartbeat.start()
     sweeper.start()
     wait_for(lambda: beats(service) == [(1, None)])
-    heart.stop()
+    heartbeat.stop()
     sweeper.stop()
 
     assert beats(service)[0][1] is not None

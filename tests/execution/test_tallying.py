@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pausable.db.stats import OPERATIONS_A_MINUTE, STEPS_A_MINUTE, list_minutes, list_tallies
+from pausable.db.stats import OPERATIONS_A_MINUTE, STEPS_A_MINUTE, list_metrics, list_minutes
 from pausable.engine.metrics import FINISHED, STEP_SECONDS
 from pausable.model.states import Completion
 
@@ -21,8 +21,8 @@ def test_a_worker_that_ends_has_written_what_its_processes_counted(by_hand: Call
         assert service.run("adding", numbers=[1, 2, 3]).completion is Completion.COMPLETED
 
     with service.engine.database.read() as tx:
-        found = {(row.name, row.label): 0 for row in list_tallies(tx)}
-        for row in list_tallies(tx):
+        found = {(row.name, row.label): 0 for row in list_metrics(tx)}
+        for row in list_metrics(tx):
             found[row.name, row.label] += row.count
     assert found[FINISHED, "COMPLETED adding"] == 1
     assert found[STEP_SECONDS, "tests.execution.flows.add"] == 2

@@ -33,7 +33,7 @@ def service(by_hand: ByHand, monkeypatch: pytest.MonkeyPatch) -> Service:
 
 @pytest.fixture
 def sweeping(service: Service) -> Iterator[Service]:
-    service.engine.attend(WakeUp())
+    service.engine.become_worker(WakeUp())
     service.engine.register()
     sweeper = Sweeper(service.engine)
     sweeper.start()

@@ -12,7 +12,7 @@ import pytest
 from celery import Celery
 
 from pausable.errors import DatabaseBehind, HardLimitNeedsPrefork
-from pausable.worker.worker import refuse_hard_limits
+from pausable.worker.worker import require_enforceable_limits
 from tests.databases import on_both
 from tests.deadlines import WAIT
 
@@ -37,11 +37,11 @@ def limited() -> Celery:
 @pytest.mark.parametrize("pool", ["solo", "thread"])
 def test_a_pool_that_kills_nothing_refuses_a_hard_time_limit_by_the_tasks_name(limited: Celery, pool: str) -> None:
     with pytest.raises(HardLimitNeedsPrefork, match=f"The pool '{pool}' cannot keep the time_limit of .*slow.*: start"):
-        refuse_hard_limits(limited, pool)
+        require_enforceable_limits(limited, pool)
 
 
 def test_a_pool_of_processes_keeps_a_hard_time_limit(limited: Celery) -> None:
-    refuse_hard_limits(limited, "prefork")
+    require_enforceable_limits(limited, "prefork")
 
 
 @on_both

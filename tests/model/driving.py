@@ -95,10 +95,10 @@ class Driven:
         self._hand_of(move).go_on()
 
     def _hand_over(self, move: Move) -> None:
-        leaving: Any = self.workers[move.actor].engine.leaving
-        leaving.set()
+        shutdown: Any = self.workers[move.actor].engine.shutdown
+        shutdown.set()
         self._hand_of(move).go_on()
-        leaving.stay()
+        shutdown.stay()
 
     def _settle_and_die(self, move: Move) -> None:
         hand = self._hand_of(move)
@@ -248,7 +248,7 @@ class Driven:
             worker_id = register_worker(tx, Process("elsewhere", "boot", next(self._pids), 1), clock.now())
         mine = Incarnation(worker_id)
         mortal: Any = Mortal(engine.publisher)
-        return Worker(replace(engine, incarnation=mine, leaving=Staying(), publisher=mortal), worker_id)
+        return Worker(replace(engine, incarnation=mine, shutdown=Staying(), publisher=mortal), worker_id)
 
     def _let_go(self) -> None:
         """Free the hands that are done."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pausable.engine import drain, release, runner, tasks
-from pausable.engine.engine import Leaving
+from pausable.engine.engine import ShutdownFlag
 from pausable.model.identity import CALLBACK_TASK
 from pausable.service import operations
 from tests.model.hands import die_if_doomed, gate, hand_here
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.execution.service import Service
 
 
-class Staying(Leaving):
+class Staying(ShutdownFlag):
     """A worker that may be told to leave and, since its processes go on in the test, to stay."""
 
     def stay(self) -> None:

@@ -1,4 +1,4 @@
-"""Services of one test each, with an outbox that is filled by hand, and workers or couriers where a test has one."""
+"""Services of one test each, with an outbox that is filled by hand, and workers or notifiers where a test has one."""
 
 from __future__ import annotations
 
@@ -107,15 +107,15 @@ def outbox(broker_url: str, tmp_path: Path, new_database: NewDatabase, endpoint:
 
 @pytest.fixture
 def send(outbox: Outbox) -> Iterator[Callable[..., Notifier]]:
-    """Start a courier in this process whose code asks for these notifications."""
+    """Start a notifier in this process whose code asks for these notifications."""
     with ExitStack() as started:
 
         def start(*asked: Notification) -> Notifier:
             outbox.service.engine.policies.everywhere = asked
-            courier = Notifier(outbox.service.engine)
-            courier.start()
-            started.callback(courier.stop)
-            return courier
+            notifier = Notifier(outbox.service.engine)
+            notifier.start()
+            started.callback(notifier.stop)
+            return notifier
 
         yield start
 

@@ -15,8 +15,7 @@ from pausable.db.history import append_event
 from pausable.db.operations import lock_operation
 from pausable.notifications.notification import DEADLINE, Notification
 from pausable.secrets import Secret
-from pausable.worker import notifier
-from pausable.worker import notifier as couriers
+from pausable.worker import notifier as notifier_module
 from tests.databases import on_postgresql_alone
 from tests.execution.service import wait_for
 from tests.notifications.endpoint import half, listening
@@ -37,9 +36,9 @@ FAILED = Notification("failed", Secret("HOOK"), "{step} of {operation_id}: {stat
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A courier that does not wait long between two tries."""
-    monkeypatch.setattr(couriers, "_FIRST", 0.01)
-    monkeypatch.setattr(couriers, "_LONGEST", 0.05)
+    """A notifier that does not wait long between two tries."""
+    monkeypatch.setattr(notifier_module, "_FIRST", 0.01)
+    monkeypatch.setattr(notifier_module, "_LONGEST", 0.05)
 
 
 def test_what_is_put_in_is_delivered_once_and_noted(outbox: Outbox, send: Send, endpoint: Endpoint) -> None:
@@ -56,10 +55,10 @@ def test_what_is_put_in_is_delivered_once_and_noted(outbox: Outbox, send: Send, 
 def test_what_is_put_in_later_is_delivered_when_the_courier_is_woken(
     outbox: Outbox, send: Send, endpoint: Endpoint
 ) -> None:
-    courier = send(FAILED)
+    notifier = send(FAILED)
     for _ in range(3):
         outbox.put()
-        courier.wake()
+        notifier.wake()
         outbox.wait_until("Sent")
 
     assert len(endpoint.received) == 3
@@ -92,8 +91,8 @@ def test_the_first_failure_and_the_success_after_it_stand_in_the_history(
 
     place = f"notification 0 of all to http://{endpoint.host}"
     assert [(event.who, event.step, event.new, event.why) for event in outbox.events(operation)] == [
-        ("notifications", "clean", "NotificationFailed", f"{place}: it answered 503; it is tried again"),
-        ("notifications", "clean", "NotificationSent", f"{place}: delivered with try 4"),
+        ("notifications", "clean", "NotificationFailed", f"{place}: it answered 503; retrying"),
+        ("notifications", "clean", "NotificationSent", f"{place}: delivered with attempt 4"),
     ]
     assert [(row.attempts, row.error) for row in outbox.rows()] == [(4, None)]
 
@@ -127,7 +126,7 @@ def is_anybody_waiting(database: Database) -> bool:
 def test_one_that_is_never_taken_is_given_up_and_can_be_tried_again(
     outbox: Outbox, send: Send, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(couriers, "TRIES", 3)
+    monkeypatch.setattr(notifier_module, "TRIES", 3)
     endpoint.answers = lambda _number: 410
     operation = outbox.put()
 
@@ -136,8 +135,8 @@ def test_one_that_is_never_taken_is_given_up_and_can_be_tried_again(
 
     first, last = outbox.events(operation)
     assert len(endpoint.received) == 3
-    assert str(first.why).endswith("it answered 410; it is tried again")
-    assert str(last.why).endswith("given up after 3 tries: it answered 410")
+    assert str(first.why).endswith("it answered 410; retrying")
+    assert str(last.why).endswith("given up after 3 attempts: it answered 410")
     assert [(row.attempts, row.due_at, row.error) for row in outbox.rows()] == [(3, None, "it answered 410")]
 
 
@@ -156,7 +155,7 @@ def test_one_that_the_code_has_no_more_is_given_up_at_once(outbox: Outbox, send:
 def test_a_dead_endpoint_shows_neither_address_nor_secret(
     outbox: Outbox, send: Send, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(couriers, "TRIES", 2)
+    monkeypatch.setattr(notifier_module, "TRIES", 2)
     endpoint.answers = lambda _number: -1
     operation = outbox.put()
 
@@ -180,7 +179,7 @@ def test_one_that_cannot_be_made_now_is_tried_again_and_holds_up_no_other(
     send(FAILED)
     wait_for(lambda: len(endpoint.received) == 1 and outbox.rows(broken)[0].attempts > 1)
 
-    assert outbox.rows(broken)[0].error == "it could not be made (KeyError)"
+    assert outbox.rows(broken)[0].error == "it could not be built (KeyError)"
 
 
 def test_a_hanging_endpoint_keeps_a_courier_from_leaving_for_its_grace_alone(
@@ -188,29 +187,29 @@ def test_a_hanging_endpoint_keeps_a_courier_from_leaving_for_its_grace_alone(
 ) -> None:
     endpoint.gate = threading.Event()
     outbox.put(20)
-    courier = send(FAILED)
-    wait_for(lambda: len(endpoint.received) == couriers.THREADS)
+    notifier = send(FAILED)
+    wait_for(lambda: len(endpoint.received) == notifier_module.THREADS)
 
     began = time.monotonic()
-    courier.stop()
+    notifier.stop()
 
     assert time.monotonic() - began < DEADLINE / 2
-    assert len(endpoint.received) == couriers.THREADS
+    assert len(endpoint.received) == notifier_module.THREADS
     endpoint.gate.set()
 
 
 def test_threads_that_hang_are_replaced(
     outbox: Outbox, send: Send, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(couriers, "_HANGS", 0.1)
+    monkeypatch.setattr(notifier_module, "_HANGS", 0.1)
     endpoint.gate = threading.Event()
-    outbox.put(couriers.THREADS)
-    courier = send(FAILED)
-    wait_for(lambda: len(endpoint.received) == couriers.THREADS)
+    outbox.put(notifier_module.THREADS)
+    notifier = send(FAILED)
+    wait_for(lambda: len(endpoint.received) == notifier_module.THREADS)
 
     outbox.put()
-    courier.wake()
-    wait_for(lambda: len(endpoint.received) == couriers.THREADS + 1)
+    notifier.wake()
+    wait_for(lambda: len(endpoint.received) == notifier_module.THREADS + 1)
 
     endpoint.gate.set()
     outbox.wait_until("Sent")
@@ -219,8 +218,8 @@ def test_threads_that_hang_are_replaced(
 def test_a_handler_that_hangs_is_named_and_takes_few_places(
     outbox: Outbox, send: Send, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(couriers, "_HANGS", 0.1)
-    monkeypatch.setattr(couriers, "_wait", lambda _attempts: 0.05)
+    monkeypatch.setattr(notifier_module, "_HANGS", 0.1)
+    monkeypatch.setattr(notifier_module, "_wait", lambda _attempts: 0.05)
     gate = threading.Event()
     told: list[str] = []
 
@@ -231,7 +230,7 @@ def test_a_handler_that_hangs_is_named_and_takes_few_places(
 
     outbox.service.engine.notices.tell = tell
     operation = outbox.put(source="step:hangs")
-    for _ in range(3 * couriers.THREADS):
+    for _ in range(3 * notifier_module.THREADS):
         outbox.put(source="step:hangs")
     for _ in range(20):
         outbox.put(source="step:reports.clean")
@@ -242,7 +241,7 @@ def test_a_handler_that_hangs_is_named_and_takes_few_places(
     wait_for(lambda: f"the state handlers of step:hangs (operation {operation}" in caplog.text)
 
     assert "may hang: it has not returned for 0.1 s" in caplog.text
-    assert told.count("step:hangs") <= couriers._IN_HAND + 2  # what was in hand at first, and as many as may hang
+    assert told.count("step:hangs") <= notifier_module._BATCH + 2  # what was in hand at first, and as many as may hang
     gate.set()
 
 
@@ -276,17 +275,17 @@ def test_handlers_are_told_by_whoever_is_to_tell_them(outbox: Outbox, send: Send
 def test_an_endpoint_that_hangs_does_not_keep_others_waiting(
     outbox: Outbox, send: Send, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notifier, "_SLOW", 0.3)
+    monkeypatch.setattr(notifier_module, "_SLOW", 0.3)
     monkeypatch.setattr("pausable.notifications.notification.DEADLINE", 0.5)
     with listening(gate=threading.Event()) as hanging:
         monkeypatch.setenv("HANGING", hanging.url())
         monkeypatch.setattr(outbox.service.engine.notices.post._webhook, "_hosts", {hanging.host, endpoint.host})
-        courier = send(FAILED, Notification("failed", Secret("HANGING")))
+        notifier = send(FAILED, Notification("failed", Secret("HANGING")))
         outbox.put(200, number=1)
-        courier.wake()
-        wait_for(lambda: len(hanging.received) > couriers.THREADS)
+        notifier.wake()
+        wait_for(lambda: len(hanging.received) > notifier_module.THREADS)
         outbox.put(50)
-        courier.wake()
+        notifier.wake()
         wait_for(lambda: len(endpoint.received) == 50)
 
         assert len(hanging.received) < 100

@@ -78,10 +78,10 @@ def test_a_worker_that_hears_nothing_beside_a_full_queue_ends_itself(
     monkeypatch.setattr(os, "kill", lambda pid, number: told.append((pid, number)))
     try:
         service.start("soon", ledger=service.path())
-        attention = BrokerWatchdog(service.engine, [QUEUE], lambda: True)
+        watchdog = BrokerWatchdog(service.engine, [QUEUE], lambda: True)
 
         def looked() -> bool:
-            attention.look()
+            watchdog.look()
             return bool(told)
 
         wait_for(looked)

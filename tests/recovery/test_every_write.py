@@ -24,13 +24,21 @@ if TYPE_CHECKING:
 
 #: Each write: its table and event, when it is that, and what the log of the worker says when it has failed.
 WRITES: Final = {
-    "register": ("INSERT ON workers", "TRUE", "is not in the table yet"),
-    "heartbeat": ("UPDATE OF heartbeat ON workers", "TRUE", "a heartbeat was not written"),
+    "register": ("INSERT ON workers", "TRUE", "could not be registered yet"),
+    "heartbeat": ("UPDATE OF heartbeat ON workers", "TRUE", "the heartbeat could not be written"),
     "claim": ("UPDATE ON steps", "NEW.state = 'Running'", "the database is out of reach"),
     "settle": ("UPDATE ON steps", "OLD.state = 'Running' AND NEW.state = 'Success'", "the database is out of reach"),
     "stop": ("UPDATE OF stopped_at ON workers", "TRUE", "stopped_at"),
-    "note that a worker is lost": ("UPDATE OF lost_at ON workers", "NEW.lost_at IS NOT NULL", "a look at the claims"),
-    "take a claim away": ("UPDATE ON steps", "OLD.state = 'Running' AND NEW.state = 'Queued'", "a look at the claims"),
+    "note that a worker is lost": (
+        "UPDATE OF lost_at ON workers",
+        "NEW.lost_at IS NOT NULL",
+        "checking the claims failed",
+    ),
+    "take a claim away": (
+        "UPDATE ON steps",
+        "OLD.state = 'Running' AND NEW.state = 'Queued'",
+        "checking the claims failed",
+    ),
 }
 #: What the first worker writes while it begins, and what is written once it has gone.
 EARLY: Final = ("register", "heartbeat", "claim", "settle")

@@ -22,7 +22,7 @@ from pausable.db.outbox import (
     take_due,
 )
 from pausable.db.tables import notifications, operations
-from pausable.db.workers import lose_worker, register_worker
+from pausable.db.workers import mark_worker_lost, register_worker
 from pausable.processes import Process
 from tests.store.rows import NOW, add_operation
 
@@ -77,7 +77,7 @@ def test_what_a_worker_that_lives_has_taken_is_nobody_elses_however_far_ahead_th
         assert next_notification(tx, worker_id=other) is None
         assert take_due(tx, now=ahead, lease=Lease(ahead + LEASE, other), limit=9) == []
 
-        lose_worker(tx, mine, NOW)
+        mark_worker_lost(tx, mine, NOW)
         assert next_notification(tx, worker_id=other) == NOW + LEASE
         assert [row.attempts for row in take_due(tx, now=ahead, lease=Lease(ahead + LEASE, other), limit=9)] == [2]
 

@@ -11,10 +11,10 @@ from pausable.db.stats import (
     OPERATIONS_A_MINUTE,
     STEPS_A_MINUTE,
     Tally,
-    add_tallies,
+    add_metrics,
     forget_minutes,
+    list_metrics,
     list_minutes,
-    list_tallies,
 )
 from pausable.db.tables import steps, user
 from pausable.db.workers import (
@@ -26,7 +26,7 @@ from pausable.db.workers import (
     gone_workers,
     live_workers,
     longest_overdue,
-    lose_worker,
+    mark_worker_lost,
     register_worker,
     steps_in_hand,
     stop_worker,
@@ -107,7 +107,7 @@ def test_live_workers_are_told_from_those_that_went_since_then(database: Databas
         silent = worker(tx, 9, NOW - 60)
         worker(tx, 10, NOW + 5)
         stop_worker(tx, old, NOW - 100)
-        lose_worker(tx, lost, NOW - 1)
+        mark_worker_lost(tx, lost, NOW - 1)
         stop_worker(tx, stopped, NOW - 1)
 
     with database.read() as tx:
@@ -124,11 +124,11 @@ def test_live_workers_are_told_from_those_that_went_since_then(database: Databas
 def test_minutes_are_kept_apart_from_the_other_tallies_and_forgotten(database: Database) -> None:
     with database.write() as tx:
         for minute in (10, 11, 12):
-            add_tallies(tx, [Tally(STEPS_A_MINUTE, "", minute, 2, 0.0), Tally(OPERATIONS_A_MINUTE, "", minute, 1, 0.0)])
-        add_tallies(tx, [Tally("losses", "", 0, 1, 0.0)])
+            add_metrics(tx, [Tally(STEPS_A_MINUTE, "", minute, 2, 0.0), Tally(OPERATIONS_A_MINUTE, "", minute, 1, 0.0)])
+        add_metrics(tx, [Tally("losses", "", 0, 1, 0.0)])
         forget_minutes(tx, 11)
 
     with database.read() as tx:
         assert list_minutes(tx, 12) == {(STEPS_A_MINUTE, 12): 2, (OPERATIONS_A_MINUTE, 12): 1}
         assert len(list_minutes(tx, 0)) == 4
-        assert [one.name for one in list_tallies(tx)] == ["losses"]
+        assert [one.name for one in list_metrics(tx)] == ["losses"]

@@ -106,7 +106,7 @@ def serving(folder: Path, broker_url: str, flows: str = FLOWS, **settings: Any) 
         _invite(served)
         yield served
     finally:
-        served.commands.engine.tallies.flush()
+        served.commands.engine.metrics.flush()
         served.commands.engine.database.close()
         served.celery.close()
         served.queue.close()

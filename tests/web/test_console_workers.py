@@ -204,7 +204,7 @@ def test_the_broker_is_asked_once_for_all_who_ask_while_its_answer_is_fresh(
 
 
 def test_what_ended_in_the_last_hour_is_drawn_and_told_as_a_table(served: Served, ada: Visitor) -> None:
-    now, tallies = clock.now() // 60 * 60 + 1, served.commands.engine.tallies
+    now, tallies = clock.now() // 60 * 60 + 1, served.commands.engine.metrics
     for minutes_ago, steps in ((90, 7), (30, 4), (0, 1)):
         with clock.frozen_at(now - 60 * minutes_ago):
             for _ in range(steps):

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from pausable.clock import frozen_at
 from pausable.db.transitions import Holder, claim_step
-from pausable.db.workers import lose_worker, register_worker
+from pausable.db.workers import mark_worker_lost, register_worker
 from pausable.processes import Process, start_of, this_boot, this_host, this_process
 from tests.cli.terminal import Terminal
 from tests.web.calling import Caller, json_of
@@ -108,7 +108,7 @@ def test_a_queue_that_no_living_worker_listens_to_is_named_with_when_one_did(bob
     enter(database, "others")
     with database.write() as tx:
         gone = register_worker(tx, Process("elsewhere", "b", 1, 1), time.time() - 100, ["operations"])
-        lose_worker(tx, gone, time.time())
+        mark_worker_lost(tx, gone, time.time())
 
     cause = causes(bob, address)["no_worker"]
 

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.supervisor.broker import free_port
 from pausable import clock
 from pausable.db.outbox import Lease, Written, give_up, insert_notifications, take_due
-from pausable.db.stats import STEPS_A_MINUTE, list_minutes, list_tallies
+from pausable.db.stats import STEPS_A_MINUTE, list_metrics, list_minutes
 from pausable.db.workers import register_worker
 from pausable.engine.dispatch import QueueDepths
 from pausable.engine.metrics import BUCKETS, KEPT, LOSSES, STEP_SECONDS, Metrics
@@ -48,7 +48,7 @@ def test_operations_are_counted_by_where_they_stand_and_of_which_workflow(served
         served.queue.rpoplpush("operations", "aside")
     served.deliver()
     served.deliver()
-    served.commands.engine.tallies.flush()
+    served.commands.engine.metrics.flush()
 
     found = figures(bob)
 
@@ -92,7 +92,7 @@ def test_a_pause_is_timed_from_its_request_until_it_has_taken_effect(served: Ser
         tx.exec_driver_sql("UPDATE steps SET state = 'Queued' WHERE state = 'Running'")
     with clock.frozen_at(clock.now() + 42):
         served.deliver()
-    served.commands.engine.tallies.flush()
+    served.commands.engine.metrics.flush()
 
     found = figures(bob)
 
@@ -154,7 +154,7 @@ def test_counting_again_adds_to_what_is_in_the_table(database: Database) -> None
         tallies.flush()
 
     with database.read() as tx:
-        found = [(row.name, row.label, row.bucket, row.count, row.total) for row in list_tallies(tx)]
+        found = [(row.name, row.label, row.bucket, row.count, row.total) for row in list_metrics(tx)]
     assert found == [
         (LOSSES, "", 0, 6, 0.0),
         (STEP_SECONDS, "task", BUCKETS.index(0.025), 2, 0.04),
@@ -173,7 +173,7 @@ def test_what_is_counted_by_the_minute_is_kept_for_two_hours_and_no_figure_of_me
             tallies.flush()
 
     with database.read() as tx:
-        after, told = list_minutes(tx, 0), {row.name for row in list_tallies(tx)}
+        after, told = list_minutes(tx, 0), {row.name for row in list_metrics(tx)}
     assert after == {(STEPS_A_MINUTE, first + KEPT - 1): 1, (STEPS_A_MINUTE, first + KEPT + 1): 3}
     assert told == {STEP_SECONDS}
     assert not [name for name, *_ in figures(bob) if "minute" in name]
@@ -191,7 +191,7 @@ def test_what_the_table_does_not_take_is_kept_for_the_next_time(database: Databa
     tallies.flush()
 
     with database.read() as tx:
-        assert [row.count for row in list_tallies(tx)] == [1]
+        assert [row.count for row in list_metrics(tx)] == [1]
 
 
 def test_a_child_counts_for_itself_and_not_again_what_its_parent_counted(database: Database) -> None:
@@ -208,7 +208,7 @@ def test_a_child_counts_for_itself_and_not_again_what_its_parent_counted(databas
     tallies.flush()
 
     with database.read() as tx:
-        assert [row.count for row in list_tallies(tx)] == [11]
+        assert [row.count for row in list_metrics(tx)] == [11]
 
 
 def test_notifications_that_wait_and_that_were_given_up_are_counted(served: Served, bob: Caller) -> None:
