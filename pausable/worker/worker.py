@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -147,6 +148,18 @@ def restrict_soft_limits(**_: Any) -> None:
     take_over()
 
 
+def freeze_objects(**_: Any) -> None:
+    """Leave what this process has loaded at its start out of all later garbage collections.
+
+    Exceptions of steps are in reference cycles (billiard's copies of their frames), which only a full collection frees.
+    Python makes one when the objects that are new since the last have become a quarter of all: with the 160,000 of the
+    loaded code among these it comes so rarely that a process grows by tens of MB. It would also write to each page
+    that the processes of a pool share with their parent. The collection behind the freeze makes Python count anew.
+    """
+    gc.freeze()
+    gc.collect()
+
+
 def reduce_log_level(logger: logging.Logger, **_: Any) -> None:
     """Hide Celery's log lines about each delivery and step, which contain results, unless DEBUG is set."""
     if logger.level > logging.DEBUG:
@@ -193,6 +206,8 @@ def add_worker_parts(celery: OperationsCelery) -> None:
     signals.worker_init.connect(register)
     signals.worker_process_init.connect(end_with_worker)
     signals.worker_process_init.connect(restrict_soft_limits)
+    signals.worker_process_init.connect(freeze_objects)
+    signals.worker_ready.connect(freeze_objects)
     signals.after_setup_logger.connect(reduce_log_level)
     signals.worker_process_shutdown.connect(flush_metrics)
     signals.worker_shutdown.connect(flush_metrics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import logging
 import os
 import signal
@@ -103,6 +104,17 @@ def settings(_before: Any = None) -> dict[str, Any]:
 @step
 def long_text(_before: Any = None) -> str:
     return "x" * 100_000
+
+
+@step
+def frozen() -> int:
+    return gc.get_freeze_count()
+
+
+@workflow("frozen")
+def count_frozen() -> Any:
+    """Count the objects that garbage collections of its process leave out."""
+    return frozen.s()
 
 
 @workflow("spoils")

@@ -44,3 +44,9 @@ def test_what_the_service_keeps_of_a_result_can_be_read_whatever_the_step_has_se
     (kept,) = (service.settings.data_dir / "results").rglob("long_text*")
     assert kept.stat().st_mode & 0o777 == 0o600
     assert all(folder.stat().st_mode & 0o700 == 0o700 for folder in kept.parents if os.access(folder, os.R_OK))
+
+
+def test_what_a_process_has_loaded_at_its_start_is_left_out_of_garbage_collections(service: Service) -> None:
+    ended = service.run("frozen")
+
+    assert int(ended.result or 0) > 50_000
