@@ -1,18 +1,23 @@
-"""Fingerprints of functions: what their code does, whatever its comments say and wherever its lines stand."""
+"""Fingerprints of functions, made from their syntax trees: the same for all versions of Python that can parse them.
+
+A tree is written in a form of its own, without positions, annotations, docstrings and the names of local variables.
+"""
 
 from __future__ import annotations
 
+import ast
 import dis
 import functools
 import hashlib
 import inspect
+import linecache
 import sys
 import sysconfig
-from bisect import bisect_left
-from collections import deque
+from collections import defaultdict, deque
+from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
@@ -22,20 +27,44 @@ from pausable.secrets import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-#: This service, and what of it is written as any project's workflows are.
+    #: Return what a value hands its calls on to: a function, or a text if only a name is to be compared.
+    Unwrap = Callable[[Any], Any]
+
+#: The kind of fingerprints that this module makes. Raise it with each change of the form: otherwise all code would
+#: seem to have changed. Fingerprints of other kinds are not compared.
+TAG: Final = "ast/2"
+#: The packages of the service, and the part of them that is read like the workflows of any project.
 _SERVICE: Final = frozenset({"app", "pausable"})
 _SHIPPED: Final = "pausable.workflows.shipped."
-#: Folders in which libraries are installed, wherever these are.
+#: Folders in which libraries are installed.
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 _PLACES: Final = tuple(
     Path(place)
     for name, place in sysconfig.get_paths().items()
     if name in ("stdlib", "platstdlib", "purelib", "platlib")
 )
+_PLAIN: Final = (bool, int, float, complex, str, bytes, type(None), type(...))
+#: Items of a container, and how deep, that are looked at.
+MANY: Final = 1000
+DEEP: Final = 8
+#: Functions and classes that are read at most.
+_MOST: Final = 500
+_MISSING: Final = object()
+
+_FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+#: Fields that hold the name of a variable, by the nodes that bind it.
+_BINDING: Final[dict[type, str]] = {
+    ast.FunctionDef: "name", ast.AsyncFunctionDef: "name", ast.ClassDef: "name", ast.ExceptHandler: "name",
+    ast.MatchAs: "name", ast.MatchStar: "name", ast.MatchMapping: "rest", ast.alias: "asname",
+}  # fmt: skip
+#: Fields that say nothing of what code does, or that only some versions of Python have.
+_UNSEEN: Final = frozenset({"annotation", "returns", "type_comment", "type_params", "ctx"})
+#: Instructions that look a name up in a module.
+_GLOBAL: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "STORE_GLOBAL", "DELETE_GLOBAL"})
 
 
 def is_own(function: FunctionType, *, is_shipped: bool) -> bool:
-    """Whether a function is the project's own; that of a shipped workflow is, where one of these is looked at."""
+    """Whether a function is the project's own. Those of shipped workflows are, if `is_shipped`."""
     return _is_own_module(str(function.__module__), is_shipped) and _is_own_file(function.__code__.co_filename)
 
 
@@ -46,11 +75,6 @@ def is_own_class(kind: type, *, is_shipped: bool) -> bool:
         return False
     file = getattr(sys.modules.get(module), "__file__", None)
     return file is None or _is_own_file(file)
-
-
-def is_of_shipped(function: FunctionType) -> bool:
-    """Whether a function is one of the workflows that the service brings along."""
-    return str(function.__module__).startswith(_SHIPPED)
 
 
 def _is_own_module(module: str, is_shipped: bool) -> bool:
@@ -65,14 +89,8 @@ def _is_own_file(name: str) -> bool:
     return not _INSTALLED.intersection(path.parts) and not any(path.is_relative_to(place) for place in _PLACES)
 
 
-_PLAIN: Final = (bool, int, float, complex, str, bytes, type(None), type(...))
-#: Items of a container, and how deep, that are looked at.
-MANY: Final = 1000
-DEEP: Final = 8
-
-
 def written(value: Any, depth: int = 0) -> str | None:
-    """A constant in words; None of a value that is none: what it is, its code tells."""
+    """Return a constant as text; None for a value that is none."""
     if type(value) in _PLAIN:
         return f"{type(value).__name__} {value!r}"
     if depth >= DEEP:
@@ -90,100 +108,72 @@ def _part(value: Any, depth: int) -> str:
     return written(value, depth + 1) or f"a {type(value).__qualname__}"
 
 
-@lru_cache(maxsize=1024)
-def literals_of(module: str) -> Mapping[str, tuple[str, ...]]:
-    """The names of a module that its code sets to literals, and these: what changes while it runs is not looked at."""
-    loader = getattr(sys.modules.get(module), "__loader__", None)
-    try:
-        code = loader.get_code(module)  # type: ignore[union-attr] # what has none raises, as do others
-    except Exception:
-        return {}
-    found: dict[str, tuple[str, ...]] = {}
-    for name, literal in _literals(code) if code else ():
-        found[name] = (*found.get(name, ()), literal)
-    return found
-
-
-def _literals(code: CodeType) -> Iterator[tuple[str, str]]:
-    for one, following in pairwise(dis.get_instructions(code)):
-        if one.opname == "LOAD_CONST" and following.opname == "STORE_NAME":
-            literal = written(one.argval)
-            if literal is not None and not str(following.argval).startswith("__"):
-                yield following.argval, literal
-
-
-#: How fingerprints are made; to be raised by each change of that, or all code would seem to have changed.
-_WAY: Final = 1
-#: Which Python's bytecode it is that fingerprints are made of, and in which way.
-TAG: Final = f"{sys.implementation.cache_tag or sys.implementation.name}/{_WAY}"
-#: Instructions that do nothing: the compiler leaves one where a line of its own would be lost to a debugger.
-_IDLE: Final = frozenset({"NOP", "EXTENDED_ARG", "CACHE"})
-_JUMPS: Final = frozenset({*dis.hasjrel, *dis.hasjabs})
-_CONSTANTS: Final = frozenset(dis.hasconst)
-_BY_VALUE: Final = frozenset({*dis.hasconst, *dis.hasname, *dis.hasfree})
-#: What of a code object's flags is of its meaning, and not of how it was compiled.
-_MEANING: Final = (
-    inspect.CO_VARARGS
-    | inspect.CO_VARKEYWORDS
-    | inspect.CO_GENERATOR
-    | inspect.CO_COROUTINE
-    | inspect.CO_ASYNC_GENERATOR
-    | inspect.CO_ITERABLE_COROUTINE
-)
-
-
 @dataclass(frozen=True, slots=True)
-class Instruction:
-    """One instruction and what it works on: a name, a constant, a place among the instructions, a number."""
+class _Source:
+    """A file of code: its functions by name and first line, as trees and as compiled, and the literals of its names."""
 
-    does: str
-    on: Any
-    is_constant: bool = False
-
-
-def head_of(code: CodeType) -> tuple[Any, ...]:
-    """How a code object is called: how many parameters of which kind, their names, and what calling it gives."""
-    counts = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount
-    many = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & inspect.CO_VARARGS)
-    names = code.co_varnames[: many + bool(code.co_flags & inspect.CO_VARKEYWORDS)]
-    return (*counts, code.co_flags & _MEANING, names)
+    trees: defaultdict[tuple[str, int], list[Any]]
+    codes: defaultdict[tuple[str, int], list[CodeType]]
+    literals: defaultdict[str, list[str | None]]
 
 
-def body_of(code: CodeType) -> tuple[list[Instruction], list[tuple[int, ...]]]:
-    """The instructions that do something, and which of them are watched for exceptions, which one goes on with these.
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> _Source:
+    source = _Source(defaultdict(list), defaultdict(list), defaultdict(list))
+    with suppress(SyntaxError, ValueError, RecursionError):  # the file has been edited, or is no Python
+        tree, codes = ast.parse(text), [compile(text, "", "exec", dont_inherit=True)]
+        for code in codes:
+            source.codes[code.co_name, code.co_firstlineno].append(code)
+            codes.extend(_within(code))
+        for node in ast.walk(tree):
+            if isinstance(node, _FUNCTIONS):
+                first = min(one.lineno for one in (node, *getattr(node, "decorator_list", ())))
+                source.trees[getattr(node, "name", "<lambda>"), first].append(node)
+        _read_literals(tree, source.literals)
+    return source
 
-    Places among them, as of jumps, are counted in instructions.
+
+def _within(code: CodeType) -> list[CodeType]:
+    return [one for one in code.co_consts if isinstance(one, CodeType)]
+
+
+def _read_literals(tree: ast.Module, literals: defaultdict[str, list[str | None]]) -> None:
+    nodes: list[Any] = [tree]
+    for node in nodes:
+        if not isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
+            nodes.extend(ast.iter_child_nodes(node))
+        targets = getattr(node, "targets", [getattr(node, "target", None)])
+        for target in targets if isinstance(node, ast.Assign | ast.AnnAssign) else ():
+            if isinstance(target, ast.Name) and not target.id.startswith("__"):
+                with suppress(ValueError, TypeError):  # it is no literal
+                    literals[target.id].append(written(ast.literal_eval(node.value or target)))
+
+
+def keep_source(function: FunctionType) -> None:
+    """Keep the file of a function as it is now, soon after it was loaded: it may be edited later."""
+    linecache.lazycache(function.__code__.co_filename, function.__globals__)
+    linecache.getlines(function.__code__.co_filename)
+
+
+def _source_of(file: str, names: Mapping[str, Any]) -> _Source:
+    linecache.lazycache(file, dict(names))
+    return _parsed("".join(linecache.getlines(file)))
+
+
+def _trees_of(function: FunctionType) -> tuple[list[Any], list[CodeType]]:
+    """Return the tree of a function and its code, of all lambdas of a line if it is one of these; none if not known.
+
+    A source that does not compile to the code of the function is not its source: the file has been edited since.
     """
-    doing = [one for one in dis.get_instructions(code) if one.opname not in _IDLE]
-    offsets = [one.offset for one in doing]
-    instructions = [Instruction(one.opname, _on(one, offsets), one.opcode in _CONSTANTS) for one in doing]
-    return instructions, list(_watched(code, offsets)) if code.co_exceptiontable else []
-
-
-def _watched(code: CodeType, offsets: list[int]) -> Iterator[tuple[int, ...]]:
-    entries: Any = getattr(dis.Bytecode(code), "exception_entries", ())
-    for entry in entries:
-        places = (bisect_left(offsets, offset) for offset in (entry.start, entry.end, entry.target))
-        yield (*places, entry.depth, int(entry.lasti))
-
-
-def _on(one: dis.Instruction, offsets: list[int]) -> Any:
-    if one.opcode in _BY_VALUE:
-        return one.argval
-    if one.opcode in _JUMPS:
-        return bisect_left(offsets, one.argval)
-    return one.arg
-
-
-if TYPE_CHECKING:
-    #: What stands behind a value that only hands its calls on: a function, or a text where that is all to be told.
-    Unwrap = Callable[[Any], Any]
-
-#: Functions and classes that are entered at the most.
-_MOST: Final = 500
-_GLOBALS: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
-_ATTRIBUTES: Final = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
-_MISSING: Final = object()
+    code = function.__code__
+    for is_read_again in (False, True):
+        if is_read_again:
+            linecache.checkcache(code.co_filename)
+        source = _source_of(code.co_filename, function.__globals__)
+        codes = source.codes.get((code.co_name, code.co_firstlineno), [])
+        if code in codes:
+            return source.trees[code.co_name, code.co_firstlineno], list(codes)
+    return [], []
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,13 +192,20 @@ class Reading:
 def read_code(
     function: FunctionType, unwrap: Unwrap = lambda value: value, kinds: Iterable[type] = ()
 ) -> Reading | None:
-    """Read a function, and all that it calls of its own project, however often and in whatever circle.
+    """Read a function, and everything of its own project that it calls, directly or not.
 
-    `kinds` are classes whose methods it may call on its first argument. None of a function that is a library's,
-    Python's or the service's: what these do is for their own versions to say. What a library's decorator has put around
-    a function is passed over.
+    A function whose source cannot be had (it was typed into a console, made by `exec`, or its file was edited after it
+    had been loaded) is read as bytecode: it has another fingerprint in each version of Python.
+
+    Args:
+        function: The function. The wrapper of a library's decorator is passed over.
+        unwrap: Called with each value that the code names; returns the function behind it.
+        kinds: Classes whose methods the function may call on its first argument.
+
+    Returns:
+        The reading; None for a function of a library, of Python or of this service, which have versions of their own.
     """
-    is_shipped = is_of_shipped(inspect.unwrap(function))
+    is_shipped = str(inspect.unwrap(function).__module__).startswith(_SHIPPED)
     while not is_own(function, is_shipped=is_shipped):
         wrapped = inspect.getattr_static(function, "__wrapped__", None)
         if type(wrapped) is not FunctionType:
@@ -216,23 +213,28 @@ def read_code(
         function = wrapped
     reader = _Reader(unwrap, is_shipped=is_shipped)
     reader.read(function, [kind for kind in kinds if is_own_class(kind, is_shipped=is_shipped)])
-    return Reading(reader.digest(), frozenset(reader.secrets), tuple(reader.found))
+    return Reading(reader.digest.hexdigest(), frozenset(reader.secrets), tuple(reader.found))
 
 
-class _Reader:
-    """Writes what it meets into a digest, each function and class once, in the order in which they are met."""
+class _Reader(ast.NodeVisitor):
+    """Writes what it meets into a digest, each function and class once, in the order in which they are met.
+
+    `visit` returns what a node stands for, if it is a name of a module.
+    """
 
     def __init__(self, unwrap: Unwrap, *, is_shipped: bool) -> None:
         self._unwrap = unwrap
         self._is_shipped = is_shipped
-        self._digest = hashlib.sha256()
         self._met: dict[int, tuple[int, object]] = {}
         self._to_read: deque[FunctionType | type] = deque()
+        #: Of the function that is being read: its globals, the names that it takes from these, and its local variables.
+        self._globals: Mapping[str, Any] = {}
+        self._loaded: set[str] = set()
+        self._locals: set[str] = set()
+        self._numbers: dict[str, int] = {}
+        self.digest = hashlib.sha256()
         self.secrets: set[str] = set()
         self.found: list[tuple[Mapping[str, Any], str, Any]] = []
-
-    def digest(self) -> str:
-        return self._digest.hexdigest()
 
     def read(self, function: FunctionType, kinds: Iterable[type]) -> None:
         self._enter(function)
@@ -243,7 +245,7 @@ class _Reader:
             self._function(one) if isinstance(one, FunctionType) else self._class(one)
 
     def _write(self, *parts: object) -> None:
-        self._digest.update(f"{parts!r}\n".encode(errors="backslashreplace"))
+        self.digest.update(f"{parts!r}\n".encode(errors="backslashreplace"))
 
     def _enter(self, one: FunctionType | type) -> None:
         if id(one) not in self._met and len(self._met) < _MOST:
@@ -252,66 +254,134 @@ class _Reader:
         self._write("calls", self._met.get(id(one), (None,))[0])
 
     def _function(self, function: FunctionType) -> None:
-        self._write("function")
-        self._code(function.__code__, function.__globals__)
-        for value in function.__defaults__ or ():
-            self._value(value)
-        for name, value in sorted((function.__kwdefaults__ or {}).items()):
+        code, self._globals = function.__code__, function.__globals__
+        flags = code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
+        parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + flags.bit_count()]
+        self._write("function", code.co_argcount, code.co_posonlyargcount, flags, parameters)
+        for name, value in (*enumerate(function.__defaults__ or ()), *sorted((function.__kwdefaults__ or {}).items())):
             self._write("default", name)
             self._value(value)
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        if function.__name__.startswith("__") and code.co_filename.startswith("<"):
+            return  # made by `dataclass` or the like of the fields of its class: its parameters tell these
+        for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             self._write("closure", name)
-            try:
+            with suppress(ValueError):  # it is empty
                 self._value(cell.cell_contents)
-            except ValueError:
-                self._write("empty")
+        trees, codes = _trees_of(function)
+        self._learn_names(codes, {*code.co_freevars})
+        for tree in trees:
+            self._write(type(tree).__name__)
+            for node in [tree.body] if isinstance(tree, ast.Lambda) else tree.body:
+                self.visit(node)
+        if not trees:
+            self._bytecode(code)
+
+    def _learn_names(self, codes: list[CodeType], free: set[str]) -> None:
+        bound: set[str] = set()
+        self._loaded, self._numbers = set(), {}
+        for one in codes:
+            bound.update(one.co_varnames, one.co_cellvars)
+            self._loaded.update(each.argval for each in dis.get_instructions(one) if each.opname in _GLOBAL)
+            codes.extend(_within(one))
+        self._locals = bound - self._loaded - free
+
+    def _bytecode(self, code: CodeType) -> None:
+        self._write("bytecode", sys.implementation.cache_tag, code.co_code, code.co_names, code.co_exceptiontable)
+        for name in code.co_names:
+            self._global(self._globals, name)
+        for one in code.co_consts:
+            self._bytecode(one) if isinstance(one, CodeType) else self._write(written(one))
 
     def _class(self, kind: type) -> None:
         self._write("class", kind.__name__)
-        for name, value in sorted(vars(kind).items()):
-            is_special = name.startswith("__") and not callable(value)
-            if not is_special:
-                self._write("attribute", name)
-                self._value(value)
+        for name, value in self._attributes(kind):
+            self._write("attribute", name)
+            self._value(value)
         for base in kind.__bases__:
             self._value(base)
 
-    def _code(self, code: CodeType, names: Mapping[str, Any]) -> None:
-        self._write("code", *head_of(code))
-        behind: Any = None
-        instructions, watched = body_of(code)
-        for one in instructions:
-            if one.is_constant:
-                self._constant(one.does, one.on, names)
-                if behind is Secret and isinstance(one.on, str):
-                    self.secrets.add(one.on)
-            else:
-                self._write(one.does, one.on)
-            if one.does != "PUSH_NULL":
-                behind = self._named(one.does, one.on, names, behind)
-        self._write("watched", *watched)
+    def _attributes(self, kind: type) -> Iterator[tuple[str, Any]]:
+        """Yield what its author has written into a class, sorted by name: each version of Python adds other things."""
+        for one in getattr(kind, "__dataclass_fields__", {}).values():
+            yield one.name, one.default_factory
+        members = {name: one.value for name, one in kind.__members__.items()} if issubclass(kind, Enum) else {}
+        for name, value in sorted({**vars(kind), **members}.items()):
+            function = getattr(value, "__func__", value)
+            is_special = (name.startswith("_") and name.endswith("_")) or name.startswith("__annot")
+            if not is_special or (type(function) is FunctionType and is_own(function, is_shipped=self._is_shipped)):
+                yield name, value
 
-    def _constant(self, does: str, value: Any, names: Mapping[str, Any]) -> None:
-        if isinstance(value, CodeType):
-            self._code(value, names)
-        else:
-            self._write(does, written(value) or type(value).__qualname__)
+    def _variable(self, name: str | None) -> object:
+        """Return the number of a local variable, in the order in which they are met; other names as they are."""
+        return self._numbers.setdefault(name, len(self._numbers) + 1) if name in self._locals else name
 
-    def _named(self, does: str, name: Any, names: Mapping[str, Any], behind: Any) -> Any:
-        """Follow a name, or that of a module's own behind it; returns what it stands for."""
-        if does in _GLOBALS:
-            place = names
-        elif does in _ATTRIBUTES and isinstance(behind, ModuleType):
-            place = vars(behind)
+    def generic_visit(self, node: ast.AST) -> None:
+        """Write a node with those fields that say something."""
+        self._write(type(node).__name__)
+        for name, value in ast.iter_fields(node):
+            if name in _UNSEEN or value is None or value == []:
+                continue
+            self._write(name)
+            is_bound = name == _BINDING.get(type(node))
+            for one in value if isinstance(value, list) else [value]:
+                self.visit(one) if isinstance(one, ast.AST) else self._write(self._variable(one) if is_bound else one)
+        self._write("end")
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        self._write(written(node.value))
+
+    def visit_Set(self, node: ast.Set) -> None:
+        if all(isinstance(one, ast.Constant) for one in node.elts):
+            self._write("set", sorted(str(written(one.value)) for one in node.elts if isinstance(one, ast.Constant)))
         else:
-            return None
+            self.generic_visit(node)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        """Write the parts, constant ones as one: versions of Python differ in how they divide these."""
+        for part in node.values:
+            text = part.value if isinstance(part, ast.Constant) else None
+            self.visit(part) if text is None else self.digest.update(str(text).encode("unicode_escape"))
+        self._write("end")
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        if not isinstance(node.value, ast.Constant):  # a docstring
+            self.generic_visit(node)
+
+    def visit_Pass(self, node: ast.Pass) -> None:
+        """Write nothing."""
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        self.generic_visit(ast.Assign([node.target], node.value) if node.value else node)
+
+    def visit_Name(self, node: ast.Name) -> Any:
+        self._write("name", self._variable(node.id))
+        return self._global(self._globals, node.id) if node.id in self._loaded else None
+
+    def visit_Attribute(self, node: ast.Attribute) -> Any:
+        behind = self.visit(node.value)
+        self._write("of", node.attr)
+        return self._global(vars(behind), node.attr) if isinstance(behind, ModuleType) else None
+
+    def visit_Call(self, node: ast.Call) -> None:
+        called = self.visit(node.func)
+        self.generic_visit(ast.Tuple([*node.args, *node.keywords]))  # type: ignore[list-item] # it is only visited
+        if called is Secret:
+            self.secrets.update(str(one.value) for one in ast.walk(node) if isinstance(one, ast.Constant))
+
+    def _global(self, place: Mapping[str, Any], name: str) -> Any:
+        """Follow a name of a module; return what it stands for, None if it has none."""
         value = place.get(name, _MISSING)
         if value is _MISSING:
             return None
         self.found.append((place, name, value))
-        self._write("literal", *literals_of(str(place.get("__name__"))).get(name, ()))
+        self._write("literal", *self._literals(place).get(name, ()))
         self._mention(value)
         return value
+
+    def _literals(self, place: Mapping[str, Any]) -> Mapping[str, list[str | None]]:
+        module, file = str(place.get("__name__")), place.get("__file__")
+        is_read = isinstance(file, str) and _is_own_module(module, self._is_shipped) and _is_own_file(file)
+        return _source_of(str(file), place).literals if is_read else {}
 
     def _value(self, value: Any) -> None:
         """A value that belongs to what is read: a constant, or something that may be called."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pausable import clock
+from pausable.documents.fingerprint import keep_source
 from pausable.errors import FlowOptionTwice
 from pausable.model.identity import hears_of_header
 from pausable.model.triggers import Trigger, all_successful
@@ -135,6 +137,9 @@ class Policies:
         self.everywhere = tuple(everywhere)
         self.loaded_at = self.loaded_at or clock.now()
         self._of_workflows.update(workflows)
+        for policy in workflows.values():
+            if isinstance(policy.function, FunctionType):
+                keep_source(policy.function)
         self.has_handlers = any(policy.handlers for policy in self._of_workflows.values())
 
     def notifications(self) -> Iterator[Notification]:

@@ -133,7 +133,8 @@ def _changed(
     engine: Engine, workflow: str, calls: Iterable[Remaining], code: Mapping[str, object] | None
 ) -> Iterator[Finding]:
     if code is None or code.get("python") != TAG:
-        other = f"it was paused under {code.get('python')}, and this is {TAG}" if code else None
+        kinds = code and f"of the kind {code.get('python')}, and those that are made here of the kind {TAG}"
+        other = f"its fingerprints are {kinds}" if kinds else None
         yield explanation.code_unknown(other or "nothing was kept of it when it was paused")
         return
     kept, steps = code["tasks"], _steps_by_task(calls)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 from itertools import count
 from pathlib import Path
 from textwrap import dedent
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pausable.documents.fingerprint import read_code
+from pausable.documents.fingerprint import keep_source, read_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,6 +130,10 @@ UNTOUCHED = {
     "methods and names in another order": ("    limit = 100\n", "\n    limit = 100\n    # the most\n"),
     "another function that it does not call": ("KINDS =", "def unused():\n    return 1\n\n\nKINDS ="),
     "a local name": ("total", "sum_of_all"),
+    "an annotation": ("def rounded(value, places=2):", "def rounded(value: float, places: int = 2) -> float:"),
+    "an annotation of a local variable": ("        total = rounded", "        total: float = rounded"),
+    "a statement that does nothing": ("    try:\n", "    pass\n    try:\n"),
+    "brackets and quotes": ('of="apples"', "of=('apples')"),
 }
 CHANGED = {
     "a constant": ("return value + 1", "return value + 2"),
@@ -164,6 +170,140 @@ def test_what_changes_what_code_does_changes_its_fingerprint(folder: Path, how: 
     assert old in SHOP
 
     assert fingerprint(folder, SHOP.replace(old, new)) != fingerprint(folder, SHOP)
+
+
+#: What versions of Python parse, generate or keep in different ways.
+KINDS = """
+from dataclasses import dataclass, field
+from enum import Enum, IntFlag
+from typing import Final, NamedTuple
+
+RATE: Final = 0.19
+
+
+def made():
+    return []
+
+
+@dataclass(frozen=True, order=True)
+class Point:
+    x: int
+    y: int = 3
+    more: list = field(default_factory=made)
+
+
+class Color(Enum):
+    RED = 1
+    BLUE = "b"
+
+
+class Bits(IntFlag):
+    FIRST = 1
+
+
+class Pair(NamedTuple):
+    left: int
+    right: str = "none"
+
+
+def gathered(*values, many=2, **options):
+    def inner(value=many, *, factor: int = RATE):
+        nonlocal many
+        many += 1
+        return value * factor
+
+    try:
+        yield from (inner(value) for value in values if value)
+    except* ValueError as error:
+        print(f"{error!r:>{many}} {many=} {'a' 'b'}" f"x{RATE:.2f}" "end")
+
+
+def price(value):
+    match value:
+        case {"a": [first, *others], **rest}:
+            return first, others, rest
+        case Point(x=0) | Color.RED | 3 as found:
+            return {key: one for key, one in found.items()}
+    return Point(1), Bits.FIRST, Pair(1), gathered(), sorted([], key=lambda one: one.x), [1, *value], {-1, 2.5, "x"}
+"""
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
+def test_a_fingerprint_is_the_same_under_every_version_of_python(folder: Path, version: str) -> None:
+    program = (
+        "import kinds; from pausable.documents.fingerprint import read_code; print(read_code(kinds.price).fingerprint)"
+    )
+    (folder / "kinds.py").write_text(KINDS)
+    places = folder, Path(__file__).parents[2], sysconfig.get_path("purelib")
+
+    def told(python: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, places)), "PYENV_VERSION": version}
+        return subprocess.run([python, "-c", program], env=environment, capture_output=True, text=True, check=False)
+
+    other = shutil.which(f"python{version}") or ""
+    if not other or subprocess.run([other, "-V"], env={**os.environ, "PYENV_VERSION": version}, check=False).returncode:
+        pytest.skip(f"Python {version} is not installed")
+
+    assert told(other).stdout == told(sys.executable).stdout != ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("    y: int = 3", "    y: int = 4"),
+        ("    x: int\n", "    x: int\n    z: int\n"),
+        ("return []", "return [1]"),
+        ('BLUE = "b"', 'BLUE = "c"'),
+        ("    left: int\n", "    left: int\n    middle: int\n"),
+        ("many += 1", "many += 2"),
+        ("factor: int = RATE", "factor: int = 3"),
+        ("x{RATE:.2f}", "x{RATE:.3f}"),
+        ("RATE: Final = 0.19", "RATE: Final = 0.2"),
+        ("except* ValueError", "except* KeyError"),
+        ("Point(x=0)", "Point(x=1)"),
+    ],
+)
+def test_fields_members_and_parts_of_texts_count(folder: Path, old: str, new: str) -> None:
+    assert old in KINDS
+
+    assert fingerprint(folder, KINDS.replace(old, new)) != fingerprint(folder, KINDS)
+
+
+def test_lambdas_of_one_line_are_read_together(folder: Path) -> None:
+    several = "KINDS = {'a': lambda x: x + 1, 'b': lambda x: x + 2}\n\n\ndef f(x):\n    return KINDS['a'](x)\n"
+
+    assert fingerprint(folder, several, "f") == fingerprint(folder, several.replace("'b': lambda", "'b' : lambda"), "f")
+    assert fingerprint(folder, several, "f") != fingerprint(folder, several.replace("x + 2", "x + 3"), "f")
+
+
+def test_a_function_without_a_source_is_read_as_bytecode(folder: Path) -> None:
+    generated = "names = {}\nexec('def f(x):\\n    return x + 1', globals())\n"
+    commented = generated.replace("x + 1", "x + 1  # more")
+
+    assert fingerprint(folder, generated, "f") == fingerprint(folder, commented, "f")
+    assert fingerprint(folder, generated, "f") != fingerprint(folder, generated.replace("+ 1", "+ 2"), "f")
+
+
+def test_a_file_that_was_edited_after_it_was_loaded_is_not_read_for_what_was_loaded(folder: Path) -> None:
+    loaded, fresh = function(folder, SHOP), function(folder, SHOP.replace("(1 + RATE)", "(2 + RATE)"))
+    Path(loaded.__code__.co_filename).write_text(SHOP.replace("(1 + RATE)", "(2 + RATE)"))
+
+    before, after = read_code(loaded), read_code(fresh)
+
+    assert before is not None
+    assert after is not None
+    assert before.fingerprint != after.fingerprint
+
+
+def test_a_file_that_is_kept_when_it_is_loaded_may_be_edited_without_a_change_of_what_was_loaded(folder: Path) -> None:
+    loaded = function(folder, SHOP)
+    keep_source(loaded)
+    Path(loaded.__code__.co_filename).write_text("# another file\n")
+
+    found = read_code(loaded)
+
+    assert found is not None
+    assert found.fingerprint == fingerprint(folder, SHOP)
 
 
 def test_a_statement_that_leaves_a_try_changes_the_fingerprint(folder: Path) -> None:

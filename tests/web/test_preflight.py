@@ -198,7 +198,10 @@ def test_a_workflow_whose_function_has_changed_is_named(bob: Caller, served: Ser
     ("harm", "why"),
     [
         ("DELETE FROM paused_code", "nothing was kept of it when it was paused"),
-        ('UPDATE paused_code SET code = \'{"python":"another-99"}\'', "it was paused under another-99"),
+        (
+            'UPDATE paused_code SET code = \'{"python":"cpython-311/1","workflow":"a","tasks":{}}\'',
+            "its fingerprints are of the kind cpython-311/1, and those that are made here of the kind ast/2",
+        ),
     ],
 )
 def test_code_that_cannot_be_compared_is_told_and_goes_on(bob: Caller, database: Database, harm: str, why: str) -> None:
