@@ -300,9 +300,6 @@ def advice(operation: Operation) -> str:
             return f"`flask operations watch {operation.id}` follows it."
 
 
-_OURS: Final = tuple(
-    found for found in vars(errors).values() if isinstance(found, type) and issubclass(found, Exception)
-)
 _DATABASE_ERRORS: Final = frozenset({"DBAPIError", "DatabaseError"})
 
 
@@ -387,7 +384,7 @@ def _sentence(fault: Exception) -> str | None:
             f"There is no workflow {fault.name!r}: `flask operations workflows` lists those there are. "
             "For your own, the setting WORKFLOWS must say here what it says to the service."
         )
-    if isinstance(fault, _OURS):
+    if isinstance(fault, errors.PausableError):
         return str(fault)
     if isinstance(fault, OSError):
         return ": ".join(str(part) for part in (fault.filename, fault.strerror or fault) if part) + "."

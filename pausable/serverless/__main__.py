@@ -6,11 +6,11 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
-from pausable import errors
 from pausable.config import load_settings
 from pausable.db.files import write_atomically
 from pausable.documents.signing import Keys
 from pausable.engine.local import Budget
+from pausable.errors import PausableError
 from pausable.results.local import LocalResult
 from pausable.serverless.folder import FolderPublisher
 from pausable.serverless.relay import Relay
@@ -46,7 +46,5 @@ def _parser() -> ArgumentParser:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except tuple(
-        one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, Exception)
-    ) as refused:
+    except PausableError as refused:
         sys.exit(str(refused))

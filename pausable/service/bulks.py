@@ -32,6 +32,7 @@ from pausable.errors import (
     BulkNotFound,
     OperationMovedOn,
     OperationNotFound,
+    RequestFailed,
     WorkflowUnknown,
 )
 from pausable.model.bulk import Standing, Verb, completions_meant, may_stand_now, standing
@@ -107,7 +108,14 @@ def _ask(engine: Engine, bulk: Bulk, operation_id: int) -> Bulk | None:
     except Exception as refused:  # whatever is wrong with one must not keep the others waiting
         if is_outage(refused):
             raise
-        return _refuse(engine, bulk, operation_id, _WORDS.sub("-", type(refused).__name__).lower())
+        return _refuse(engine, bulk, operation_id, _reason(refused))
+
+
+def _reason(refused: Exception) -> str:
+    """Return the end of the problem's type; of an error that no request runs into, its name."""
+    if isinstance(refused, RequestFailed):
+        return refused.slug
+    return _WORDS.sub("-", type(refused).__name__).lower()
 
 
 def _standing(tx: Connection, bulk: Bulk, operation_id: int) -> Standing:

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as Redirect
 
 from pausable import clock
 from pausable.db.views import SEARCHED, Search
-from pausable.errors import MomentTooFar, MoveRefused, OperationNotFound, PreflightFailed, RequestInvalid
+from pausable.errors import MomentTooFar, MoveRefused, OperationNotFound, PreflightFailed, RequestFailed, RequestInvalid
 from pausable.model.explanation import in_the_way
 from pausable.model.states import Completion
 from pausable.model.times import moment_of
@@ -23,7 +23,6 @@ from pausable.service.pages import EVENTS, STEPS, Listed, operations_of, portrai
 from pausable.texts import number_in
 
 from ..auth import commands, requester
-from ..problems import KINDS
 from ..responses import offered
 from .charts import time_line
 from .pages import console
@@ -156,7 +155,7 @@ def steer_selected(verb: str) -> Redirect:
         try:
             act(verb, operation_id)
             done += 1
-        except tuple(KINDS) as why:
+        except RequestFailed as why:
             refused[_short(why)] += 1
     if done:
         flash(f"{done} {'operation was' if done == 1 else 'operations were'} {_DONE[verb]}.", "good")
@@ -170,7 +169,7 @@ def steer_one(operation_id: int, verb: str) -> Redirect:
     """Ask something of one operation of the list, and show the list again."""
     try:
         act(verb, operation_id)
-    except tuple(KINDS) as why:
+    except RequestFailed as why:
         flash(f"Operation {operation_id}: {_short(why)}", "bad")
     # The page is shown where the row is, and not from its top.
     return redirect(f"{own_place(request.form.get('next'))}#operation-{operation_id}", 303)
@@ -202,12 +201,12 @@ def _acts(found: Listed) -> list[str]:
     return [verb for verb in VERBS if verb in verbs]
 
 
-def _short(why: Exception) -> str:
+def _short(why: RequestFailed) -> str:
     if isinstance(why, MoveRefused):
         return f"what is {why.completion} cannot do that."
     if isinstance(why, OperationNotFound):
         return "there is no such operation any more."
-    return str(why) if isinstance(why, PreflightFailed) else f"{KINDS[type(why)].title.lower()}."
+    return str(why) if isinstance(why, PreflightFailed) else f"{why.title.lower()}."
 
 
 #: What the database's own numbers of steps and of events have room for.
@@ -253,7 +252,7 @@ def steer(operation_id: int, verb: str) -> Redirect:
         raise
     except PreflightFailed:
         return redirect(url_for("console.show_operation", operation_id=operation_id, findings=1), 303)
-    except tuple(KINDS) as refused:
+    except RequestFailed as refused:
         flash(_why(refused), "bad")
     return redirect(url_for("console.show_operation", operation_id=operation_id), 303)
 

@@ -18,11 +18,10 @@ from werkzeug.wrappers import Response as Redirect
 from pausable import clock
 from pausable.config import Settings
 from pausable.db.database import OF_AN_OUTAGE, is_outage
-from pausable.errors import DatabaseUnavailable, TokenRefused, TooManyFailedTokens
+from pausable.errors import DatabaseUnavailable, RequestFailed, TokenRefused, TooManyFailedTokens
 from pausable.model.states import Completion, StepState
 
 from ..openapi import STATIC
-from ..problems import KINDS
 from ..responses import offered
 from . import wording
 from .session import PLACE, csrf, demand_session, own_place, set_up_sessions, sign_in, sign_out, where_asked
@@ -178,7 +177,7 @@ def sign_in_with() -> Redirect | tuple[str, int]:
         sign_in(request.form.get("token", "").strip())
     except (TokenRefused, TooManyFailedTokens) as refused:
         fault = str(refused) if isinstance(refused, TooManyFailedTokens) else "That token is unknown, or was revoked."
-        return render_template("console/sign_in.html", next=following, fault=fault), KINDS[type(refused)].status
+        return render_template("console/sign_in.html", next=following, fault=fault), refused.status
     if "undone" in request.form:
         flash("What you asked for before you signed in was not done: your session was over.", "bad")
     return redirect(following, 303)
@@ -213,9 +212,9 @@ def http_trouble(error: HTTPException) -> HTTPException | tuple[str, int]:
     return _trouble(error.name, str(error.description), error.code or 500)
 
 
-def _refused(error: Exception) -> tuple[str, int]:
-    kind = next(KINDS[known] for known in type(error).__mro__ if known in KINDS)
-    return _trouble(kind.title, str(error), kind.status)
+@console.errorhandler(RequestFailed)
+def _refused(error: RequestFailed) -> tuple[str, int]:
+    return _trouble(error.title, str(error), error.status)
 
 
 def _out_of_reach(error: Exception) -> tuple[str, int]:
@@ -224,8 +223,6 @@ def _out_of_reach(error: Exception) -> tuple[str, int]:
     return _refused(DatabaseUnavailable())
 
 
-for _known in KINDS:
-    console.register_error_handler(_known, _refused)
 for _fault in OF_AN_OUTAGE:
     console.register_error_handler(_fault, _out_of_reach)
 
