@@ -66,7 +66,7 @@ def _by_function(service: Service, many: int, lines: int) -> None:
     """Start operations with no worker there, then run their slices in this process, as a worker's would."""
     ids = service.start_many(_WARM)
     ids += _profiled("starting", many, lines, lambda _: service.start_many(1)[0])
-    _pretend_to_be_a_worker(service)
+    pretend_to_be_a_worker(service)
     for id_ in ids[:_WARM]:
         _run(service, id_)
     _profiled("running", many, lines, lambda number: _run(service, ids[_WARM + number]))
@@ -78,7 +78,7 @@ def _run(service: Service, operation_id: int) -> None:
         run_slice(service.celery.engine, operation_id, first)
 
 
-def _pretend_to_be_a_worker(service: Service) -> None:
+def pretend_to_be_a_worker(service: Service) -> None:
     """A slice tells its steps of the message that it was delivered with, which it asks Celery for."""
     task = service.celery.tasks[RUN_SLICE]
     task.push_request(id="profiled", hostname="bench", delivery_info={}, called_directly=False)
