@@ -244,9 +244,16 @@ def tell(tx: Connection, before: Operation, after: Operation, ended: Iterable[En
                 why=one.ending.message or (words_of_facts(decode(one.ending.error)) if one.ending.error else None),
             )  # fmt: skip
     if before.completion is not after.completion:
-        is_asked = after.completion is _C.REQUESTING_PAUSE
-        who, why = "step" if is_asked else "worker", after.reason if is_asked or after.completion in ENDED else None
-        append_event(tx, before.id, at=now, who=who, old=before.completion, new=after.completion, why=why)
+        who = "step" if after.completion is _C.REQUESTING_PAUSE else "worker"
+        append_event(tx, before.id, at=now, who=who, old=before.completion, new=after.completion, why=_why(after))
+
+
+def _why(operation: Operation) -> str | None:
+    """Return why the operation asks for a pause or has ended, as far as no event of a step says so already."""
+    error = decode(operation.error) if operation.error and operation.completion is _C.FAILED else {"step": ""}
+    if "step" not in error:  # a state handler of the operation failed it
+        return words_of_facts(error)
+    return operation.reason if operation.completion in (_C.REQUESTING_PAUSE, *ENDED) else None
 
 
 _END: Final[Fitting] = (lambda state: state.is_finished(), "a finished state")

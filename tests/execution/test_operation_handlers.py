@@ -45,6 +45,17 @@ def test_an_operation_that_begins_with_a_group_asks_once(service: Service) -> No
     assert all(len(told(file)) == 6 for file in files)
 
 
+@pytest.mark.parametrize("change", ["1 Running", "1 Success"])
+@pytest.mark.parametrize(("answer", "why"), [("fail", "not good enough"), ("raise", "HandlerError: a handler broke")])
+def test_the_event_of_an_operation_that_its_handler_failed_says_why(
+    service: Service, change: str, answer: str, why: str
+) -> None:
+    operation = service.run("watched", file=service.path(), script={change: answer})
+
+    events = service.commands.events(service.ada, operation.id)
+    assert [(one.new, one.why) for one in events if one.step is None][-1] == ("FAILED", why)
+
+
 @pytest.mark.parametrize("numbers", [[1], [1, 2, 3]])
 @pytest.mark.parametrize(
     ("answer", "completion"),
