@@ -37,6 +37,9 @@ NOTE_MESSAGES = """() => {
     const note = event => window.said.push(event.detail.message.event);
     document.getElementById("stream").addEventListener("htmx:sse:before:message", note) }"""
 
+#: Sets the milliseconds of silence after which the page treats its connection as lost.
+SET_SILENCE = "one => { document.getElementById('stream').dataset.silence = one }"
+
 
 def test_a_token_that_is_unknown_is_refused_in_words(page: Page, witness: Witness) -> None:
     witness.statuses = {401}
@@ -221,13 +224,34 @@ def test_a_connection_that_dies_without_a_word_is_told_until_the_stream_speaks_a
 
     witness.lost = True
     with installation.web_frozen():
-        page.locator("#stream").evaluate("one => Object.assign(one.dataset, {silence: 500, patience: 500})")
+        page.evaluate(SET_SILENCE, 500)
         expect(lost).to_be_visible()
-        page.locator("#stream").evaluate("one => { delete one.dataset.silence; delete one.dataset.patience }")
+        page.evaluate(SET_SILENCE, 60_000)
         page.evaluate(NOTE_MESSAGES)
 
     page.wait_for_function("() => window.said.includes('beat')")  # nothing else is new
     expect(lost).to_be_hidden()
+
+
+def test_while_the_server_is_silent_no_button_can_be_pressed(
+    page: Page, installation: Installation, person: Person, witness: Witness
+) -> None:
+    operation_id, gate = installation.start_at_gate(person)
+    begin(page, person)
+    show(page, operation_id)
+    page.wait_for_function("() => document.getElementById('stream')._htmx?.sse?.lastEventId")
+    expect(button(page, "Pause")).to_be_enabled()
+
+    witness.lost = True
+    with installation.web_frozen():  # every connection stays open, and no request fails
+        page.evaluate(SET_SILENCE, 500)
+        expect(button(page, "Pause")).to_be_disabled()
+        expect(page.get_by_text("The connection is lost.")).to_be_visible()
+        page.evaluate(SET_SILENCE, 60_000)
+
+    expect(button(page, "Pause")).to_be_enabled()
+    expect(page.get_by_text("The connection is lost.")).to_be_hidden()
+    gate.touch()
 
 
 def test_what_workers_take_comes_to_their_page_by_a_stream(

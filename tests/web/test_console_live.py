@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
-from app.web.console.pages import Part, Parts
+from app.web.console import live
+from app.web.console.pages import BEAT_EVERY, Part, Parts
 from app.web.stream import StreamRoom
 from pausable import clock
 from pausable.db.users import prefix_of, revoke_token, user_named
@@ -91,6 +92,32 @@ def test_whoever_comes_back_and_has_seen_it_is_not_sent_it_again(visitor: Visito
     again.close()
     assert beat == "event: beat\ndata: {}\n\n"
     assert "Paused: nothing of it runs anywhere." in message
+
+
+def test_a_page_that_is_silent_for_two_to_three_beats_treats_its_connection_as_lost(
+    visitor: Visitor, bob: Caller
+) -> None:
+    address = bob.start("three")
+
+    found = re.search(r'id="stream" data-silence="(\d+)"', visitor.see(f"/console{address}").text)
+
+    assert found
+    assert 2 * BEAT_EVERY <= int(found[1]) / 1000 <= 3 * BEAT_EVERY
+
+
+def test_the_stream_of_a_page_on_which_nothing_changes_sends_beats_and_reads_nothing_for_them(
+    visitor: Visitor, bob: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "BEAT_EVERY", 0.05)
+    address = bob.start("three")
+    watching = Watching(visitor, f"/console{address}/stream")
+    watching.until("It waits for a worker.")
+    monkeypatch.setattr(Parts, "since", lambda *_: pytest.fail("the page was read for a beat"))
+
+    beats = [watching.until("") for _ in range(3)]
+
+    watching.close()
+    assert beats == ["event: beat\ndata: {}\n\n"] * 3
 
 
 def test_a_stream_ends_with_the_token_of_its_session(

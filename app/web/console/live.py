@@ -22,7 +22,7 @@ from pausable.service.feed import BEAT, Feed, Follower
 from ..auth import commands, requester
 from ..stream import ASKED_EVERY, BEAT_EVENT, LOST_EVENT, RETRY, streamed
 from .operations import asked_for, listed, shown
-from .pages import Part, Parts, console
+from .pages import BEAT_EVERY, Part, Parts, console
 from .session import demand_session
 from .workers import at_work, backlog
 
@@ -100,6 +100,7 @@ class _Watching:
         self._asked_again_at = clock.monotonic() + ASKED_EVERY
         self._known = request.headers.get("Last-Event-ID")
         self._is_lost = False
+        self._looked_at = clock.monotonic()
         self._feed = cast("Feed", current_app.extensions["feed"])
         self._parts = cast("Parts", current_app.extensions["console_parts"])
 
@@ -118,12 +119,15 @@ class _Watching:
                 part = self._next(follower, part)
 
     def _next(self, follower: Follower, part: Part) -> Part | None:
-        has_changed = follower.wait(_TICK if part.is_moving else BEAT)
+        has_changed = follower.wait(_TICK if part.is_moving else BEAT_EVERY)
         now = clock.monotonic()
+        if not (has_changed or part.is_moving or self._is_lost) and now < self._looked_at + BEAT:
+            return part  # a beat that reads nothing
         return self._seen(now if has_changed else now - _TICK / 2, part)
 
     def _seen(self, moment: float, last: Part | None) -> Part | None:
         """The part as it is; the last one while the database is out of reach; None for whom it is not to be seen."""
+        self._looked_at = clock.monotonic()
         self._ahead()
         try:
             if clock.monotonic() >= self._asked_again_at:

@@ -100,6 +100,11 @@ class Parts:
                 self._rendering.pop(old, None)
 
 
+#: Seconds after which the stream of a page sends a beat when it has sent nothing else.
+BEAT_EVERY: Final = 5.0
+#: Seconds of silence after which a page treats its connection as lost: two beats and a half.
+SILENCE: Final = 2.5 * BEAT_EVERY
+
 console = Blueprint("console", __name__, url_prefix=PLACE, template_folder="../templates")
 
 #: Only what comes from here is shown and run, and nothing that stands in a page: no script, and no style either.
@@ -153,6 +158,7 @@ def words() -> dict[str, Any]:
         "StepState": StepState,
         "pages": PAGES,
         "offered": offered,
+        "silence": SILENCE,
     }
 
 

@@ -6,11 +6,11 @@
   const banner = document.getElementById("lost");
   if (!stream || !banner) return;
 
-  // Milliseconds: between two questions while the stream says nothing; until what has not answered is taken for lost;
-  // and until a stream that says nothing is, which beats every 15 seconds.
+  // Milliseconds: between two requests for the page while the stream is silent; until such a request that has no answer
+  // counts as lost; and until a silent stream does. The page sets the last: the server knows how often it sends a beat.
   const EVERY = 2000;
-  const patience = () => Number(stream.dataset.patience) || 15000;
-  const silence = () => Number(stream.dataset.silence) || 40000;
+  const PATIENCE = 10000;
+  const silence = () => Number(stream.dataset.silence);
 
   let asking = null;
   let question = null;
@@ -44,7 +44,7 @@
   async function ask() {
     if (question) return;
     const mine = question = new AbortController();
-    const timer = setTimeout(() => mine.abort(), patience());
+    const timer = setTimeout(() => mine.abort(), PATIENCE);
     try { await renew(mine.signal, heard); } finally { clearTimeout(timer); question = null; }
   }
 
@@ -71,10 +71,12 @@
     show(false);
   }
 
-  // A connection may die without a word: who was stopped, or is gone from the net, closes nothing.
+  // A connection may be dead without being closed: a stopped server or an unplugged cable closes nothing. Until an answer
+  // proves that the service is there, the page is treated as lost.
   function watch() {
     if (isOver || asking || document.hidden || performance.now() - heardAt < silence()) return;
-    connection?.reader?.cancel().catch(() => {}); // htmx then connects anew
+    show(true);
+    connection?.reader?.cancel().catch(() => {}); // htmx then connects again
     ask();
     askAgain();
   }
