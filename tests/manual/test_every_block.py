@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 #: Blocks that no test runs, by page and first line, each with the reason.
 NOT_RUN = {
     "docs/design.md: POST /operations                     worker                                 worker": "a drawing",
-    "docs/design.md: wsgi.py  worker.py           two doors: the web application, and its Celery app": "a drawing",
+    "docs/design.md: wsgi.py  worker.py        entry points: the web application and its Celery app": "a drawing",
+    "docs/design.md: local      an operation in this process: no broker, no worker": "a drawing",
     "docs/serverless.md: Pub/Sub or SQS ──message: the document of slice 3──▶ function ──▶ runs the next steps":
         "a drawing",
     "docs/serverless.md: # main.py": "tests/serverless imports it with a stand-in for Google's topic",
