@@ -1,7 +1,7 @@
-"""Compiling a canvas into the graph of an operation's steps.
+"""Compile a canvas or a flow into the graph of an operation's steps.
 
-How a canvas reads is in `pausable.canvas.reader`; a step's stored call, in `pausable.canvas.signatures`. The values
-that steps hand on are plain Celery's: a link gets what the one before it returned, a group hands on the list of its
+`pausable.canvas.reader` reads a canvas; `pausable.canvas.signatures` stores a step's call. The values that steps pass
+on are those of plain Celery: a link gets what the previous link returned, and a group passes on the list of its
 members' values.
 """
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from pausable.canvas.flow import bound, without_nodes
+from pausable.canvas.flow import find_bindings, without_nodes
 from pausable.canvas.reader import Call, Fan, Point, Reader, kind_of
-from pausable.canvas.signatures import LINKS, storable, stored_options, stored_signature, tidied
-from pausable.canvas.task import Sent, as_sent, sends_itself
+from pausable.canvas.signatures import LINKS, storable, stored_options, stored_signature, without_bookkeeping
+from pausable.canvas.task import Sent, has_own_apply_async, record_apply_async
 from pausable.errors import CanvasTooLarge, FlowMalformed, UnknownTasks, UnstorableArgument
 from pausable.model.graph import Graph, Inputs, Node, PausePoint, numbers_in, slugs_for
 from pausable.model.identity import CALLBACK_TASK, CLAUSE_TASK, MAPS, named
@@ -35,15 +35,23 @@ MAX_EDGES = 1_000_000
 
 
 def compile_canvas(canvas: Signature[Any], *, pause_every: int, app: Celery) -> Graph:
-    """The steps of a canvas, with a pause point before each step that waits behind a `pause_or_continue`.
+    """Return the steps of a canvas, with a pause point before each step that follows a `pause_or_continue`.
 
-    Chains inside groups and chords, where `tappable` puts none, get the service's own point after every
-    `pause_every`-th link (0: none). Raises a kind of `CanvasRefused`.
+    Args:
+        canvas: The canvas, which `tappable` may have given pause points.
+        pause_every: In chains inside groups and chords, add a pause point after so many links; 0 adds none.
+        app: The app whose tasks the canvas calls.
+
+    Returns:
+        The graph of the steps, and which steps make the result.
+
+    Raises:
+        CanvasRefused: The canvas cannot be run; one of its subclasses says why.
     """
     compiler = _Compiler(Reader(pause_every))
     result = compiler.compile(canvas).inputs
     if kind_of(canvas) == "group" and isinstance(result, list) and len(result) == 1 and isinstance(result[0], list):
-        # Celery hands back the inner list of an outermost group whose only member ends in a group.
+        # Celery returns the inner list of an outermost group whose only member ends in a group.
         result = result[0]
     return Graph(compiler.nodes(app), result)
 
@@ -51,10 +59,19 @@ def compile_canvas(canvas: Signature[Any], *, pause_every: int, app: Celery) -> 
 def compile_flow(
     flow: Flow, *, pause_every: int, app: Celery, errbacks: Sequence[Canvas] = ()
 ) -> tuple[Graph, dict[FlowNode, Inputs]]:
-    """The steps of a flow, and of which of them each node's value is made.
+    """Return the steps of a flow, and the inputs that make up the value of each node.
 
-    Each node that waits has a pause point before it, unless `pause_every` is 0; with a larger one, only each so-many-th
-    on its way. Each step has these error callbacks beside its own. Raises a kind of `CanvasRefused`.
+    Args:
+        flow: The flow.
+        pause_every: Put a pause point before every so-many-th node of a path; 0 puts none.
+        app: The app whose tasks the flow calls.
+        errbacks: Error callbacks that every step gets besides its own.
+
+    Returns:
+        The graph, and for each node the steps whose results make its value.
+
+    Raises:
+        CanvasRefused: The flow cannot be run; one of its subclasses says why.
     """
     compiler = _Compiler(Reader(pause_every, errbacks))
     ends = compiler.compile_flow(flow, pause_every)
@@ -63,7 +80,7 @@ def compile_flow(
 
 
 class _Flow:
-    """What a link hands on: `inputs` as the next one's first argument, steps to wait for beside them, a pause point."""
+    """What a link passes on: the next link's first argument, further steps to wait for, and a pause point."""
 
     __slots__ = ("_waits", "after", "inputs", "point")
 
@@ -75,31 +92,31 @@ class _Flow:
 
     @property
     def waits(self) -> tuple[int, ...]:
-        """Every step that must end before the next one may start, each once."""
+        """Return every step that must end before the next one may start, each once."""
         if self._waits is None:
             self._waits = tuple(dict.fromkeys((*numbers_in(self.inputs), *self.after)))
         return self._waits
 
 
 class _Compiler:
-    """Numbers the steps in the order in which it meets them, so that an upstream always comes first."""
+    """Numbers the steps in reading order, so that upstream steps have smaller numbers."""
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self.steps: list[tuple[Call, _Flow]] = []
-        #: How many of these are of the canvas itself: the others are linked to some of them.
+        #: Number of steps that belong to the canvas itself; the others are callbacks linked to them.
         self.own = 0
-        #: The steps that end a branch of a group: the first of them in that group, the place, the id of the group.
+        #: Steps that end a branch of a group: (first such step of the group, index in the group, group id).
         self.members: dict[int, tuple[int, int, str | None]] = {}
         self.callbacks: deque[tuple[Canvas, _Flow]] = deque()
         self.points = 0
         self.edges = 0
-        #: What the nodes of a flow hand on, and the names of those steps that were given one.
+        #: What the nodes of a flow pass on, and the names of the steps whose node has one.
         self.ends: dict[FlowNode, _Flow] = {}
         self.names: dict[int, str] = {}
 
     def compile(self, canvas: Canvas) -> _Flow:
-        """Lay out the canvas, then what is linked to its steps, which has no part in its result."""
+        """Add the steps of the canvas, then those of its callbacks, which do not contribute to the result."""
         flow = self.branch(self.reader.whole(canvas), _Flow())
         self._lay_out_callbacks()
         return flow
@@ -111,7 +128,7 @@ class _Compiler:
             self.branch(self.reader.linked(callback), behind)
 
     def compile_flow(self, flow: Flow, pause_every: int) -> list[_Flow]:
-        """Lay out the nodes of a flow; returns what those hand on that no other waits for."""
+        """Add the steps of a flow; return what the nodes that no other waits for pass on."""
         depths: dict[FlowNode, int] = {}
         for node in flow.order():
             before = node.waits_for()
@@ -132,7 +149,9 @@ class _Compiler:
 
     def _name(self, node: FlowNode, first: int) -> None:
         if len(self.steps) != first + 1:
-            raise FlowMalformed(node.flow.name, f"the node {node.name!r} is a canvas: only a task call has a name")
+            raise FlowMalformed(
+                node.flow.name, f"the node {node.name!r} is a canvas, and only a task call can have a name"
+            )
         self.names[first] = node.name or ""
 
     def branch(self, links: Sequence[Link], flow: _Flow) -> _Flow:
@@ -157,10 +176,10 @@ class _Compiler:
         return behind
 
     def _bound(self, call: Call, flow: _Flow) -> tuple[Call, _Flow]:
-        """The call without the nodes among its arguments, and what it is given with the values of those."""
+        """Return the call with None in place of nodes among its arguments, and the bindings for their values."""
         given = call.given
         try:
-            places = list(bound({"args": list(given.args), "kwargs": dict(given.kwargs)}))
+            places = list(find_bindings({"args": list(given.args), "kwargs": dict(given.kwargs)}))
             if not places:
                 return call, flow
             kept = given._replace(args=tuple(without_nodes(given.args)), kwargs=without_nodes(dict(given.kwargs)))
@@ -180,7 +199,7 @@ class _Compiler:
         return _Flow([end.inputs for end in ends], tuple(after), next((end.point for end in ends if end.point), None))
 
     def point(self, point: Point, flow: _Flow) -> _Flow:
-        """A point with nothing before it is dropped; of two in a row, one of the author's own stands."""
+        """Drop a point with nothing before it; of two consecutive points, keep the one with the author's clause."""
         clause, callback = _authors(point.clause, "clause"), _authors(point.callback, "callback")
         if flow.waits and (clause or callback or flow.point is None):
             self.points += 1
@@ -189,13 +208,13 @@ class _Compiler:
         return flow
 
     def nodes(self, app: Celery) -> tuple[Node, ...]:
-        """The steps as nodes; raises when one cannot be run or stored."""
+        """Return the steps as nodes; raise CanvasRefused if one cannot be run or stored."""
         unknown = {name for call, flow in self.steps for name in _tasks_of(call, flow.point)} - app.tasks.keys()
         if unknown:
             raise UnknownTasks(sorted(unknown))
         slugs = slugs_for([call.task for call, _ in self.steps], self.names)
-        own = {name for call, _ in self.steps if sends_itself(app.tasks[name := call.task])}
-        sent = [_as_sent(app, call) if call.task in own else call for call, _ in self.steps]
+        own = {name for call, _ in self.steps if has_own_apply_async(app.tasks[name := call.task])}
+        sent = [_with_own_apply_async(app, call) if call.task in own else call for call, _ in self.steps]
         calls = [_stored(slug, call, app.timezone) for slug, call in zip(slugs, sent, strict=True)]
         self._relate(slugs, calls)
         return tuple(
@@ -204,7 +223,7 @@ class _Compiler:
         )
 
     def _relate(self, slugs: Sequence[str], calls: Sequence[dict[str, Any]]) -> None:
-        """Put into the calls what Celery's messages tell of a task's parent, root and group."""
+        """Add to the calls the parent, root and group ids that Celery's messages carry."""
         names = [named(slug, call) for slug, call in zip(slugs, calls, strict=True)]
         roots: list[Reference] = []
         for number, (call, (_, flow)) in enumerate(zip(calls, self.steps, strict=True)):
@@ -219,7 +238,7 @@ class _Compiler:
                 call["family"] = family
 
     def _group(self, number: int, flow: _Flow, slugs: Sequence[str]) -> dict[str, Any]:
-        """What a step is told of a group: a member its place in it, what comes directly behind it the id."""
+        """Return the group id and index of a member, or the group id for the step directly behind a group."""
         given = flow.inputs if isinstance(flow.inputs, list) else []
         before = next((self.members[one] for one in given if isinstance(one, int) and one in self.members), None)
         first, index, id_ = self.members.get(number) or before or (None, 0, None)
@@ -229,11 +248,11 @@ class _Compiler:
         return {"group": group, "index": index} if number in self.members else {"group": group}
 
 
-def _as_sent(app: Celery, call: Call) -> Call:
-    """The call as the base class of its task would send it: it may add headers, a queue, an id."""
+def _with_own_apply_async(app: Celery, call: Call) -> Call:
+    """Return the call as its task's own `apply_async` would send it, which may add headers, a queue or an id."""
     given = call.given
     options = {name: value for name, value in given.options.items() if name not in LINKS}
-    sent = as_sent(app.tasks[call.task], Sent(given.args, given.kwargs, options))
+    sent = record_apply_async(app.tasks[call.task], Sent(given.args, given.kwargs, options))
     asked = given._replace(args=tuple(sent.args), kwargs=sent.kwargs, options=sent.options)
     return Call(call.task, asked, call.immutable)
 
@@ -253,7 +272,7 @@ def _node(number: int, slug: str, signature: dict[str, Any], flow: _Flow, *, is_
 
 
 def _map_kwargs(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """What `celery.map` and `celery.starmap` take; `it` may be a generator, and of the task only its name counts."""
+    """Return the kwargs of `celery.map` or `celery.starmap`: the task's name, and `it` as a list."""
     return {"task": {"task": kwargs["task"]["task"]}, "it": list(kwargs["it"])}
 
 
@@ -267,8 +286,8 @@ def _tasks_of(call: Call, point: PausePoint | None) -> Iterator[str]:
 
 
 def _authors(signature: Canvas | None, role: str) -> dict[str, Any] | None:
-    """The author's own clause or callback; None where it is the service's."""
+    """Return the author's own clause or callback; None if it is the service's."""
     if signature is None or signature["task"] in (CLAUSE_TASK, CALLBACK_TASK):
         return None
-    own: dict[str, Any] = storable(tidied(signature), "pause_or_continue", role, around=2)
+    own: dict[str, Any] = storable(without_bookkeeping(signature), "pause_or_continue", role, around=2)
     return own

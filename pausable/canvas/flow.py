@@ -1,4 +1,4 @@
-"""A flow: a graph of steps that an author puts together node by node, where a chain or group would say too much."""
+"""A flow: a graph of steps that an author builds node by node, for shapes that chains and groups cannot express."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pausable.errors import FlowCyclic, FlowMalformed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-#: What to do with a node instead of using it as the value that it will have.
-_GIVE_IT: Final = "give the node itself to a step, as `use.s(node)`, and take the part that you need in that step"
-#: Characters of the name of a node at most.
+#: What to do instead of using a node as if it were its value.
+_GIVE_IT: Final = "pass the node itself to a step, as in `use.s(node)`, and pick the part that you need in that step"
+#: Maximum length of a node's name, in characters.
 _LONGEST: Final = 200
 
 
 class Node:
-    """One part of a flow: a task call, or a whole canvas. Given to another as an argument, it stands for its value."""
+    """A node of a flow: a task call or a canvas. As an argument of another node it stands for its value."""
 
     def __init__(self, flow: Flow, canvas: Signature[Any], name: str | None) -> None:
         self.flow = flow
@@ -31,7 +31,7 @@ class Node:
         return f"<Node {self.label}>"
 
     def __deepcopy__(self, _memo: object) -> Node:
-        return self  # Celery copies the arguments of signatures, and what they stand for stays the same
+        return self  # Celery copies arguments of signatures, and a copy must still be this node
 
     __copy__ = __deepcopy__
 
@@ -43,20 +43,20 @@ class Node:
 
     @property
     def label(self) -> str:
-        """What it is called in messages."""
+        """Return the node's name for messages."""
         return self.name or str(self.canvas["task"]).rpartition(".")[2]
 
     def inputs(self) -> list[Node]:
-        """The nodes whose values its calls are given, each once."""
+        """Return the nodes whose values its calls are given, each once."""
         return list(dict.fromkeys(nodes_in(self.canvas)))
 
     def waits_for(self) -> list[Node]:
-        """The nodes that must end before it may start, each once."""
+        """Return the nodes that must end before it may start, each once."""
         return list(dict.fromkeys((*self.inputs(), *self.upstream)))
 
 
 class Flow:
-    """Nodes and what waits for what: each node starts as soon as those before it have ended, and waits for no other."""
+    """A graph of nodes; each node starts as soon as its upstream nodes have ended."""
 
     def __init__(self, name: str = "flow") -> None:
         self.name = name
@@ -66,12 +66,21 @@ class Flow:
     def add(self, canvas: Signature[Any], *, upstream: Node | Iterable[Node] = (), name: str | None = None) -> Node:
         """Add a node: a task call such as `load.s(source)`, or a canvas.
 
-        A node among its arguments, also within lists and dicts, is replaced by its value, and waited for; those in
-        `upstream` (one, or several) are only waited for. `name` is its step's slug. Raises FlowMalformed.
+        Args:
+            canvas: The call. Nodes among its arguments, also inside lists and dicts, are waited for and replaced by
+                their values.
+            upstream: One or more nodes to wait for without using their values.
+            name: The slug of the step; only for a task call.
+
+        Returns:
+            The new node.
+
+        Raises:
+            FlowMalformed: An argument cannot be used.
         """
         before = self._several("upstream", upstream)
         if not isinstance(canvas, Signature):
-            raise FlowMalformed(self.name, f"{canvas!r} is no task call: add `task.s(…)`, or a canvas")
+            raise FlowMalformed(self.name, f"{canvas!r} is not a task call: add `task.s(…)` or a canvas")
         self._check_name(name)
         node = Node(self, canvas, name)
         self.nodes.append(node)
@@ -82,25 +91,35 @@ class Flow:
         return node
 
     def map(self, task: Any, over: Iterable[Any], *, upstream: Node | Iterable[Node] = ()) -> list[Node]:
-        """Add a call of the task for each of these nodes or values; returns the new nodes in their order.
+        """Add a call of a task for each of several nodes or values.
 
-        Raises FlowMalformed, also for a single node, of which nobody knows yet over how many values it is.
+        Args:
+            task: The task.
+            over: The nodes or values, each the only argument of one call. A single node is refused: the number of its
+                values is not known before it has run.
+            upstream: One or more nodes that each call waits for.
+
+        Returns:
+            The new nodes, in the order of `over`.
+
+        Raises:
+            FlowMalformed: An argument cannot be used.
         """
         given: object = over
         if isinstance(given, Node) or not isinstance(given, Iterable):
             raise FlowMalformed(
                 self.name,
-                f"map goes over several nodes or values, and was given {over!r}: where a step finds out over how many, "
-                "let it return self.replace(group(task.s(one) for one in found))",
+                f"map needs several nodes or values and was given {over!r}: if a step finds out how many, "
+                "return self.replace(group(task.s(one) for one in found))",
             )
         before = self._several("upstream", upstream)
         return [self.add(task.s(one), upstream=before) for one in over]
 
     def edge(self, upstream: Node, downstream: Node) -> None:
-        """Let one node wait for another without being given its value. Raises FlowMalformed."""
+        """Let one node wait for another without its value. Raise FlowMalformed unless both are of this flow."""
         for node in (upstream, downstream):
             if getattr(node, "flow", None) is not self:
-                raise FlowMalformed(self.name, f"{node!r} is no node of it: give what `add` of this flow returned")
+                raise FlowMalformed(self.name, f"{node!r} is not a node of this flow: pass what its `add` returned")
         downstream.upstream[upstream] = None
 
     def _several(self, option: str, given: Node | Iterable[Node]) -> list[Node]:
@@ -117,14 +136,14 @@ class Flow:
         if not isinstance(name, str) or not _is_name(name):
             raise FlowMalformed(
                 self.name,
-                f"a node cannot be called {name!r:.80}: give 1 to {_LONGEST} printable characters without '/' and "
-                "'\\', and none of ' .' at the ends",
+                f"the node name {name!r:.80} is not valid: use 1 to {_LONGEST} printable characters without '/' and "
+                "'\\', and without ' ' or '.' at either end",
             )
         if name in self._names:
-            raise FlowMalformed(self.name, f"two of its nodes are called {name!r}: give each a name of its own")
+            raise FlowMalformed(self.name, f"two of its nodes are named {name!r}: use unique names")
 
     def order(self) -> list[Node]:
-        """The nodes in topological order, those added first first. Raises FlowCyclic, FlowMalformed."""
+        """Return the nodes in topological order, ties in the order of addition. Raise FlowCyclic or FlowMalformed."""
         waits = {node: self._known(node) for node in self.nodes}
         done: dict[Node, None] = {}
         for node in self.nodes:
@@ -133,12 +152,12 @@ class Flow:
 
     def _known(self, node: Node) -> list[Node]:
         if unknown := [one for one in node.waits_for() if one.flow is not self]:
-            raise FlowMalformed(self.name, f"{node.label} is given {unknown[0].label}, a node of another flow")
+            raise FlowMalformed(self.name, f"{node.label} uses {unknown[0].label}, a node of another flow")
         return node.waits_for()
 
     @staticmethod
     def _visit(start: Node, waits: dict[Node, list[Node]], done: dict[Node, None]) -> None:
-        """Put a node behind all that it waits for, without recursion: a flow may be ten thousand nodes deep."""
+        """Append a node after all that it waits for, iteratively: a flow may be ten thousand nodes deep."""
         path: dict[Node, Iterator[Node]] = {}
         ahead: Node | None = None if start in done else start
         while path or ahead:
@@ -155,7 +174,7 @@ class Flow:
 
 
 def _is_name(name: str) -> bool:
-    """Return whether a step can be called so: its name is part of addresses and of paths."""
+    """Return whether a step can have this name, which becomes part of URLs and paths."""
     is_whole = 0 < len(name) <= _LONGEST and name.isprintable() and name == name.strip(" .")
     return is_whole and not {"/", "\\"} & set(name)
 
@@ -173,20 +192,20 @@ def nodes_in(value: Any) -> Iterator[Node]:
             ahead += reversed(one)
 
 
-def bound(value: Any, path: Sequence[str | int] = ()) -> Iterator[tuple[list[str | int], Node]]:
-    """Yield the nodes within arguments, each with the way to its place."""
+def find_bindings(value: Any, path: Sequence[str | int] = ()) -> Iterator[tuple[list[str | int], Node]]:
+    """Yield (path, node) for each node within arguments."""
     if isinstance(value, Node):
         yield list(path), value
     elif isinstance(value, dict):
         for key, part in value.items():
-            yield from bound(part, (*path, key))
+            yield from find_bindings(part, (*path, key))
     elif isinstance(value, list | tuple):
         for place, part in enumerate(value):
-            yield from bound(part, (*path, place))
+            yield from find_bindings(part, (*path, place))
 
 
 def without_nodes(value: Any) -> Any:
-    """The same arguments with None where a node is."""
+    """Return the same arguments with None in place of nodes."""
     if isinstance(value, Node):
         return None
     if isinstance(value, dict):

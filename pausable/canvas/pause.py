@@ -1,4 +1,4 @@
-"""The pause point: the task that is put between two steps, and that asks whether to go on."""
+"""The pause point: a task between two steps that asks its clause whether to continue."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def as_plain(value: Any) -> Any:
-    """A copy of `value` in which signatures are plain dicts and tuples are lists, as JSON would give them back."""
+    """Return a copy of `value` as JSON would restore it: signatures are plain dicts and tuples are lists."""
     if isinstance(value, dict):
         return {key: as_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -31,22 +31,22 @@ def as_plain(value: Any) -> Any:
     return value
 
 
-def let_yaml_write_signatures() -> None:
-    """Teach PyYAML, where it is installed, that a signature is a dict.
+def register_yaml_signatures() -> None:
+    """Register `Signature` with PyYAML, if it is installed, as a dict.
 
-    kombu writes yaml with `safe_dump`, which refuses subclasses of dict: with `task_serializer="yaml"` bare Celery
-    cannot send any chain (https://github.com/celery/celery/issues/6901).
+    kombu writes yaml with `safe_dump`, which refuses subclasses of dict: with `task_serializer="yaml"` plain Celery
+    cannot send a chain (https://github.com/celery/celery/issues/6901).
     """
     yaml = _installed("yaml")
     if yaml is not None:
         yaml.SafeDumper.add_multi_representer(Signature, lambda dumper, value: dumper.represent_dict(dict(value)))
 
 
-def let_msgpack_write_signatures() -> None:
-    """Have msgpack, where it is installed, write the dict that a group is.
+def register_msgpack_signatures() -> None:
+    """Make msgpack, if it is installed, write groups as dicts.
 
-    The length of a group is the number of its members, and msgpack takes it for the number of the dict's keys: bare
-    Celery sends a message that cannot be read when a chord follows another link.
+    `len(group)` is the number of its members, which msgpack takes for the number of keys: plain Celery sends an
+    unreadable message when a chord follows another link.
     """
     msgpack = _installed("msgpack")
     if msgpack is not None:
@@ -71,17 +71,17 @@ AnySignature = Signature[Any] | dict[str, Any]
 
 
 def ask(clause: AnySignature, retval: Any, app: Celery | None = None) -> bool:
-    """Whether to pause: true when `clause(retval, *partial)`, called in this process, answers anything truthy."""
+    """Return whether to pause: whether `clause(retval, *partial)`, called in this process, returns a truthy value."""
     return bool(_callable(clause, app)(retval))
 
 
 class PausePoint(Task[Any, Any]):
-    """A task that a worker carries out where it would send it, so that a point between two links costs no message."""
+    """A task that a worker runs in place of sending it, so that a point between two links costs no message."""
 
     def apply_async(  # type: ignore[override]  # the stubs spell out every option; they are passed on untouched here
         self, args: Any = None, kwargs: Any = None, **options: Any
     ) -> AsyncResult[Any]:
-        """Ask the clause here when a worker sends this, after a link or a group; publish a message anywhere else."""
+        """Run the point in place when a worker sends it after a link or a group; otherwise publish a message."""
         sender = self.app.current_worker_task
         delayed = options.get("countdown") or options.get("eta")
         if sender is None or sender.request.is_eager or self.app.conf.task_always_eager or delayed:
@@ -94,8 +94,8 @@ class PausePoint(Task[Any, Any]):
         request = self._request(task_id, sender.request, args, kwargs, options)
         trace_task(self, task_id, args, kwargs, request, app=self.app)
         result = self.AsyncResult(task_id)
-        # Celery's deduplication sends the chain of a redelivered task again unless the task has children. A paused
-        # point is such a child too: without it, a redelivery after the resume would start the rest a second time.
+        # Celery sends the chain of a redelivered task again unless the task has children. A paused point must be
+        # recorded as a child too: otherwise a redelivery after the resume starts the rest a second time.
         if options.get("add_to_parent", True):
             sender.add_trail(result)
         return result
@@ -103,7 +103,7 @@ class PausePoint(Task[Any, Any]):
     def _request(
         self, task_id: str, sender: Context, args: Any, kwargs: Any, options: dict[str, Any]
     ) -> dict[str, Any]:
-        """The request that a worker would build from this point's message; `options` are those of `apply_async`."""
+        """Return the request that a worker would build from the message of this point."""
         options.setdefault("root_id", sender.root_id or sender.id)
         options.setdefault("parent_id", sender.id)
         options.setdefault("ignore_result", self.ignore_result)
@@ -119,15 +119,22 @@ class PausePoint(Task[Any, Any]):
 def pause_or_continue(
     self: PausePoint, retval: Any = None, *, clause: AnySignature | None = None, callback: AnySignature | None = None
 ) -> Any:
-    """Hand `retval` on to the next link; or, when the clause says so, stop here and hand what remains to the callback.
+    """Return `retval` to the next link, or stop and pass the remaining links to the callback if the clause says so.
 
-    `clause(retval, *partial)` and `callback(retval, remaining, *partial)` are called in this process. `remaining` is a
-    list of JSON-able signatures, left to right, later pause points included:
-    `chain(signature(s) for s in remaining)(retval)` goes on. Nothing is asked where nothing remains.
+    Args:
+        self: The task.
+        retval: The result of the previous link.
+        clause: Called as `clause(retval, *partial)` in this process; a truthy result means pause.
+        callback: Called as `callback(retval, remaining, *partial)` in this process. `remaining` is a list of JSON-able
+            signatures in order, later pause points included: `chain(signature(s) for s in remaining)(retval)`
+            continues.
+
+    Returns:
+        `retval`; the clause is not called if nothing remains.
 
     Raises:
-        PausePointIncomplete: There is no clause or no callback.
-        PausingNeedsWorker: The clause says to pause, in eager mode.
+        PausePointIncomplete: The clause or the callback is missing.
+        PausingNeedsWorker: The clause says to pause in eager mode.
     """
     if clause is None or callback is None:
         raise PausePointIncomplete("clause" if clause is None else "callback")
@@ -137,29 +144,29 @@ def pause_or_continue(
     if self.request.is_eager:
         raise PausingNeedsWorker
     _callable(callback, self.app)(retval, remaining)
-    # The chain must stay in the request: clearing it does not stop Celery from sending it when the task is redelivered.
+    # Keep the chain in the request: clearing it does not stop Celery from sending it when the task is redelivered.
     raise Ignore(f"paused before {remaining[0]['task']}")
 
 
 def _remaining_after(request: Context) -> list[dict[str, Any]]:
-    """What runs after the task of `request` succeeds, as JSON-able signatures from left to right.
+    """Return what runs after the task of `request`, as JSON-able signatures in order.
 
-    Celery keeps the ids of prepared links in them, so a result that a client waits for comes when they are resumed.
+    They keep the ids of prepared links, so that a client waiting for a result gets it after the resume.
     """
     following: list[Any] = list(reversed(request.chain or []))
     callbacks: list[Any] = list(request.callbacks or [])
     if len(callbacks) == 1 and not following and not request.chord:
         following = callbacks
     elif callbacks or request.chord:
-        following.insert(0, _stand_in(request))
+        following.insert(0, _link_for_point(request))
     return [as_plain(link) for link in following]
 
 
-def _stand_in(request: Context) -> Signature[Any]:
-    """A link that returns what it is given and then does all that the point of `request` would have set off itself.
+def _link_for_point(request: Context) -> Signature[Any]:
+    """Return a link that passes its argument on and triggers what the point of `request` would have triggered.
 
-    Only the point knows its callbacks and the chord that waits for it: without a link in its place these would be lost.
-    `celery.accumulate` is Celery's own and known to every app.
+    Only the point carries its callbacks and its chord, so they would be lost with it. `celery.accumulate` is a built-in
+    task that every app knows.
     """
     options = {
         "task_id": request.id,
@@ -175,9 +182,9 @@ def _stand_in(request: Context) -> Signature[Any]:
 
 
 def _callable(call: AnySignature, app: Celery | None) -> Signature[Any]:
-    """The signature itself, or the one that a dict describes, bound to `app`."""
+    """Return the signature, or the one described by a dict, bound to `app`."""
     return call if isinstance(call, Signature) else signature(call, app=app)
 
 
-let_yaml_write_signatures()
-let_msgpack_write_signatures()
+register_yaml_signatures()
+register_msgpack_signatures()

@@ -1,9 +1,8 @@
-"""Reading a canvas: chains, groups and chords become runs of links, nested to any depth.
+"""Read a canvas: turn chains, groups and chords, nested to any depth, into lists of links.
 
-A link is one task call, a fan of branches that start together, or a pause point; a branch is a list of links. What
-Celery does to a canvas before it sends the first message (`celery/canvas.py`, 5.7) is done here: chains are spliced,
-groups in groups flattened, a group of one unrolled, and what is set on a chain, group or chord is handed to the calls
-in it. The canvas is not changed.
+A link is a task call, a fan of parallel branches, or a pause point; a branch is a list of links. This does what Celery
+(`celery/canvas.py`, 5.7) does before it sends the first message: it splices chains, flattens nested groups, unrolls a
+group of one, and passes the settings of a chain, group or chord to its calls. The canvas is not changed.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ Canvas = Mapping[str, Any]
 
 
 class Given(NamedTuple):
-    """What a canvas hands to the calls in it; `callbacks` start with a call's result, beside its successors."""
+    """What a canvas passes to its calls; `callbacks` start with the result of a call, besides its successors."""
 
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = {}
@@ -37,7 +36,7 @@ class Given(NamedTuple):
 
 @dataclass(slots=True)
 class Call:
-    """One task call, which becomes a step; all that was `given` is in it."""
+    """One task call, which becomes a step; `given` holds its arguments and options."""
 
     task: str
     given: Given
@@ -46,9 +45,9 @@ class Call:
 
 @dataclass(slots=True)
 class Fan:
-    """Branches that start together; the list of their values is handed on, in this order. Empty ones are left out.
+    """Parallel branches; the list of their values is passed on, in this order. Empty branches are left out.
 
-    `id` is the id of the group, where its author gave it one.
+    `id` is the group's id if its author set one.
     """
 
     branches: list[list[Link]]
@@ -57,7 +56,7 @@ class Fan:
 
 @dataclass(slots=True)
 class Point:
-    """A pause point with its own clause and callback, if any; `callbacks` lie behind it as what follows it does."""
+    """A pause point with its author's clause and callback, if any, and the callbacks linked to it."""
 
     clause: Canvas | None = None
     callback: Canvas | None = None
@@ -65,7 +64,7 @@ class Point:
 
 
 Link = Call | Fan | Point
-#: Where a part of a canvas stands: it is the whole, a link of a chain, or the part of a group or chord.
+#: Position of a part: the whole canvas, a link of a chain, or a member of a group or chord.
 _Place = Literal["whole", "link", "part"]
 _Part = tuple[Canvas, Given, _Place]
 
@@ -73,32 +72,32 @@ _NOTHING = Given()
 
 
 class Reader:
-    """Reads one canvas; in branches it puts a pause point after every `pause_every`-th link (0: none)."""
+    """Reads one canvas; in branches it adds a pause point after every `pause_every`-th link (0: none)."""
 
     def __init__(self, pause_every: int, errbacks: Iterable[Canvas] = ()) -> None:
         self.pause_every = pause_every
         self._given = Given(errbacks=tuple(errbacks)) if errbacks else _NOTHING
         self._calls = 0
-        # Branches wait here to be read, so that a deep canvas needs no deep stack.
+        # Branches are read from this stack, so that deep canvases need no recursion.
         self._unread: list[_Branch] = []
 
     def whole(self, canvas: Canvas) -> list[Link]:
-        """The links of a whole canvas, whose outermost chain has its pause points already."""
+        """Return the links of a whole canvas; its outermost chain already has its pause points."""
         return self._read(canvas, 0, "whole")
 
     def linked(self, canvas: Canvas) -> list[Link]:
-        """The links of a canvas that is linked to a step, with pause points."""
+        """Return the links of a callback canvas, with pause points."""
         return self._read(canvas, 1, "part")
 
     def branch(self, canvas: Canvas, given: Given, depth: int, place: _Place = "part") -> list[Link]:
-        """The links of a branch, which are filled in later; they stay empty where it holds no task at all."""
+        """Return the links of a branch, which are filled in later; they stay empty if it contains no task."""
         if depth > MAX_DEPTH:
             raise CanvasTooDeep(MAX_DEPTH)
         self._unread.append(_Branch(self, (canvas, given, place), depth))
         return self._unread[-1].links
 
     def call(self, signature: Canvas, given: Given) -> Call:
-        """The call of one task."""
+        """Return the call of one task. Raise CanvasTooLarge after `MAX_STEPS` calls."""
         self._calls += 1
         if self._calls > MAX_STEPS:
             raise CanvasTooLarge("steps", MAX_STEPS)
@@ -116,7 +115,7 @@ class Reader:
 
 
 class _Branch:
-    """Reads one branch from left to right; `pending` holds what is still to be read, the next part last."""
+    """Reads one branch from left to right; `pending` is a stack of the parts still to be read."""
 
     def __init__(self, reader: Reader, part: _Part, depth: int) -> None:
         self.reader = reader
@@ -149,7 +148,7 @@ class _Branch:
                 self.point(part, given)
 
     def chain(self, chain: Canvas, given: Given) -> None:
-        """Options go to the first call, callbacks and an id to the last, error callbacks to all."""
+        """Pass options to the first call, callbacks and an id to the last, error callbacks to all."""
         given, id_ = _without_id(_added(chain, given))
         each = Given(errbacks=given.errbacks) if given.errbacks else _NOTHING
         parts: list[_Part] = [(task, each, "link") for task in _tasks(chain)]
@@ -161,7 +160,7 @@ class _Branch:
         self.pending.extend(reversed(parts))
 
     def group(self, group: Canvas, given: Given, place: _Place) -> None:
-        """In a chain, a group of none is skipped, and a group of one is its member."""
+        """Add a group; within a chain, skip an empty group and unroll a group of one."""
         tasks, outer = list(_tasks(group)), given.errbacks
         is_header = len(tasks) > (place == "link") and self.is_followed()
         given, id_ = _without_id(_added(group, given._replace(errbacks=()) if is_header and outer else given))
@@ -170,16 +169,16 @@ class _Branch:
         elif place == "link" and len(tasks) == 1:
             self.pending.append((tasks[0], given, "part"))
         else:
-            # Celery turns groups in a group round, except where the whole canvas is the group.
+            # Celery reverses groups nested in a group, unless the whole canvas is that group.
             fan = Fan([], id_)
             self.fan(fan, tasks, given, backwards=place != "whole", inner=outer if is_header else ())
 
     def is_followed(self) -> bool:
-        """Whether anything follows what is being read: then Celery makes a group the header of a chord."""
+        """Return whether a link follows the current part: Celery then makes a group the header of a chord."""
         return any(kind_of(part) != "point" for part, _, _ in reversed(self.pending))
 
     def chord(self, chord: Canvas, given: Given) -> None:
-        """Options go to header and body, a delay to the header alone; callbacks, error callbacks too, to the body."""
+        """Pass options to header and body, a delay to the header only, callbacks and error callbacks to the body."""
         own, outer, given = chord["kwargs"], given.errbacks, _added(chord, given)
         kwargs = {**(own.get("kwargs") or {}), **given.kwargs}
         header, id_ = _without_id(given._replace(kwargs=kwargs, callbacks=(), errbacks=()))
@@ -188,7 +187,7 @@ class _Branch:
         self.pending.append((own["body"], given._replace(args=(), kwargs={}, options=options), "part"))
 
     def chunks(self, chunks: Canvas, given: Given) -> None:
-        """Each chunk is a call of `celery.starmap`; under Celery this gives a result only outside chains and groups."""
+        """Add a `celery.starmap` call for each chunk; in Celery this gives a result only outside chains and groups."""
         own, (given, id_) = chunks["kwargs"], _without_id(_added(chunks, given))
         parts = (
             {"task": "celery.starmap", "kwargs": {"task": own["task"], "it": chunk}, "immutable": True}
@@ -206,8 +205,8 @@ class _Branch:
     ) -> None:
         """Fill the fan with branches; `inner` are error callbacks for those of them alone that are chords."""
         for task, all_given in _flattened(tasks, given, self.depth, backwards=backwards):
-            is_told = inner and kind_of(task) == "chord"
-            whole = all_given._replace(errbacks=(*all_given.errbacks, *inner)) if is_told else all_given
+            is_linked = inner and kind_of(task) == "chord"
+            whole = all_given._replace(errbacks=(*all_given.errbacks, *inner)) if is_linked else all_given
             fan.branches.append(self.reader.branch(task, whole, self.depth + 1))
         self.links.append(fan)
 
@@ -252,7 +251,7 @@ def linked(calls: Any) -> Iterator[Canvas]:
 
 
 def _merged(own: Mapping[str, Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The options of a canvas with those that it is given, which win; but what it was stamped with stays."""
+    """Return the options of a canvas overridden by those given, except the stamps it was created with."""
     if not (own and given):
         return own or given
     kept = {"stamped_headers", *stamps_in(own)} & own.keys()
@@ -260,7 +259,7 @@ def _merged(own: Mapping[str, Any], given: Mapping[str, Any]) -> Mapping[str, An
 
 
 def _without_id(given: Given) -> tuple[Given, str | None]:
-    """What is given without the id, which is that of a group, or of the last task of a chain; and the id."""
+    """Split off the id, which belongs to a group or to the last task of a chain."""
     if "task_id" not in given.options:
         return given, None
     options = {name: value for name, value in given.options.items() if name != "task_id"}
@@ -281,7 +280,7 @@ def _flattened(tasks: Iterable[Canvas], given: Given, depth: int, *, backwards: 
 
 
 def _with_points(links: list[Link], nth: int) -> Iterator[Link]:
-    """Yield the links with a pause point after every nth, unless the author put one there, but not after the last."""
+    """Yield the links with a pause point after every nth, except after the last and where the author put one."""
     calls = [not isinstance(link, Point) for link in links]
     last, number = sum(calls), 0
     for index, link in enumerate(links):

@@ -1,4 +1,4 @@
-"""The stored form of a step's task call, how a task is called from it, and `|` that costs the same for each link."""
+"""The stored form of a step's task call, the arguments to call a task with, and `|` in constant time per link."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import tzinfo
 
-#: Options of a call that a step keeps.
+#: Options of a call that are stored with a step.
 KEPT = frozenset({
     "compression", "countdown", "delivery_mode", "eta", "exchange", "exchange_type", "expires", "headers",
     "ignore_result", "priority", "queue", "routing_key", "serializer", "shadow", "soft_time_limit", "stamped_headers",
     "task_id", "time_limit",
 })  # fmt: skip
-#: Options kept in another way: `link` becomes steps of its own, `link_error` is kept as stored signatures.
+#: Options stored differently: `link` becomes steps, `link_error` is stored as signatures.
 LINKS = frozenset({"link", "link_error"})
-#: Options that mean nothing to an operation: Celery's book-keeping, its own publishing and its polling of chords.
+#: Options without a meaning in an operation: Celery's bookkeeping, its publishing and its polling of chords.
 DROPPED = frozenset({
     "add_to_parent", "argsrepr", "chain", "chord", "correlation_id", "group_id", "group_index", "immutable", "interval",
     "kwargsrepr", "max_retries", "parent_id", "replaced_task_nesting", "reply_to", "retry", "retry_policy", "root_id",
     "route_name", "use_link",
 })  # fmt: skip
 
-#: What Celery writes into signatures that it sends: an error callback gets an id of its own each time.
+#: Options that Celery adds when it sends a signature: an error callback gets a new id each time.
 _BOOKS = DROPPED | {"task_id"}
 
 _SCALARS = frozenset({str, int, bool, type(None)})
 _PLAIN = (str, int, float, type(None))
-#: Levels around an argument of an error callback: the options, the list of callbacks, the callback, its arguments.
+#: Nesting levels around an argument of an error callback: options, list of callbacks, callback, its arguments.
 _AROUND_ERRBACKS = 4
 
 
 def call_of(signature: Mapping[str, Any], *upstream: Any) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments to call a step's task with: what its upstreams hand it comes first, unless it is immutable.
+    """Return the args and kwargs to call a step's task with; the upstream value comes first unless it is immutable.
 
-    Give nothing for a step without inputs, and the value (which may be None) for one with inputs.
+    Pass no `upstream` for a step without inputs, and the value (which may be None) for one with inputs.
     """
     given = () if signature.get("immutable") else upstream
     return [*given, *signature.get("args", ())], dict(signature.get("kwargs", ()))
@@ -56,7 +56,13 @@ def call_of(signature: Mapping[str, Any], *upstream: Any) -> tuple[list[Any], di
 def bound_call(
     signature: Mapping[str, Any], value: Mapping[str, Any], *, has_first: bool
 ) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments to call a step's task with, the values of others put into them: `value` is gathered bindings."""
+    """Return the args and kwargs to call a step's task with, after inserting the values of other steps.
+
+    Args:
+        signature: The stored call, with None where a value belongs.
+        value: Gathered bindings: `{"first": value, "at": [[path, value], …]}`.
+        has_first: Whether `first` is passed as the first argument.
+    """
     call: Any = copy.deepcopy({"args": signature.get("args", []), "kwargs": signature.get("kwargs", {})})
     for way, part in value["at"]:
         place = call
@@ -69,7 +75,19 @@ def bound_call(
 def stored_signature(
     task: str, args: Sequence[Any], kwargs: Mapping[str, Any], *, options: Mapping[str, Any], immutable: bool, step: str
 ) -> dict[str, Any]:
-    """The call of a step as it is stored; raises `UnstorableArgument` where JSON cannot hold it."""
+    """Return the call of a step in its stored form.
+
+    Args:
+        task: The name of the task.
+        args: Its positional arguments.
+        kwargs: Its keyword arguments.
+        options: Its options, as `stored_options` returned them.
+        immutable: Whether the upstream value is left out.
+        step: The slug of the step, for messages.
+
+    Raises:
+        UnstorableArgument: JSON cannot hold a part of it.
+    """
     kept: dict[str, Any] = {"task": task}
     if args:
         kept["args"] = storable(list(args), step, "args", around=1)
@@ -85,7 +103,17 @@ def stored_signature(
 def stored_options(
     options: Mapping[str, Any], errbacks: Iterable[Mapping[str, Any]], *, step: str, timezone: tzinfo
 ) -> dict[str, Any]:
-    """The options that a step keeps; raises `OptionRefused` for one that an operation cannot honour."""
+    """Return the options that are stored with a step.
+
+    Args:
+        options: The options of the call.
+        errbacks: Its error callbacks.
+        step: The slug of the step, for messages.
+        timezone: The time zone of an `eta` without one.
+
+    Raises:
+        OptionRefused: An operation cannot honour an option.
+    """
     for name, why in faults_in({name: options[name] for name in options if name == "stamped_headers"}):
         raise OptionRefused(step, name, why)
     stamps = stamps_in(options)
@@ -101,18 +129,18 @@ def stored_options(
     if "eta" in kept:
         kept["eta"] = in_zone(kept["eta"], timezone).isoformat()
     if errbacks:
-        kept["link_error"] = distinct(tidied(errback) for errback in errbacks)
+        kept["link_error"] = distinct(without_bookkeeping(errback) for errback in errbacks)
     return kept
 
 
-def tidied(signature: Mapping[str, Any]) -> dict[str, Any]:
-    """A whole signature of Celery's, without its book-keeping: an error callback, a clause, a callback."""
+def without_bookkeeping(signature: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a signature without Celery's bookkeeping: for error callbacks, clauses and callbacks."""
     options = {name: value for name, value in signature.get("options", {}).items() if name not in _BOOKS}
     return full_signature({**signature, "options": options})
 
 
 def distinct(signatures: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The signatures in their order, each once."""
+    """Return the signatures in their order without duplicates."""
     kept: list[Mapping[str, Any]] = []
     for signature in signatures:
         if signature not in kept:
@@ -121,16 +149,16 @@ def distinct(signatures: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]
 
 
 def storable(part: list[Any] | dict[str, Any], step: str, name: str, *, around: int) -> Any:
-    """Return a part of a call as results are kept too: tuples are lists, keys are text.
+    """Return a part of a call as JSON would restore it: tuples are lists, keys are strings.
 
     Args:
         part: The arguments, the options, or a whole signature.
-        step: The step, as errors name it.
-        name: The part, as errors name it.
-        around: How many of the levels of the part are not the author's.
+        step: The slug of the step, for messages.
+        name: The name of the part, for messages.
+        around: How many nesting levels of the part are not the author's.
 
     Raises:
-        UnstorableArgument: It cannot be kept.
+        UnstorableArgument: JSON cannot hold it.
     """
     values = part if isinstance(part, list) else part.values()
     if all(type(value) in _SCALARS for value in values):
@@ -139,17 +167,17 @@ def storable(part: list[Any] | dict[str, Any], step: str, name: str, *, around: 
         return stored(part, around=around)
     except NestedTooDeeply as why:
         raise UnstorableArgument(step, name, str(why).removeprefix("it ")) from None
-    except Exception:  # a value may bring code of its own that makes JSON of it
+    except Exception:  # a value's own serialisation may raise anything
         raise UnstorableArgument(step, *_first_fault(part, name)) from None
 
 
 def in_zone(eta: datetime | str, timezone: tzinfo) -> datetime:
-    """Return the moment that an `eta` names; one without a zone is in the app's, as in Celery."""
+    """Return the moment of an `eta`; without a zone it is in the app's zone, as in Celery."""
     return maybe_make_aware(eta, tz=timezone) if isinstance(eta, datetime) else read_eta(eta, timezone)
 
 
 def _plain(value: Any) -> Any:
-    """A kombu queue or exchange by its name."""
+    """Return the name of a kombu queue or exchange; any other value as it is."""
     return value.name if isinstance(value, Queue | Exchange) else value
 
 
@@ -157,11 +185,11 @@ def _first_fault(part: Any, name: str) -> tuple[str, str]:
     try:
         return next(_faults(part, name))
     except (RecursionError, StopIteration):
-        return name, "is nested too deeply, or holds itself"
+        return name, "is nested too deeply or contains itself"
 
 
 def _faults(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Yield where JSON cannot hold the value, and what stands there."""
+    """Yield the path and the description of each value that JSON cannot hold."""
     if isinstance(value, dict):
         yield from ((path, f"has a key that is {_kind(key)}") for key in value if not isinstance(key, _PLAIN))
         for key, item in value.items():
@@ -178,7 +206,7 @@ def _faults(value: Any, path: str) -> Iterator[tuple[str, str]]:
 def _is_kept(value: Any) -> bool:
     try:
         encode(value)
-    except Exception:  # a value may bring code of its own that makes JSON of it
+    except Exception:  # a value's own serialisation may raise anything
         return False
     return True
 
@@ -203,7 +231,7 @@ class StepSignature(Signature[Any]):
 
 
 class _Calls(_chain):
-    """A chain of plain calls; one that is joined to it makes a new chain, which shares the calls of this one."""
+    """A chain of plain calls; `|` makes a new chain that shares its calls."""
 
     def __or__(self, other: Any) -> Any:
         tasks = cast("Any", self).tasks

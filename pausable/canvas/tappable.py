@@ -1,4 +1,4 @@
-"""Putting pause points into a canvas; `pausable.canvas.pause` tells what happens at one."""
+"""Insert pause points into a canvas; `pausable.canvas.pause` defines what happens at one."""
 
 from __future__ import annotations
 
@@ -23,24 +23,33 @@ if TYPE_CHECKING:
 
 _CANVASES = ("chain", "group", "chord")
 _CALLBACKS = frozenset({"link", "link_error"})
-#: Options of a chord that concern its header alone, and callbacks; all others Celery hands to the body too.
+#: Options of a chord that apply to its header only, and callbacks; Celery passes all others to the body too.
 _HEADER_OPTIONS = ("task_id", "parent_id", "countdown", "eta", "interval", "max_retries", *_CALLBACKS)
-#: Options that Celery uses up when it runs a chain; all others it hands to the first link.
+#: Options that Celery consumes when it runs a chain; it passes all others to the first link.
 _CHAIN_OPTIONS = ("task_id", "parent_id", "root_id", "group_id", "group_index", "chord", *_CALLBACKS)
 
 
 def tappable(canvas: AnySignature, clause: AnySignature, callback: AnySignature, nth: int = 1) -> Signature[Any]:
-    """A new chain that does what `canvas` does and can be paused after every `nth` link, but never after the last.
+    """Return a new chain that does what `canvas` does and can be paused after every `nth` link except the last.
 
-    Links are those of the top level, counted after flattening: a chain in a chain is taken apart, a chord is its header
-    and its body. Canvases inside a group stay as they are. Points placed by hand are kept, are not links and get no
-    second one beside them; `nth=0` leaves only these. One without a clause or a callback takes these, at any depth.
-    A group alone comes back as a group: in a chain Celery would give the result of a group of one without its list.
-    `canvas` is not changed. What `clause` and `callback` are called with is told at `pause_or_continue`.
+    Links are counted at the top level after flattening: nested chains are spliced, and a chord counts as its header and
+    its body. Canvases inside a group are left as they are. Points placed by hand are kept, do not count as links and
+    get no second point next to them; those without a clause or callback take the given ones, at any depth. A group
+    alone is returned as a group: in a chain, Celery would return the result of a group of one without its list.
+    `canvas` itself is not changed.
+
+    Args:
+        canvas: The signature to copy.
+        clause: The signature of one task that decides whether to pause; see `pause_or_continue`.
+        callback: The signature of one task that stores the remaining links; see `pause_or_continue`.
+        nth: Number of links between two points; 0 keeps only the points placed by hand.
+
+    Returns:
+        The chain, or a group if `canvas` is a group.
 
     Raises:
-        NotACanvas: `canvas` is no signature.
-        PauseIntervalInvalid: `nth` is not a whole number of 0 or more.
+        NotACanvas: `canvas` is not a signature.
+        PauseIntervalInvalid: `nth` is not an integer of 0 or more.
         PauseSignatureInvalid: `clause` or `callback` is not the signature of one task.
     """
     if type(nth) is not int or nth < 0:
@@ -59,10 +68,15 @@ def tappable(canvas: AnySignature, clause: AnySignature, callback: AnySignature,
     return result
 
 
-def told_of_errors(canvas: AnySignature, errbacks: Sequence[dict[str, Any]], app: Celery[Any]) -> Signature[Any]:
-    """Return a canvas that replaces a task, with the error callbacks of that task, as `celery.Task.replace` links them.
+def link_errbacks(canvas: AnySignature, errbacks: Sequence[dict[str, Any]], app: Celery[Any]) -> Signature[Any]:
+    """Return a canvas that replaces a task, with the task's error callbacks linked as `celery.Task.replace` does.
 
-    A group at its end becomes a chord: these are called once for all of its members.
+    A final group becomes a chord, so that the error callbacks are called once for all of its members.
+
+    Args:
+        canvas: The replacement.
+        errbacks: The error callbacks of the replaced task.
+        app: The app that has `celery.accumulate`.
     """
     copy = _copy(canvas, {})
     if copy.subtask_type == "group" or (copy.subtask_type == "chain" and _ends_in_group(copy)):
@@ -80,7 +94,7 @@ def _ends_in_group(canvas: Signature[Any]) -> bool:
 
 
 def _chain_of(tasks: list[Signature[Any]], canvas: Signature[Any]) -> Signature[Any]:
-    """A chain of these tasks in the place of a canvas; what is set on a chain stays on it."""
+    """Return a chain of these tasks in place of a canvas, with the settings of that canvas if it is a chain."""
     is_chain = canvas.subtask_type == "chain"
     made = chain(app=canvas.app, **(canvas.options if is_chain else {}))
     made.kwargs["tasks"] = tasks
@@ -97,9 +111,9 @@ def _one_task(role: str, given: object) -> dict[str, Any]:
 
 
 def _copy(canvas: Any, defaults: dict[str, Any]) -> Signature[Any]:
-    """A copy down to the last signature: `clone` shares the members of groups, and drops the arguments of chains."""
+    """Return a deep copy: `clone` shares the members of groups and drops the arguments of chains."""
     copy = canvas.clone() if isinstance(canvas, Signature) else signature(deepcopy(canvas))
-    for name in _CALLBACKS & copy.options.keys():  # copied, they are mere dicts, which a group cannot be linked to
+    for name in _CALLBACKS & copy.options.keys():  # copies are plain dicts, which a group cannot be linked to
         copy.options[name] = [maybe_signature(one, app=copy.app) for one in linked(copy.options[name])]
     if _is_point(copy):
         own = {role: value for role, value in copy.kwargs.items() if value is not None}
@@ -114,7 +128,7 @@ def _copy(canvas: Any, defaults: dict[str, Any]) -> Signature[Any]:
 
 
 def _links(canvas: Any) -> list[Signature[Any]]:
-    """The links of a copied canvas, left to right; a chord's header stands there as a chord that has no body yet."""
+    """Return the links of a copied canvas, left to right; a chord's header becomes a chord without a body."""
     if canvas.subtask_type == "chain":
         return [link for task in canvas.unchain_tasks() for link in _links(task)]
     if canvas.subtask_type == "chord" and _can_be_a_link(canvas.kwargs["body"]):
@@ -123,12 +137,12 @@ def _links(canvas: Any) -> list[Signature[Any]]:
 
 
 def _can_be_a_link(body: Signature[Any] | None) -> bool:
-    """Whether a chord's body gives the same in a chain: there Celery would give a group of one without its list."""
+    """Return whether a chord's body may become a link: in a chain, Celery returns a group of one without its list."""
     return body is not None and not (body.subtask_type == "group" and len(body.kwargs["tasks"]) == 1)
 
 
 def _body_links(opened: Signature[Any]) -> list[Signature[Any]]:
-    """Take the body off a chord, with the options that Celery would hand to it when the chord runs."""
+    """Detach the body of a chord, with the options that Celery would pass to it when the chord runs."""
     body, opened.kwargs["body"] = opened.kwargs["body"], None
     body.options.update(_without(_HEADER_OPTIONS, opened.options))
     for callback in maybe_list(opened.options.pop("link", None)) or ():
@@ -148,7 +162,7 @@ def _without(names: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _spaced(links: Sequence[Signature[Any]], defaults: dict[str, Any], nth: int) -> Iterator[Signature[Any]]:
-    """Yield the links with a new point after every nth, where no point follows already and the end is not reached."""
+    """Yield the links with a new point after every nth, except before the end and next to another point."""
     number = 0
     for link, following in zip_longest(links, links[1:]):
         yield link
@@ -163,7 +177,7 @@ def _is_point(link: Signature[Any]) -> bool:
 
 
 def _point_before(link: Signature[Any], defaults: dict[str, Any]) -> Signature[Any]:
-    """A point that fails in the name of the link it stands before, as does a group whose chord gets it as its body."""
+    """Return a point with the error callbacks of the link behind it, as a group has whose chord gets it as its body."""
     point = signature(PAUSE_TASK, kwargs=as_plain(defaults), app=link.app)
     for errback in _errbacks(link):
         point.link_error(errback)
@@ -178,7 +192,7 @@ def _errbacks(link: Signature[Any]) -> Iterator[Any]:
 
 
 def _joined(links: Sequence[Signature[Any]]) -> list[Signature[Any]]:
-    """The tasks of a chain, from right to left: every open header gets what follows it as its body."""
+    """Return the tasks of a chain, built from right to left: each open header gets what follows as its body."""
     tasks: list[Signature[Any]] = []
     for link in reversed(links):
         if link.subtask_type == "chord" and link.kwargs["body"] is None and tasks:
@@ -188,9 +202,9 @@ def _joined(links: Sequence[Signature[Any]]) -> list[Signature[Any]]:
 
 
 def _as_body(tasks: list[Signature[Any]]) -> tuple[Signature[Any], list[Signature[Any]]]:
-    """The body made of what follows a chord's header, and what is left to follow the chord.
+    """Return the body for a chord's header, and the tasks that remain to follow the chord.
 
-    A group as the body would start what follows the chord once for each of its members, so it becomes a chord as well.
+    A group as the body would start what follows once per member, so it becomes a chord too.
     """
     first, rest = tasks[0], tasks[1:]
     if first.subtask_type == "group" and rest:

@@ -1,4 +1,4 @@
-"""The base class of tasks that run as steps: the engine does what would send a message of the step itself."""
+"""The base class of tasks that run as steps: the engine takes over whatever would send a message for the step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from billiard.common import terminate_handler_fired  # type: ignore[attr-defined] # its stubs are older
+from billiard.common import terminate_handler_fired  # type: ignore[attr-defined] # its stubs lack it
 from celery import Task
 from celery.canvas import _chain
 from celery.exceptions import Ignore, ImproperlyConfigured, Retry, WorkerShutdown, WorkerTerminate
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-def is_of_the_code(leaving: BaseException) -> bool:
-    """Return whether an author's code raised this, rather than a worker or a person who ends this process.
+def is_author_error(leaving: BaseException) -> bool:
+    """Return whether the author's code raised this exception, rather than the end of the worker or process.
 
-    A process of the pool that is told to leave says so by billiard's own handler, whatever exit code a step chooses.
+    A terminated process of a pool is recognised by billiard's flag, whatever exit code the step chooses.
     """
-    if is_told_to_leave() or isinstance(leaving, WorkerShutdown | WorkerTerminate):
+    if is_terminating() or isinstance(leaving, WorkerShutdown | WorkerTerminate):
         return False
-    return not (isinstance(leaving, KeyboardInterrupt) and _may_be_interrupted())
+    return not (isinstance(leaving, KeyboardInterrupt) and _is_interruptible())
 
 
-def is_told_to_leave() -> bool:
-    """Return whether a signal has told this process of a pool to end: what its code raises now is no end of a step."""
+def is_terminating() -> bool:
+    """Return whether a signal has told this pool process to end; exceptions of its code are then no outcome."""
     return bool(terminate_handler_fired())
 
 
-def _may_be_interrupted() -> bool:
-    """Return whether Ctrl-C raises KeyboardInterrupt here: in the main thread of a program that left it to Python.
+def _is_interruptible() -> bool:
+    """Return whether Ctrl-C raises KeyboardInterrupt here: in the main thread, with Python's own handler.
 
-    Processes of a pool ignore the signal, and workers have handlers of their own.
+    Processes of a pool ignore the signal, and workers install their own handlers.
     """
     is_main = threading.current_thread() is threading.main_thread()
     return is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 class Replaced(Ignore):
-    """Carries a canvas past Celery's tracer that a step puts in its own place."""
+    """Carries the canvas that replaces a step past Celery's tracer."""
 
     def __init__(self, canvas: Any) -> None:
         self.canvas = canvas
@@ -65,40 +65,40 @@ class Sent(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """A task that is asked what it would send, and its answers."""
+    """A task whose `apply_async` is being recorded, and the messages it would send."""
 
     task: AnyTask
     sent: list[Sent]
 
 
-#: Which task is asked here what it would send: nothing of it is sent meanwhile.
+#: The recording in this context; while it is set, the task sends no message.
 _asked: ContextVar[_Asked | None] = ContextVar("asked", default=None)
 
 
-#: The parameters of `celery.Task.retry`, in their order; whatever else it is given is an option of the next run.
+#: Parameters of `celery.Task.retry` in order; any other argument is an option of the next run.
 _OF_RETRY: Final = ("args", "kwargs", "exc", "throw", "eta", "countdown", "max_retries")
 
 
 class Step(Task[Any, Any]):
-    """Sent as a message of its own, as an error callback is, it behaves as any task of Celery's."""
+    """The base class of steps; sent as a message of its own, such as an error callback, it is a plain Celery task."""
 
     abstract = True
 
     def signature(self, *args: Any, **options: Any) -> Any:
-        """Return a call of the task, as `celery.Task.signature`; `|` joins thousands of them without copying each."""
+        """Return a call of the task, as `celery.Task.signature`; `|` joins thousands of them in linear time."""
         return StepSignature.of(Task.signature(self, *args, **options))
 
     def retry(self, *args: Any, **options: Any) -> Any:
-        """Ask to be run again later, as `celery.Task.retry`; the engine keeps the time, the broker sees nothing.
+        """Request another run later, as `celery.Task.retry`; the engine keeps the schedule and nothing is published.
 
-        The options are those of the next run. With `throw=False`, it is run again once its code has returned.
+        Options apply to the next run. With `throw=False`, the step is run again once its code has returned.
         """
         if not is_step(self):
             return Task.retry(self, *args, **options)
         asked = dict(zip(_OF_RETRY, args, strict=False)) | options
         throw = asked.pop("throw", True)
         request: Any = self.request
-        # Celery publishes the retry itself unless the request says that it runs eagerly.
+        # Celery publishes the retry itself unless the request is eager.
         request.is_eager = True
         try:
             Task.retry(self, **asked)
@@ -112,7 +112,7 @@ class Step(Task[Any, Any]):
             request.is_eager = False
 
     def replace(self, sig: Any) -> Any:
-        """End here, and put a canvas in this step's place: whatever waits for it is given that one's value instead."""
+        """End here and put a canvas in place of this step: downstream steps get its value instead."""
         if not is_step(self):
             return Task.replace(self, sig)
         if isinstance(sig, _chain) and not sig.tasks:
@@ -120,19 +120,19 @@ class Step(Task[Any, Any]):
         return self.on_replace(sig)
 
     def on_replace(self, sig: Any) -> Any:
-        """Leave the code with what takes the step's place; a base class may change that before."""
+        """Raise Replaced with the canvas that takes the step's place; a base class may change the canvas first."""
         if not is_step(self):
             return Task.on_replace(self, sig)
         raise Replaced(sig)
 
     def add_to_chord(self, *args: Any, **options: Any) -> Any:
-        """Do as Celery does; a step is refused it. Raises AddToChordRefused."""
+        """Do as Celery does outside a step. Raise AddToChordRefused in a step."""
         if is_step(self):
             raise AddToChordRefused(self.name)
         return super().add_to_chord(*args, **options)
 
     def apply_async(self, args: Any = None, kwargs: Any = None, task_id: Any = None, **options: Any) -> Any:  # type: ignore[override]
-        """Send a message, or tell the compiler, which asks, what would be sent."""
+        """Send a message, or record the call while the compiler asks what would be sent."""
         asked = _asked.get()
         if asked is None or asked.task is not self:
             return Task.apply_async(self, args, kwargs, task_id, **options)
@@ -143,49 +143,49 @@ class Step(Task[Any, Any]):
 
 
 def is_step(task: AnyTask) -> bool:
-    """Whether the task runs as a step now."""
+    """Return whether the task is running as a step."""
     return getattr(task.request, "operation_id", None) is not None
 
 
-def as_step(task: AnyTask) -> None:
-    """Let a task of the author's own base class behave as a step where that class does not say otherwise."""
+def make_step(task: AnyTask) -> None:
+    """Make a task of an author's base class behave as a step wherever that class does not override it."""
     kind: Any = type(task)
     if not issubclass(kind, Step):
         told = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
         task.__class__ = type(kind.__name__, (kind, Step), told)
 
 
-def sends_itself(task: AnyTask) -> bool:
-    """Whether the base class of a task has an `apply_async` of the author's own."""
+def has_own_apply_async(task: AnyTask) -> bool:
+    """Return whether the base class of a task overrides `apply_async`."""
     first = next(kind for kind in type(task).__mro__ if "apply_async" in vars(kind))
     return first.__module__ not in _KNOWN
 
 
-#: Where the `apply_async` of tasks is written that no author has a hand in.
+#: Modules whose `apply_async` is not an author's.
 _KNOWN = frozenset({Task.__module__, __name__, "pausable.canvas.pause"})
 
 
-def as_sent(task: AnyTask, call: Sent) -> Sent:
-    """Return a call as the `apply_async` of the task's base class would send it; nothing is sent.
+def record_apply_async(task: AnyTask, call: Sent) -> Sent:
+    """Return a call as the `apply_async` of the task's base class would send it, without sending it.
 
     Args:
-        task: A task whose base class has an `apply_async` of its own.
-        call: The arguments and options of its signature; what steps before it hand on is not known yet.
+        task: A task whose base class overrides `apply_async`.
+        call: The arguments and options of its signature; upstream values are not known yet.
 
     Raises:
-        ApplyAsyncUnfit: It raised, or sent nothing.
+        ApplyAsyncUnfit: It raised, or did not send exactly one message.
     """
-    as_step(task)
+    make_step(task)
     asked = _Asked(task, [])
     token = _asked.set(asked)
     try:
         task.apply_async(tuple(call.args), dict(call.kwargs), **dict(call.options))
-    except BaseException as fault:  # the author's code
-        if not is_of_the_code(fault):
+    except BaseException as fault:  # raised by the author's code
+        if not is_author_error(fault):
             raise
         raise ApplyAsyncUnfit(task.name, f"raised {type(fault).__name__}: {fault}") from fault
     finally:
         _asked.reset(token)
     if len(asked.sent) != 1:
-        raise ApplyAsyncUnfit(task.name, f"sent {len(asked.sent)} messages where a step is one")
+        raise ApplyAsyncUnfit(task.name, f"sent {len(asked.sent)} messages, but a step is exactly one")
     return asked.sent[0]

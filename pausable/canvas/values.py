@@ -1,8 +1,8 @@
-"""Values as the table keeps them: JSON in which a value that JSON has no word for is an object of its type and a text.
+"""Stored values: JSON in which other types are objects with a type and a text.
 
-The form is that of Celery's messages, `{"__type__": "date", "__value__": "2026-01-31"}`, so that plain Celery reads it
-too. A dict of an author's own that has just these two keys is kept as its pairs, under the type `dict`, and comes back
-as it was. What has the two keys and stands for nothing is a dict: the table of an earlier version may hold such.
+The format is that of Celery's messages, `{"__type__": "date", "__value__": "2026-01-31"}`, so that plain Celery reads
+it too. An author's dict with exactly these two keys is stored as a list of pairs of type `dict`. An object with these
+keys that does not decode is returned as a dict: rows of earlier versions may contain one.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from pydantic import BaseModel
 
 from pausable.model.nesting import DEEPEST_VALUE, is_nested_deeper
 
-#: The keys of a value that JSON has no word for.
+#: Keys of the object that stands for a value that JSON does not support.
 _TYPE, _VALUE = "__type__", "__value__"
 _ENVELOPE: Final = frozenset((_TYPE, _VALUE))
-#: The type of a dict that could be taken for such a value.
+#: Type of a dict that would be mistaken for such an object.
 _DICT: Final = "dict"
 _MARK: Final = f'"{_TYPE}"'
 
 
 class NestedTooDeeply(ValueError):
-    """A value is nested more than `DEEPEST_VALUE` deep: workflow.json could not hold it."""
+    """A value is nested more than `DEEPEST_VALUE` deep, which workflow.json does not support."""
 
     def __init__(self) -> None:
         super().__init__(f"it is nested more than {DEEPEST_VALUE} deep")
@@ -35,15 +35,15 @@ class NestedTooDeeply(ValueError):
 def encode(value: Any, *, around: int = 0) -> str:
     """Return the JSON of a value.
 
-    It holds what Celery's messages hold, and pydantic models, which come back as dicts. A number that is none, such as
-    NaN, is refused: there is no word for it in JSON, and no database or browser would read it.
+    Supported are the types of Celery's messages, and pydantic models, which are restored as dicts. NaN and the
+    infinities are refused, since databases and browsers cannot read them.
 
     Args:
         value: The value.
-        around: How many of its levels are not the author's: the list of a call's arguments is one.
+        around: How many of its nesting levels are not the author's: the list of a call's arguments is one.
 
     Raises:
-        NestedTooDeeply: It is nested deeper than workflow.json has room for.
+        NestedTooDeeply: It is nested deeper than workflow.json supports.
         TypeError: JSON cannot hold it.
         ValueError: JSON cannot hold it.
     """
@@ -68,29 +68,29 @@ def decode(text: str | None) -> Any:
 
 
 def is_tagged(text: str) -> bool:
-    """Return whether JSON may hold a value that it has no word for: what `decode` makes of any other, JSON does too."""
+    """Return whether JSON text may contain a tagged value; otherwise `decode` is plain JSON parsing."""
     return _MARK in text
 
 
 def stored(value: Any, *, around: int = 0) -> Any:
-    """Return a value as `encode` writes it, as the dicts and lists that this JSON stands for."""
+    """Return a value as plain dicts and lists, as `encode` writes it."""
     return parsed(encode(value, around=around))
 
 
 def restored(value: Any) -> Any:
-    """Return the value that dicts and lists made by `stored` stand for: a copy of its own."""
+    """Return a copy of the value that `stored` turned into dicts and lists."""
     return decode(compact(value))
 
 
 def compact(value: Any) -> str:
-    """Return the JSON of what was read from the table, or made by `stored`, as it stands there."""
+    """Return the compact JSON of what was read from the table or returned by `stored`."""
     return _compact.encode(value)
 
 
 def fault_in(value: Any, within: tuple[int, ...] = ()) -> str:
-    """Where in a value that `encode` refuses the refused part stands, such as `["rows"][3]`; nothing for the whole.
+    """Return the path to the part that `encode` refuses, such as `["rows"][3]`; "" if it is the whole value.
 
-    Of one that holds itself that is where it is met again; `within` are the ids of what it stands in.
+    For a value that contains itself it is the place of the repetition; `within` are the ids of its ancestors.
     """
     if id(value) in within:
         return ""
@@ -100,23 +100,23 @@ def fault_in(value: Any, within: tuple[int, ...] = ()) -> str:
             encode(part)
         except (NestedTooDeeply, RecursionError):
             return ""
-        except Exception:  # a value may bring code of its own that makes JSON of it
+        except Exception:  # a value's own serialisation may raise anything
             return f"[{_quoted(key)}]{fault_in(part, (*within, id(value)))}"
     return ""
 
 
 class _Encoder(json.JSONEncoder):
-    """Writes what Celery's messages hold, and pydantic models."""
+    """Encodes the types of Celery's messages, and pydantic models."""
 
     def default(self, value: Any) -> Any:
-        """Return what stands for a value that JSON has no word for."""
+        """Return what represents a value of a type that JSON does not support."""
         if isinstance(value, BaseModel):
             return _escaped(value.model_dump())
         return super().default(value)
 
 
 def _escaped(value: Any) -> Any:
-    """The value with each dict in it that could be taken for one of ours in another form."""
+    """Return the value with dicts that would be mistaken for tagged values replaced."""
     if isinstance(value, dict):
         if value.keys() == _ENVELOPE:
             return {_TYPE: _DICT, _VALUE: [[key, _escaped(part)] for key, part in value.items()]}
@@ -129,7 +129,7 @@ def _read(found: dict[str, Any]) -> Any:
         return found
     try:
         return dict(found[_VALUE]) if found[_TYPE] == _DICT else json.object_hook(found)
-    except Exception:  # it stands for nothing: it was somebody's data before there was a form for that
+    except Exception:  # data of a version that had no tagged values
         return found
 
 

@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from pausable.canvas.signatures import call_of
-from pausable.canvas.task import is_of_the_code
+from pausable.canvas.task import is_author_error
 from pausable.db.history import has_paused, number_of_slug
 from pausable.db.operations import find_operation
 from pausable.db.steps import find_step
@@ -81,7 +81,7 @@ def attend(engine: Engine, operation_id: int, step: StepTask, call: Arguments, r
     except ClaimLost:
         raise
     except BaseException as fault:  # a handler may raise anything: then the step has failed with that
-        if not is_of_the_code(fault):
+        if not is_author_error(fault):
             raise
         return failed(fault)
 
@@ -138,7 +138,7 @@ def _judged(policy: StepPolicy, states: dict[str, State]) -> State | None:
     except Signal as signal:
         return signal.state
     except BaseException as fault:  # the author's function
-        if not is_of_the_code(fault):
+        if not is_author_error(fault):
             raise
         return TriggerFailed(
             f"Its trigger {name_of_trigger(policy.trigger)} raised {type(fault).__name__}: {words_of(fault)}"
@@ -184,7 +184,7 @@ def tell(engine: Engine, row: Outgoing) -> None:
             with ending_children():
                 handler(subject, old, new)
         except BaseException as fault:  # the author's code may raise anything, and it can change nothing any more
-            if not is_of_the_code(fault):
+            if not is_author_error(fault):
                 raise
             _log.exception("the state handler %s raised on being told of %s", name_of(handler), new)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pausable import clock
 from pausable.canvas.pause import ask
 from pausable.canvas.signatures import bound_call, call_of
-from pausable.canvas.task import is_of_the_code
+from pausable.canvas.task import is_author_error
 from pausable.canvas.values import decode, is_tagged
 from pausable.db import transitions as store
 from pausable.db.database import is_unknown_reference, retry_outages
@@ -197,7 +197,7 @@ def _claim_past_clause(engine: Engine, operation_id: int, number: int, moments: 
         with ending_children():
             pause = ask(decode(step.clause), retval, engine.app)
     except BaseException as fault:  # the author's code may raise anything, and raises it again when it is asked again
-        if not is_of_the_code(fault):
+        if not is_author_error(fault):
             raise
         _fail(engine, operation_id, step, fault)
         return None

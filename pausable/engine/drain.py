@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from celery import signature
 
 from pausable import clock
-from pausable.canvas.task import is_of_the_code
+from pausable.canvas.task import is_author_error
 from pausable.canvas.values import compact, decode, restored
 from pausable.db import transitions as store
 from pausable.db.claims import drainable, is_any_unconfirmed
@@ -118,7 +118,7 @@ def _finish_pause(engine: Engine, snapshot: Snapshot) -> None:
             with ending_children():
                 signature(restored(callback), app=engine.app)(retval, rest)
     except BaseException as why:  # a full disk, or an author's callback: the pause is tried again by the next sweep
-        if not is_of_the_code(why):
+        if not is_author_error(why):
             raise
         _log.exception("operation %s cannot pause yet", operation.id)
         _note(engine, operation, why)

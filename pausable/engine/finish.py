@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from pausable.canvas.task import is_of_the_code
+from pausable.canvas.task import is_author_error
 from pausable.canvas.values import compact, decode, encode
 from pausable.db import transitions as store
 from pausable.db.history import append_event
@@ -310,7 +310,7 @@ def _kept(engine: Engine, operation: Operation, old: State, proposed: State, fit
         handlers = engine.policies.of_operation(operation).handlers
         return kept_state(handlers, subject_of(operation), old, proposed, fitting)
     except BaseException as fault:  # the author's code may raise anything; its operation fails with that
-        if not is_of_the_code(fault):
+        if not is_author_error(fault):
             raise
         return End(Completion.FAILED, failed(fault).error, is_cut=old.is_scheduled())
 

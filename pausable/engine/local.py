@@ -17,7 +17,7 @@ from celery import Celery, current_app
 
 from pausable import clock
 from pausable.canvas import pause
-from pausable.canvas.task import Step, is_of_the_code
+from pausable.canvas.task import Step, is_author_error
 from pausable.canvas.values import stored
 from pausable.config import read_settings, sqlite_url
 from pausable.db.claims import next_due
@@ -257,7 +257,7 @@ class Known:
         try:
             return policy.of_operation(head.operation_id, head.arguments)
         except BaseException as fault:  # the author's function, which may have changed since
-            if not is_of_the_code(fault):
+            if not is_author_error(fault):
                 raise
             return policy
 

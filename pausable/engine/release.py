@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pausable import clock
-from pausable.canvas.task import is_of_the_code
+from pausable.canvas.task import is_author_error
 from pausable.db import claims
 from pausable.db.claims import held_claims, lost_claims_of
 from pausable.db.database import retry_outages
@@ -245,7 +245,7 @@ def _ending(engine: Engine, held: HeldClaim, error: Exception) -> Ending:
         if not is_wanted(retries, error, done):
             return failed(error)
     except BaseException as fault:  # the author's function
-        if not is_of_the_code(fault):
+        if not is_author_error(fault):
             raise
         return failed(fault)
     due_at = bounded(clock.now() + retries.wait(done))

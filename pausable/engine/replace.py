@@ -9,7 +9,7 @@ from itertools import chain, count
 from typing import TYPE_CHECKING, Any, Final
 
 from pausable.canvas.reader import MAX_STEPS
-from pausable.canvas.task import is_of_the_code
+from pausable.canvas.task import is_author_error
 from pausable.canvas.values import decode
 from pausable.db import transitions as store
 from pausable.db.operations import find_operation
@@ -62,7 +62,7 @@ def compiled(engine: Engine, operation_id: int, step: StepTask, ending: Ending) 
         graph = _with_first_point(graph) if pause_every else graph
         _check_size(operation, step, graph)
     except BaseException as fault:  # what the author put together: a generator runs their code
-        if not is_of_the_code(fault):
+        if not is_author_error(fault):
             raise
         return failed(fault)
     return replace(ending, graph=graph, message=f"Replaced by {len(graph.nodes)} steps.")

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from pausable import clock
-from pausable.canvas.task import is_of_the_code
+from pausable.canvas.task import is_author_error
 from pausable.db.database import is_outage, retry_outages
 from pausable.db.steps import find_step, queued_after
 from pausable.engine.ask import attend
@@ -200,7 +200,7 @@ class Slice:
         except ClaimLost:
             raise
         except BaseException as fault:  # a value may bring code of its own, which may raise a signal or exit
-            if not is_of_the_code(fault) or is_outage(fault):
+            if not is_author_error(fault) or is_outage(fault):
                 raise
             return failed(fault)
 

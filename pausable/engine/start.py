@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pausable import clock
 from pausable.canvas.compiler import compile_canvas, compile_flow
 from pausable.canvas.flow import Flow
-from pausable.canvas.tappable import tappable, told_of_errors
+from pausable.canvas.tappable import link_errbacks, tappable
 from pausable.db.history import append_event
 from pausable.db.operations import insert_operation
 from pausable.db.transitions import insert_edges, insert_steps
@@ -91,7 +91,7 @@ def _compiled(
         return compile_flow(canvas, pause_every=pause_every, app=engine.app, errbacks=errbacks)[0]
     tasks = engine.app.tasks
     if errbacks:
-        canvas = told_of_errors(canvas, errbacks, engine.app)
+        canvas = link_errbacks(canvas, errbacks, engine.app)
     clause, callback = tasks[CLAUSE_TASK].s(operation_id), tasks[CALLBACK_TASK].s(operation_id)
     whole = tappable(canvas, clause, callback, nth=pause_every)
     return compile_canvas(whole, pause_every=pause_every, app=engine.app)

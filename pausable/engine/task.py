@@ -22,7 +22,7 @@ from celery.utils import uuid
 
 from pausable import clock
 from pausable.canvas.signatures import in_zone, stored_options
-from pausable.canvas.task import Replaced, as_step, is_of_the_code, is_told_to_leave
+from pausable.canvas.task import Replaced, is_author_error, is_terminating, make_step
 from pausable.canvas.values import decode, encode
 from pausable.db.operations import find_operation, installation_name, is_named
 from pausable.db.transitions import failed_before, first_bad_before
@@ -266,7 +266,7 @@ def run_task(app: Celery, name: str, args: list[Any], kwargs: dict[str, Any], re
         with ending_children():  # beside the task's code, its hooks and its base class may fork
             traced = tracer(request["id"], args, kwargs, request)
     except BaseException as leaving:  # the tracer lets all pass that is no Exception, and a hook's Reject
-        if not is_of_the_code(leaving):
+        if not is_author_error(leaving):
             raise
         return _left(task, leaving, request, (args, kwargs))
     if traced.info is None:
@@ -278,7 +278,7 @@ def _unsuccessful(
     app: Celery, task: AnyTask, traced: Any, request: dict[str, Any], called_with: tuple[list[Any], dict[str, Any]]
 ) -> Ending:
     """How a step ends that Celery's tracer has seen fail, retried or ignored."""
-    if is_told_to_leave():  # what its code raised on its way out is no end of the step
+    if is_terminating():  # what its code raised on its way out is no end of the step
         raise SystemExit(f"a process was told to leave while it ran {task.name}")
     if traced.info.state == states.RETRY:
         return _retrying(app, task, traced.info.retval, called_with)
@@ -304,7 +304,7 @@ _tracers: weakref.WeakKeyDictionary[AnyTask, Tracer] = weakref.WeakKeyDictionary
 
 def _tracer(app: Celery, task: AnyTask) -> Tracer:
     guard(task)
-    as_step(task)
+    make_step(task)
     tracer: Tracer = build_tracer(task.name, task, app.loader, app=app)
     return tracer
 
@@ -410,7 +410,7 @@ def call_errbacks(engine: Engine, operation_id: int, ended: Ended) -> None:
         with ending_children():
             backend._call_task_errbacks(*told)
     except BaseException as why:  # an author's function, which is called here and now
-        if not is_of_the_code(why):
+        if not is_author_error(why):
             raise
         _log.exception(
             "an error callback of step %s of operation %s could not be called", ended.step.slug, operation_id

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pausable import clock
-from pausable.canvas.task import is_of_the_code
+from pausable.canvas.task import is_author_error
 from pausable.db.operations import find_operation
 from pausable.db.steps import code_when_paused, needed_results, remaining_calls, signatures_behind
 from pausable.db.views import listening
@@ -95,7 +95,7 @@ def _policy_of(engine: Engine, operation: Operation) -> WorkflowPolicy:
     try:
         return engine.policies.of_operation(operation)
     except BaseException as fault:  # the author's function: that it has changed is found beside this
-        if not is_of_the_code(fault):
+        if not is_author_error(fault):
             raise
         return engine.policies.of_workflow(operation.workflow)
 

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pausable import clock
-from pausable.canvas.task import is_of_the_code
+from pausable.canvas.task import is_author_error
 from pausable.db.database import is_outage
 from pausable.db.history import append_event
 from pausable.db.operations import find_operation, lock_operation
@@ -301,7 +301,7 @@ class _DeliveryThread:
                 return _Outcome(row)
             return self._deliver(row)
         except BaseException as fault:  # the author's template or function raised
-            if not is_of_the_code(fault):
+            if not is_author_error(fault):
                 raise
             _log.exception("a notification could not be built")
             return _Outcome(row, f"it could not be built ({type(fault).__name__})")

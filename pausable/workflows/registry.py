@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, to_json
 
 from pausable.canvas.flow import Flow
-from pausable.canvas.task import is_of_the_code
+from pausable.canvas.task import is_author_error
 from pausable.errors import (
     ArgumentsInvalid,
     CanvasRefused,
@@ -256,7 +256,7 @@ class Workflow:
         except CanvasRefused:
             raise
         except BaseException as fault:  # whatever the author's function raises
-            if not is_of_the_code(fault):
+            if not is_author_error(fault):
                 raise
             raise WorkflowRaised(self.name, fault) from fault
 
@@ -388,7 +388,7 @@ def _imported(module: str) -> ModuleType:
     try:
         return import_module(module)
     except BaseException as fault:  # a user's module may raise anything while it is imported
-        if not is_of_the_code(fault):
+        if not is_author_error(fault):
             raise
         raise ModuleUnusable(module, _why_not_imported(module, fault)) from fault
 

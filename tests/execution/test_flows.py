@@ -68,7 +68,7 @@ def test_a_cycle_is_refused_with_its_path(service: Service) -> None:
 
 
 def test_a_node_of_another_flow_is_refused(service: Service) -> None:
-    with pytest.raises(FlowMalformed, match="give is given give, a node of another flow"):
+    with pytest.raises(FlowMalformed, match="give uses give, a node of another flow"):
         service.start("graph-strange")
 
 
@@ -76,7 +76,7 @@ def test_a_name_is_given_once() -> None:
     flow = Flow("names")
     flow.add(give.s(1), name="one")
 
-    with pytest.raises(FlowMalformed, match="two of its nodes are called 'one'"):
+    with pytest.raises(FlowMalformed, match="two of its nodes are named 'one'"):
         flow.add(give.s(2), name="one")
 
 

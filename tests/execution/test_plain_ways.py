@@ -104,7 +104,7 @@ def test_what_the_own_apply_async_of_a_task_adds_is_kept(by_hand: ByHand) -> Non
 
 
 def test_an_own_apply_async_that_sends_nothing_is_refused(by_hand: ByHand) -> None:
-    with pytest.raises(ApplyAsyncUnfit, match=r"plain_flows\.unwilling sent 0 messages where a step is one"):
+    with pytest.raises(ApplyAsyncUnfit, match=r"plain_flows\.unwilling sent 0 messages, but a step is exactly one"):
         by_hand().start("plain-way", kind="unwilling")
 
 
