@@ -1,1 +1,1 @@
-"""How authors write workflows: steps, flows, the cursor, and the registry that finds them."""
+"""What authors write workflows with: steps, flows, and the registry that finds workflows in modules."""

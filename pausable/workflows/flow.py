@@ -1,4 +1,4 @@
-"""The flow that authors write with: the graph of the engine's, which can be run and drawn where it stands."""
+"""The flow that authors use: the graph of `pausable.canvas.flow`, plus running it in this process and drawing it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Flow(Graph):
-    """A graph of steps; see `add`, `map` and `edge`. It takes the options of a workflow for `run`."""
+    """A graph of steps; see `add`, `map` and `edge`. It accepts the options of a workflow for its runs."""
 
     def __init__(self, name: str = "flow", **options: Any) -> None:
         super().__init__(name)
@@ -43,21 +43,21 @@ class Flow(Graph):
         """Run the flow in this process, where breakpoints work, until it has ended or is paused.
 
         Args:
-            parameters: What its handlers are shown as the arguments of the operation.
-            task_states: The states that nodes are in already, as in Prefect 1: one that has finished is not run, and
-                hands on the result of its state; `flow.run(task_states=earlier.result)` goes on where a run ended.
-            **unknown: Nothing.
+            parameters: What its handlers see as the arguments of the operation.
+            task_states: Known states of nodes, as in Prefect 1: a finished node is not run, and passes on the result of
+                its state. `flow.run(task_states=earlier.result)` continues an earlier run.
+            **unknown: No other arguments are accepted.
 
         Returns:
             The state of the flow, whose `result` maps each node to the node's own state.
 
         Raises:
-            CanvasRefused: The flow cannot be run, or a state is given for what is no node of it.
-            TypeError: Something else is given by name: a flow has no arguments, the calls in it have.
+            CanvasRefused: The flow cannot be run, or a state is given for something that is not one of its nodes.
+            TypeError: Another keyword argument is given: a flow has no arguments, only its calls have.
         """
         if unknown:
             raise TypeError(
-                f"flow.run takes no argument {min(unknown)!r}: the calls of its nodes hold their arguments; "
+                f"flow.run has no argument {min(unknown)!r}: pass it to the calls of the nodes; "
                 f"what handlers are to see is given as parameters={{{min(unknown)!r}: …}}"
             )
         with inline() as engine:
@@ -76,17 +76,19 @@ class Flow(Graph):
     def _states_of_steps(
         self, given: Mapping[Node, State], graph: StepGraph, ends: Mapping[Node, Inputs]
     ) -> dict[str, State]:
-        """Return the states that were given for nodes, by the slugs of their steps. Raises FlowMalformed."""
+        """Return the given states of nodes by the slugs of their steps. Raise FlowMalformed for any other key."""
         states: dict[str, State] = {}
         for node, state in given.items():
             end, is_state = ends.get(node), isinstance(state, State)
             if not isinstance(end, int) or not is_state:
-                raise FlowMalformed(self.name, f"task_states holds {node!r}: {state!r}, which is no task call of it")
+                raise FlowMalformed(
+                    self.name, f"task_states holds {node!r}: {state!r}, which is not one of its task calls"
+                )
             states[graph.nodes[end].slug] = state
         return states
 
     def visualize(self, state: State | None = None, *, file: str | Path | None = None) -> str:
-        """The picture of the flow as SVG, coloured by a state that `run` returned; written into `file`, if given."""
+        """Return the flow as SVG, coloured by a state that `run` returned; write it into `file` if given."""
         graph, ends = compile_flow(self, pause_every=0, app=own_app())
         known = state.result if state is not None and isinstance(state.result, Results) else {}
         kinds = {
@@ -110,7 +112,7 @@ class Results(dict[Node, State]):
 
 
 def _state_of(inputs: Inputs, rows: Mapping[int, StepRow]) -> State:
-    """The state of a node: of a canvas that ends in several steps, the first that is no success, or all of them."""
+    """Return the state of a node; for a canvas with several final steps, the first unsuccessful one, or all."""
     states = {number: _state(rows[number]) for number in numbers_in(inputs)}
     for state in states.values():
         if not state.is_successful():

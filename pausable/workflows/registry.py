@@ -1,4 +1,4 @@
-"""The registry of workflows: the decorator `@workflow`, the parameters of each, and how modules are loaded."""
+"""The registry of workflows: the decorator `@workflow`, their parameters, and loading them from modules."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from pausable.engine.policies import WorkflowPolicy
 
-#: The parameter that is filled in and never asked for.
+#: The parameter that the service fills in.
 OPERATION_ID = "operation_id"
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -48,10 +48,10 @@ _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONL
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a workflow asks for; `takes_operation_id` tells whether its function wants that filled in.
+    """The parameters of a workflow; `takes_operation_id` says whether its function has a parameter `operation_id`.
 
-    The fields of `model` have numbered names and the parameters' own as aliases: so a parameter may be called `schema`
-    or `copy`, which pydantic keeps for itself.
+    The fields of `model` have numbered names with the parameters' names as aliases, so that a parameter may have a name
+    reserved by pydantic, such as `schema` or `copy`.
     """
 
     workflow: str
@@ -59,40 +59,40 @@ class Parameters:
     takes_operation_id: bool
 
     def schema(self) -> dict[str, Any]:
-        """The JSON Schema of the arguments."""
+        """Return the JSON Schema of the arguments."""
         return self.model.model_json_schema()
 
     def named(self, args: Sequence[object]) -> dict[str, object]:
-        """Positional arguments by the names of the parameters that take them, left to right.
+        """Return positional arguments by the names of their parameters.
 
         Raises:
-            ArgumentsInvalid: There are more than the workflow takes.
+            ArgumentsInvalid: There are more than the workflow has parameters.
         """
         names = [str(field.alias) for field in self.model.model_fields.values()]
         if len(args) > len(names):
-            message = f"takes {len(names)} arguments, {len(args)} were given"
+            message = f"takes {len(names)} arguments, but {len(args)} were given"
             raise ArgumentsInvalid(self.workflow, [{"field": "", "message": message}])
         return dict(zip(names, args, strict=False))
 
     def normalise(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments as JSON holds them, defaults filled in.
+        """Return the arguments as JSON values with defaults filled in.
 
         Raises:
-            ArgumentsInvalid: They do not fit; it names the bad fields.
+            ArgumentsInvalid: They do not fit; it names the fields at fault.
         """
         return self._fitted(arguments).model_dump(mode="json", by_alias=True)
 
     def values(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments as the function takes them: of the types that it declares, defaults filled in.
+        """Return the arguments in the types that the function declares, with defaults filled in.
 
         Raises:
-            ArgumentsInvalid: They do not fit; it names the bad fields.
+            ArgumentsInvalid: They do not fit; it names the fields at fault.
         """
         fitted = self._fitted(arguments)
         return {str(field.alias): getattr(fitted, name) for name, field in self.model.model_fields.items()}
 
     def _fitted(self, arguments: Mapping[str, Any]) -> BaseModel:
-        # Through JSON, pydantic's strict mode takes "2024-05-01" for a date, and neither "1" nor true for a number.
+        # In JSON mode, strict pydantic accepts "2024-05-01" as a date, but neither "1" nor true as a number.
         try:
             return self.model.model_validate_json(to_json(arguments))
         except ValidationError as invalid:
@@ -102,7 +102,7 @@ class Parameters:
         raise ArgumentsInvalid(self.workflow, named_faults(faults))
 
     def _unwritable(self, arguments: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-        """The faults of arguments that JSON cannot hold: each that it cannot, and the misfits among the others."""
+        """Yield the faults of arguments of which JSON cannot hold some, together with those of the others."""
         writable = dict(arguments)
         for name, value in arguments.items():
             try:
@@ -119,10 +119,10 @@ class Parameters:
 
 
 def parameters_of(workflow: str, function: Callable[..., Any]) -> Parameters:
-    """Derive a workflow's parameters from its function.
+    """Derive the parameters of a workflow from its function.
 
     Raises:
-        WorkflowMalformed: A parameter has no name that an argument can be given by, no type, or an unusable one.
+        WorkflowMalformed: A parameter cannot be given by name, has no type, or an unusable one.
     """
     asked = dict(inspect.signature(function).parameters)
     for parameter in asked.values():
@@ -149,7 +149,7 @@ def _types(workflow: str, function: Callable[..., Any], asked: Mapping[str, insp
     for name, annotation in written.items():
         if annotation is inspect.Parameter.empty:
             raise WorkflowMalformed(workflow, f"its parameter {name!r} has no type: write, for example, {name}: int")
-    # Only the parameters: what the function returns may be named for the type checker alone.
+    # parameters only: the return type may be imported for the type checker alone
     holder = SimpleNamespace(__annotations__=written)
     try:
         return get_type_hints(holder, getattr(inspect.unwrap(function), "__globals__", {}), include_extras=True)
@@ -167,7 +167,7 @@ def _model(workflow: str, fields: dict[str, Any]) -> type[BaseModel]:
     config = ConfigDict(title=workflow, strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
     try:
         return create_model(workflow, __config__=config, **fields)
-    except Exception as fault:  # whatever pydantic, or a type's own hook, objects to
+    except Exception as fault:  # pydantic, or a hook of the type itself, may raise anything
         raise WorkflowMalformed(workflow, f"a parameter's type cannot be used: {fault}") from fault
 
 
@@ -182,14 +182,14 @@ def _printable(name: str) -> str:
     return name.encode(errors="backslashreplace").decode()
 
 
-#: What a workflow function returns: signatures put together by `|`, `chain`, `group` or `chord`. Each is a dict.
+#: What a workflow function returns: a signature, composed with `|`, `chain`, `group` or `chord`. Each is a dict.
 Canvas = dict[str, Any]
 Built = Canvas | Flow
 
 #: The modules of the shipped workflows.
 SHIPPED = ("pausable.workflows.shipped.add_numbers", "pausable.workflows.shipped.count_by")
 
-#: The code of the service, which is rarely where the fault of an author's module is.
+#: Folders of the service's own code, which an error in an author's module is not reported at.
 _OURS = Path(__file__).parents[1]
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _SENTENCE = re.compile(r"(.*?[.!?])(?=\s+[A-Z]|\s*$)")
@@ -197,7 +197,7 @@ _SENTENCE = re.compile(r"(.*?[.!?])(?=\s+[A-Z]|\s*$)")
 
 @dataclass(frozen=True, eq=False)
 class Workflow:
-    """A named recipe: called, it is the function it was made of; built, the canvas of one operation."""
+    """A named workflow: calling it calls the function; `build` returns the canvas of an operation."""
 
     name: str
     pause_every: int
@@ -207,55 +207,58 @@ class Workflow:
     policy: WorkflowPolicy
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """What the function itself returns."""
+        """Return what the function itself returns."""
         return self.function(*args, **kwargs)
 
     def schema(self) -> dict[str, Any]:
-        """The JSON Schema of the arguments; a parameter named `operation_id` is filled in and not among them."""
+        """Return the JSON Schema of the arguments; a parameter named `operation_id` is not among them."""
         return self.parameters.schema()
 
     def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments as JSON holds them, defaults filled in.
+        """Return the arguments as JSON values with defaults filled in.
 
         Raises:
-            ArgumentsInvalid: They do not fit; it names every bad field.
+            ArgumentsInvalid: They do not fit; it names every field at fault.
         """
         return self.parameters.normalise(arguments)
 
     def build(self, operation_id: int, arguments: Mapping[str, Any]) -> Any:
-        """The canvas, or the flow, of an operation with these arguments.
+        """Return the canvas, or the flow, of an operation with these arguments.
 
         Raises:
-            ArgumentsInvalid: They do not fit; it names every bad field.
+            ArgumentsInvalid: They do not fit; it names every field at fault.
             NotACanvas: The function returned something else.
         """
         values = self.parameters.values(arguments)
         if self.parameters.takes_operation_id:
             values[OPERATION_ID] = operation_id
-        with ending_children():  # a child would start the operation a second time
+        with ending_children():  # a forked child would start the operation a second time
             canvas: Any = self.function(**values)
         if not isinstance(canvas, Signature | Flow):
             raise NotACanvas(canvas, self.name)
         return canvas
 
     def policy_of(self, operation_id: int, arguments: Mapping[str, Any]) -> WorkflowPolicy:
-        """Return what an operation with these arguments asks for: the options of the workflow and those of its flow.
+        """Return the options of an operation with these arguments: those of the workflow and of its flow.
 
-        Raises what `build` raises, and FlowOptionTwice.
+        Raises:
+            FlowOptionTwice: Both set the same option; or what `build` raises.
         """
         own = flow_policy(self.build(operation_id, arguments))
         return self.policy.joined(self.name, own) if own and own.told() else self.policy
 
     def canvas(self, operation_id: int, arguments: Mapping[str, Any]) -> Any:
-        """What `build` gives, for a service that tells people what the author's code raised.
+        """Return what `build` returns, with errors of the author's function reported.
 
-        Raises CanvasRefused, and WorkflowRaised where the function raised anything else.
+        Raises:
+            CanvasRefused: The canvas cannot be run.
+            WorkflowRaised: The function raised anything else.
         """
         try:
             return self.build(operation_id, arguments)
         except CanvasRefused:
             raise
-        except BaseException as fault:  # whatever the author's function raises
+        except BaseException as fault:  # the author's function may raise anything
             if not is_author_error(fault):
                 raise
             raise WorkflowRaised(self.name, fault) from fault
@@ -264,33 +267,40 @@ class Workflow:
 def workflow(
     name: str, *, pause_every: int = 1, editable: str | None = None, **options: Any
 ) -> Callable[[Callable[..., Built]], Workflow]:
-    """Make a workflow of a function that returns a canvas; its parameters are what an operation is asked for.
+    """Make a workflow of a function that returns a canvas; the function's parameters become those of operations.
 
-    Give it a unique `name`, and in `pause_every` after how many links of its chain a pause is noticed: 1 for each,
-    0 for none but the pause points that the canvas holds already. `reference=[…]` names the steps whose ends decide
-    how an operation ends, by slug, by task or by its name: by default those that no other waits for. `editable` is who
-    may edit what remains of a paused operation, "owner" or "admin": by default what the setting EDITS says. The other
-    options are `state_handlers`, `on_failure`, `on_success`, `notify` and `result`.
+    Args:
+        name: A unique name of letters, digits and "-".
+        pause_every: Number of links between two pause points; 0 keeps only those in the canvas.
+        editable: Who may edit a paused operation, "owner" or "admin"; by default the setting EDITS decides.
+        **options: `reference=[…]` names the steps whose states decide the operation's final state, by slug, task or
+        task name (by default, the steps without downstream steps); also `state_handlers`, `on_failure`, `on_success`,
+        `notify` and `result`.
+
+    Returns:
+        The decorator.
 
     Raises:
-        WorkflowMalformed: The name, `pause_every` or a parameter of the function cannot be used.
-        StepOptionInvalid: Another option cannot be used, or is none.
+        WorkflowMalformed: The name, `pause_every`, `editable` or a parameter of the function is invalid.
+        StepOptionInvalid: Another option is invalid or unknown.
     """
     if not _NAME.fullmatch(str(name)):
-        raise WorkflowMalformed(str(name), 'its name is no word of letters, digits and "-": write @workflow("report")')
+        raise WorkflowMalformed(
+            str(name), 'its name may contain only letters, digits and "-": write @workflow("report")'
+        )
     if pause_every < 0:
-        raise WorkflowMalformed(name, f"pause_every is {pause_every}, but it counts links: give 0 or more")
+        raise WorkflowMalformed(name, f"pause_every is {pause_every}, but it is a number of links: use 0 or more")
     if editable not in (None, "owner", "admin"):
-        raise WorkflowMalformed(name, f"editable is {editable!r}, but it says who may edit: give 'owner' or 'admin'")
+        raise WorkflowMalformed(name, f"editable is {editable!r}, but must say who may edit: use 'owner' or 'admin'")
 
     policy = replace(workflow_policy(options, "a workflow"), pause_every=pause_every, editable=editable)
 
     def decorate(function: Callable[..., Built]) -> Workflow:
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            raise WorkflowMalformed(name, "its function is async, and nobody awaits it: write `def`")
+            raise WorkflowMalformed(name, "its function is async, which is not supported: write `def`")
         whole = replace(policy, function=function)
         made = Workflow(name, pause_every, _summary(function), function, parameters_of(name, function), whole)
-        # The policy of one operation is made by the workflow itself, which has to be there first.
+        # The policy of one operation is computed by the workflow, which must exist first.
         object.__setattr__(made, "policy", replace(whole, of_operation=made.policy_of))
         return made
 
@@ -298,7 +308,7 @@ def workflow(
 
 
 def flow_policy(canvas: object) -> WorkflowPolicy | None:
-    """Return the options of what a workflow function returned, if that is a flow with options."""
+    """Return the options of a workflow function's result if it is a flow with options."""
     return getattr(canvas, "policy", None) if isinstance(canvas, Flow) else None
 
 
@@ -309,27 +319,27 @@ def _summary(function: Callable[..., Any]) -> str:
 
 
 class NotifyAll(tuple[Notification, ...]):
-    """Notifications of every operation, whatever its workflow, when it stands in a module of WORKFLOWS."""
+    """Notifications for the operations of all workflows; assign it in a module named in WORKFLOWS."""
 
     __slots__ = ()
 
     def __new__(cls, *notifications: Notification) -> NotifyAll:
-        """Raises StepOptionInvalid when one is no notification."""
+        """Raise StepOptionInvalid if an argument is not a notification."""
         return super().__new__(cls, notifications_of({"notify": notifications}))
 
 
 class Workflows:
-    """Workflows by name; iterating gives them sorted by it. `everywhere` are the notifications of all of them."""
+    """Workflows by name, iterated in sorted order; `everywhere` are the notifications of all of them."""
 
     def __init__(self, workflows: Mapping[str, Workflow], everywhere: Sequence[Notification] = ()) -> None:
         self._by_name = dict(sorted(workflows.items()))
         self.everywhere = tuple(everywhere)
 
     def get(self, name: str) -> Workflow:
-        """The workflow of that name.
+        """Return the workflow of that name.
 
         Raises:
-            WorkflowUnknown: There is none; it tells the names that look like it.
+            WorkflowUnknown: There is none; it suggests similar names.
         """
         try:
             return self._by_name[name]
@@ -340,7 +350,7 @@ class Workflows:
 
     @property
     def names(self) -> Collection[str]:
-        """The names of all, sorted."""
+        """Return the sorted names of all workflows."""
         return self._by_name.keys()
 
     def __contains__(self, name: object) -> bool:
@@ -354,10 +364,10 @@ class Workflows:
 
 
 def load_workflows(modules: Sequence[str] = ()) -> Workflows:
-    """Import the shipped modules and these, and collect the workflows that they hold.
+    """Import the shipped modules and these, and return the workflows that they define.
 
     Raises:
-        ModuleUnusable: A module does not import, or holds no workflow.
+        ModuleUnusable: A module cannot be imported or defines no workflow.
         WorkflowTwice: Two workflows have the same name.
     """
     found: dict[str, Workflow] = {}
@@ -371,7 +381,7 @@ def load_workflows(modules: Sequence[str] = ()) -> Workflows:
 
 
 def _everywhere_in(modules: Iterable[str]) -> Iterator[Notification]:
-    """Yield the notifications for all that the modules hold, each once: a module may import those of another."""
+    """Yield the notifications for all workflows, each once: a module may import them from another."""
     values = (value for module in modules for value in vars(_imported(module)).values())
     for notifications in {id(value): value for value in values if isinstance(value, NotifyAll)}.values():
         yield from notifications
@@ -380,7 +390,9 @@ def _everywhere_in(modules: Iterable[str]) -> Iterator[Notification]:
 def _workflows_in(module: str) -> list[Workflow]:
     workflows = [value for value in vars(_imported(module)).values() if isinstance(value, Workflow)]
     if not workflows:
-        raise ModuleUnusable(module, "it holds no workflow: put @workflow on a function in it, or leave it out")
+        raise ModuleUnusable(
+            module, "it defines no workflow: decorate a function with @workflow, or remove the module from WORKFLOWS"
+        )
     return workflows
 
 
@@ -394,7 +406,7 @@ def _imported(module: str) -> ModuleType:
 
 
 def _why_not_imported(module: str, fault: BaseException) -> str:
-    """Return what was wrong and where: a module that is not found, or the line of the author's that raised."""
+    """Return why the import failed and where: a missing module, or the line of the author's code that raised."""
     if isinstance(fault, ModuleNotFoundError) and f"{module}.".startswith(f"{fault.name}."):
         return f"there is no module {fault.name}: correct the name, or put its folder on PYTHONPATH"
     if isinstance(fault, SyntaxError):

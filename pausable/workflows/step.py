@@ -1,4 +1,4 @@
-"""The decorator that makes a function a step."""
+"""The decorator `@step`, which makes a function a step, and the options of steps and workflows."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _ROUTING: Final = frozenset({"queue", "exchange", "exchange_type", "routing_key", "delivery_mode", "priority"})
-#: Options of the service's own retries; `max_retries` is Celery's too.
+#: Options of the service's retries; `max_retries` is Celery's too.
 _RETRIES: Final = frozenset({"retry_delay", "retry_backoff", "retry_jitter", "retry_max_delay", "retry_on"})
 _MOST: Final = 3
-#: What Celery's own decorator takes beside the attributes of a task.
+#: Arguments of Celery's task decorator that are not attributes of a task.
 _CELERY: Final = _ROUTING | {
     "autoretry_for", "base", "bind", "compression", "dont_autoretry_for", "filter", "lazy", "name", "pydantic",
     "pydantic_context", "pydantic_dump_kwargs", "pydantic_strict", "retry_backoff", "retry_backoff_max",
     "retry_jitter", "retry_kwargs", "shared",
 }  # fmt: skip
-#: The service's own options, all of them.
+#: All options of the service.
 _OWN: Final = _RETRIES | {
     "count_paused_time", "max_retries", "notify", "on_failure", "on_success", "result", "serializer",
     "skip_on_upstream_skip", "state_handlers", "target", "trigger",
 }  # fmt: skip
-#: The options of a workflow, and of a flow.
+#: Options of a workflow and of a flow.
 _OF_WORKFLOW: Final = (
     "state_handlers",
     "on_failure",
@@ -55,7 +55,7 @@ _OF_WORKFLOW: Final = (
     "pause_every",
     "editable",
 )
-#: What other libraries call some of them.
+#: Names of these options in other libraries, for suggestions.
 _ELSEWHERE: Final = {
     "retries": "max_retries", "tries": "max_retries", "timeout": "time_limit", "cache_for": "target",
     "terminal_state_handler": "state_handlers", "reference_tasks": "reference",
@@ -67,12 +67,14 @@ def step(function: Callable[P, R], /) -> Task[P, R]: ...
 @overload
 def step(**options: Any) -> Callable[[Callable[..., R]], Task[..., R]]: ...
 def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Make a function a Celery task that runs as a step, with or without options: `@step`, `@step(queue=…)`.
+    """Make a function a Celery task that runs as a step: `@step` or `@step(queue=…)`.
 
-    Beside Celery's options of a task it takes `state_handlers`, `on_failure`, `on_success`, `notify`, `trigger`,
+    Besides Celery's task options it accepts `state_handlers`, `on_failure`, `on_success`, `notify`, `trigger`,
     `skip_on_upstream_skip`, `max_retries` with `retry_delay`, `retry_backoff`, `retry_jitter`, `retry_max_delay` and
-    `retry_on`, `count_paused_time`, `target`, `result` and `serializer`
-    (`docs/steps.md`, `docs/targets.md`). Raises StepOptionInvalid, also for a name that is no option.
+    `retry_on`, `count_paused_time`, `target`, `result` and `serializer` (`docs/steps.md`, `docs/targets.md`).
+
+    Raises:
+        StepOptionInvalid: An option is invalid or unknown.
     """
     _refuse_unknown(options)
     for name, why in faults_in(options):
@@ -84,7 +86,7 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     def decorate(function: Callable[..., Any]) -> Any:
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
             name = getattr(function, "__qualname__", "a step")
-            raise StepOptionInvalid(name, "is async, and nobody awaits it: write `def`, and asyncio.run(…) in it")
+            raise StepOptionInvalid(name, "is async, which is not supported: write `def` and call asyncio.run(…) in it")
         if policy.target is not None:
             _check(policy.target, function, is_bound=is_bound)
         return make(function)
@@ -93,7 +95,7 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
 
 def _refuse_unknown(options: dict[str, Any]) -> None:
-    """Raise StepOptionInvalid for the first name that neither the service, Celery nor the base class knows."""
+    """Raise StepOptionInvalid for the first option that neither the service, Celery nor the base class has."""
     known = {*_OWN, *_CELERY, *(name for name in dir(options.get("base", Step)) if not name.startswith("_"))}
     for name in options:
         if name not in known:
@@ -101,14 +103,14 @@ def _refuse_unknown(options: dict[str, Any]) -> None:
 
 
 def workflow_policy(options: dict[str, Any], of: str) -> WorkflowPolicy:
-    """Take the options that a workflow and a flow have in common, and refuse any other.
+    """Take the options that workflows and flows share out of `options`, and refuse any other.
 
     Args:
-        options: What was given by name; emptied.
-        of: What takes them, for the message: "a workflow" or "a flow".
+        options: The keyword arguments; emptied.
+        of: What they belong to, for the message: "a workflow" or "a flow".
 
     Raises:
-        StepOptionInvalid: An option cannot be used, or is none.
+        StepOptionInvalid: An option is invalid or unknown.
     """
     handlers, reference = handlers_of(options), _references(options.pop("reference", ()))
     policy = WorkflowPolicy(handlers, reference, notifications_of(options), result=result_of(options))
@@ -120,18 +122,18 @@ def workflow_policy(options: dict[str, Any], of: str) -> WorkflowPolicy:
 def _unknown(name: str, of: str, known: Collection[str]) -> StepOptionInvalid:
     elsewhere = _ELSEWHERE.get(name)
     close = [elsewhere] if elsewhere in known else get_close_matches(name, sorted(known))
-    return StepOptionInvalid(name, f"is no option of {of}" + (f": {close[0]} is" if close else ""))
+    return StepOptionInvalid(name, f"is not an option of {of}" + (f": {close[0]} is" if close else ""))
 
 
 def _references(given: object) -> tuple[str, ...]:
-    """The names of reference steps, of which each may be given as the task itself. Raises StepOptionInvalid."""
+    """Return the names of reference steps; each may be given as a task. Raise StepOptionInvalid otherwise."""
     if not isinstance(given, list | tuple) or not all(isinstance(one, str | Task) for one in given):
-        raise StepOptionInvalid("reference", f"is {given!r}: give a list of steps, by task, by its name or by slug")
+        raise StepOptionInvalid("reference", f"is {given!r}: give a list of steps: tasks, task names or slugs")
     return tuple(one if isinstance(one, str) else str(one.name) for one in given)
 
 
 def handlers_of(options: dict[str, Any]) -> tuple[StateHandler, ...]:
-    """Take the state handlers out of the options of a step or workflow, in the order in which they are called."""
+    """Take the state handlers out of the options, in call order."""
     handlers = checked_handlers("state_handlers", options.pop("state_handlers", ()))
     for name, make in (("on_failure", on_failure), ("on_success", on_success)):
         if (callback := options.pop(name, None)) is not None:
@@ -142,15 +144,15 @@ def handlers_of(options: dict[str, Any]) -> tuple[StateHandler, ...]:
 
 
 def notifications_of(options: dict[str, Any]) -> tuple[Notification, ...]:
-    """Take the notifications out of the options of a step or workflow. Raises StepOptionInvalid."""
+    """Take the notifications out of the options. Raise StepOptionInvalid if they are not notifications."""
     notify = options.pop("notify", ())
     if not isinstance(notify, list | tuple) or not all(isinstance(one, Notification) for one in notify):
-        raise StepOptionInvalid("notify", "holds something else than notifications: give a list of Notification(...)")
+        raise StepOptionInvalid("notify", "must be a list of Notification(...)")
     return tuple(notify)
 
 
 def result_of(options: dict[str, Any]) -> Result | None:
-    """Take the store of results out of the options of a step or workflow. Raises StepOptionInvalid."""
+    """Take the result store out of the options. Raise StepOptionInvalid if it is not one."""
     result = options.pop("result", None)
     if result is not None and not (isinstance(result, Result | Path | str) and result != ""):
         raise StepOptionInvalid(
@@ -186,7 +188,7 @@ def _policy(options: dict[str, Any]) -> StepPolicy:
 
 
 def _retries(options: dict[str, Any]) -> Retries | None:
-    """The retries that the service makes by itself; None where they are left to the code, or to Celery's own way."""
+    """Return the retries that the service makes; None if they are left to the code or to Celery's options."""
     if "autoretry_for" in options:
         return None
     given = {name: options.pop(name) for name in _RETRIES & options.keys()}
@@ -210,12 +212,14 @@ def _backoff(given: object) -> float:
         return 2.0
     factor = seconds("retry_backoff", 1 if given is False else given)
     if factor < 1:
-        raise StepOptionInvalid("retry_backoff", f"is {given!r}: give the factor, 1 or more, by which waits grow")
+        raise StepOptionInvalid(
+            "retry_backoff", f"is {given!r}: give a factor of 1 or more that each wait is multiplied by"
+        )
     return factor
 
 
 def _base(options: dict[str, Any]) -> type:
     base: type = options.pop("base", Step)
     routing = {name: options.pop(name) for name in _ROUTING & options.keys()}
-    # Celery 5.7 warns of routing among a task's own attributes, and means to ignore it there; not in its base class.
+    # Celery 5.7 deprecates routing options among a task's attributes, but not in its base class.
     return type(base.__name__, (base,), {"abstract": True, **routing}) if routing else base

@@ -112,7 +112,7 @@ def test_of_many_steps_and_workers_the_first_are_shown_and_the_others_counted(
     served: Served, database: Database, ada: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pages, "WORKERS", 2)
-    monkeypatch.setattr(pages, "STEPS", 1)
+    monkeypatch.setattr(pages, "STEPS_OF_A_WORKER", 1)
     for _ in range(3):
         run(served, ada)
         last = enter(database, "alpha")

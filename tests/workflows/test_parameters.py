@@ -145,7 +145,7 @@ def test_positional_arguments_take_the_names_of_the_parameters_from_left_to_righ
 
 
 def test_more_positional_arguments_than_parameters_are_refused() -> None:
-    with pytest.raises(ArgumentsInvalid, match="takes 7 arguments, 8 were given"):
+    with pytest.raises(ArgumentsInvalid, match="takes 7 arguments, but 8 were given"):
         everything.parameters.named(range(8))
 
 

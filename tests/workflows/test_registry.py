@@ -94,9 +94,9 @@ def test_an_async_function_is_refused_as_a_workflow_and_as_a_step() -> None:
     async def later() -> Canvas:
         return {}
 
-    with pytest.raises(WorkflowMalformed, match="async, and nobody awaits it"):
+    with pytest.raises(WorkflowMalformed, match="async, which is not supported"):
         workflow("later")(later)  # type: ignore[arg-type]
-    with pytest.raises(StepOptionInvalid, match="async, and nobody awaits it"):
+    with pytest.raises(StepOptionInvalid, match="async, which is not supported"):
         step(later)
 
 
@@ -149,7 +149,7 @@ def test_two_workflows_of_one_name_are_refused_with_both_modules(write_module: W
 @pytest.mark.parametrize(
     ("source", "why"),
     [
-        ("x = 1", "it holds no workflow: put @workflow on a function in it"),
+        ("x = 1", "it defines no workflow: decorate a function with @workflow"),
         ("1 / 0", ", line 1: ZeroDivisionError: division by zero"),
         ("def", ", line 1: SyntaxError: invalid syntax"),
         ("import nowhere_at_all", ", line 1: ModuleNotFoundError: No module named 'nowhere_at_all'"),
@@ -190,5 +190,5 @@ def test_a_name_like_no_other_is_answered_with_where_the_names_are() -> None:
 
 
 def test_who_may_edit_operations_is_the_owner_or_an_admin() -> None:
-    with pytest.raises(WorkflowMalformed, match="editable is True, but it says who may edit: give 'owner' or 'admin'"):
+    with pytest.raises(WorkflowMalformed, match="editable is True, but must say who may edit: use 'owner' or 'admin'"):
         workflow("report", editable=True)  # type: ignore[arg-type]

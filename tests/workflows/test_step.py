@@ -56,11 +56,11 @@ def test_a_step_makes_signatures_that_name_it(input_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
-        ({"retries": 3}, "retries is no option of a step: max_retries is."),
-        ({"timeout": 60}, "timeout is no option of a step: time_limit is."),
-        ({"max_retires": 5}, "max_retires is no option of a step: max_retries is."),
-        ({"cache_for": 60}, "cache_for is no option of a step: target is."),
-        ({"frobnicate": 1}, "frobnicate is no option of a step."),
+        ({"retries": 3}, "retries is not an option of a step: max_retries is."),
+        ({"timeout": 60}, "timeout is not an option of a step: time_limit is."),
+        ({"max_retires": 5}, "max_retires is not an option of a step: max_retries is."),
+        ({"cache_for": 60}, "cache_for is not an option of a step: target is."),
+        ({"frobnicate": 1}, "frobnicate is not an option of a step."),
         ({"on_failure": 3}, "on_failure is 3: give a function of (obj, state)."),
     ],
 )
@@ -88,5 +88,5 @@ def test_an_attribute_of_a_base_class_of_its_own_is_an_option() -> None:
 
 @pytest.mark.parametrize("make", [Flow, workflow], ids=["flow", "workflow"])
 def test_an_option_that_a_workflow_does_not_have_is_refused_by_name(make: Any) -> None:
-    with pytest.raises(StepOptionInvalid, match=r"state_handler is no option of a (flow|workflow): state_handlers is"):
+    with pytest.raises(StepOptionInvalid, match=r"state_handler is not an option of a (flow|workflow): state_handlers is"):
         make("named", state_handler=[])

@@ -1,4 +1,4 @@
-"""The smallest workflow: a chain of five steps, T1 to T5, each adding a number to what the one before it returned."""
+"""The smallest workflow: a chain of five steps, each adding a number to the previous result."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ Seconds = Annotated[float, Field(ge=0, le=60, description="How long a step takes
 
 @step
 def start_with(number: int, delay: float) -> int:
-    """T1: the number to begin with."""
+    """T1: Return the number to begin with."""
     time.sleep(delay)
     return number
 
 
 @step
 def add_two(total: int, delay: float) -> int:
-    """T2: two more than T1 returned."""
+    """T2: Add two."""
     time.sleep(delay)
     return total + 2
 
 
 @step
 def add_three(total: int, delay: float) -> int:
-    """T3: three more than T2 returned."""
+    """T3: Add three."""
     time.sleep(delay)
     return total + 3
 
 
 @step
 def add_four(total: int, delay: float) -> int:
-    """T4: four more than T3 returned."""
+    """T4: Add four."""
     time.sleep(delay)
     return total + 4
 
 
 @step
 def save_result(total: int, operation_id: int) -> dict[str, int]:
-    """T5: the operation's result, which is whatever the last step returns."""
+    """T5: Return the operation's result."""
     return {"operation_id": operation_id, "total": total}
 
 

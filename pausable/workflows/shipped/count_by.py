@@ -1,4 +1,4 @@
-"""A real workflow: count the rows of a CSV file by some of its columns, one byte range a step, in turn or at a time."""
+"""Count the rows of a CSV file by some of its columns, one byte range per step, in sequence or in parallel."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     Key = tuple[str, ...]
 
 
-#: Bytes that are counted between two places that a step may keep: some tenths of a second.
+#: Bytes to count between two checkpoints of a step: some tenths of a second.
 PIECE: Final = 4 * 1024 * 1024
-#: Characters of a header that a message shows.
+#: Maximum length of a header shown in a message, in characters.
 _SHOWN: Final = 1000
 
 
@@ -58,10 +58,10 @@ Top = Annotated[int | None, Field(ge=1, description="Return only so many of the 
 
 @dataclass
 class Tally:
-    """What is counted of a file so far, and where in it the next step goes on.
+    """The counts of a file so far, and where the next step continues.
 
-    `offset` is a byte at which a record begins, `row` the number of rows before it, and `columns` are the places in a
-    record of what makes up a key of `counts`.
+    `offset` is the byte at which a record begins, `row` the number of rows before it, and `columns` are the indexes of
+    the fields that make up a key of `counts`.
     """
 
     edition: Edition
@@ -72,7 +72,7 @@ class Tally:
 
     @classmethod
     def begin(cls, file: BufferedReader, path: str, by: list[str]) -> Tally:
-        """Nothing counted yet: only the header is read."""
+        """Return an empty tally positioned behind the header."""
         records = Records(file, path)
         header = records.header()
         if not header:
@@ -82,12 +82,12 @@ class Tally:
 
     @classmethod
     def carried(cls, value: Mapping[str, Any]) -> Tally:
-        """The tally that `carry` made a value of."""
+        """Return the tally that `carry` serialised."""
         counts = Counter(dict(zip(zip(*value["keys"], strict=True), value["counts"], strict=True)))
         return cls(Edition(*value["edition"]), value["offset"], value["row"], value["columns"], counts)
 
     def carry(self) -> dict[str, Any]:
-        """The tally as the value that a step hands to the next: the keys column by column, which is small and fast."""
+        """Return the tally as a JSON-able value, with keys column by column, which is small and fast."""
         return {
             "edition": [self.edition.size, self.edition.modified],
             "offset": self.offset,
@@ -107,41 +107,41 @@ class Tally:
         self.offset, self.row = records.offset, records.row
 
     def count_on(self, file: BufferedReader, path: str, until: int, keep: Callable[[int], None]) -> None:
-        """Count as `count` does, piece by piece, each followed by `keep`."""
+        """Count as `count` does, in pieces, and call `keep` after each."""
         while self.offset < until:
             self.count(file, path, min(until, self.offset + PIECE))
             keep(until)
 
     def add(self, other: Tally, rows: int) -> None:
-        """Take over what another has counted, which began where this one stands, of so many rows."""
+        """Add the counts of a tally that began where this one ends; `rows` is its number of rows."""
         self.counts.update(other.counts)
         self.offset, self.row = other.offset, self.row + rows
 
 
 @dataclass
 class Part:
-    """What is counted of one part of a file, from the byte `begun` on; its rows are numbered from the header on."""
+    """The counts of one part of a file, from byte `begun`; its rows are numbered from the header."""
 
     begun: int
     tally: Tally
 
     @classmethod
     def begin(cls, file: BufferedReader, head: Tally, number: int, parts: int) -> Part:
-        """Nothing counted yet; `head` is a tally that stands behind the header."""
+        """Return an empty part; `head` is a tally positioned behind the header."""
         head.offset = max(head.offset, line_from(file, head.edition.size * (number - 1) // parts))
         return cls(head.offset, head)
 
     @classmethod
     def carried(cls, value: Mapping[str, Any]) -> Part:
-        """The part that `carry` made a value of."""
+        """Return the part that `carry` serialised."""
         return cls(value["begun"], Tally.carried(value["tally"]))
 
     def carry(self) -> dict[str, Any]:
-        """The part as a value."""
+        """Return the part as a JSON-able value."""
         return {"begun": self.begun, "tally": self.tally.carry()}
 
     def keep(self, until: int) -> None:
-        """Keep what is counted so far."""
+        """Save a checkpoint of the counts so far."""
         offset = self.tally.offset
         cursor.keep(self.carry(), done=offset - self.begun, total=max(until, offset) - self.begun)
 
@@ -157,15 +157,22 @@ def _place(path: str, header: list[str], column: str) -> int:
 
 def _keys(records: Iterable[list[str]], columns: list[int]) -> Iterator[Key]:
     picked = map(itemgetter(*columns), records)
-    return picked if len(columns) > 1 else zip(picked)  # itemgetter makes tuples only of two columns or more
+    return picked if len(columns) > 1 else zip(picked)  # itemgetter returns tuples only for two or more columns
 
 
 @step
 def count_range(so_far: dict[str, Any] | None, path: str, by: list[str], number: int, chunks: int) -> dict[str, Any]:
-    """Count the rows of one byte range, `number` of `chunks`, on top of what is counted so far.
+    """Count the rows of one byte range on top of the counts so far.
+
+    Args:
+        so_far: The tally of the previous step; None for the first.
+        path: The file, relative to INPUT_DIR.
+        by: The columns to count by.
+        number: Which range, from 0.
+        chunks: The number of ranges.
 
     Raises:
-        InputUnusable: The file cannot be read, or is not what it was when the first step read it.
+        InputUnusable: The file cannot be read or was changed since the first step read it.
     """
     tally = Tally.carried(so_far) if so_far else None
     with reading(input_dir(), path, tally.edition if tally else None) as file:
@@ -176,12 +183,18 @@ def count_range(so_far: dict[str, Any] | None, path: str, by: list[str], number:
 
 @step
 def count_part(path: str, by: list[str], number: int, parts: int) -> dict[str, Any] | None:
-    """Count the rows of one byte range, `number` of `parts`, as if a record began with its first line.
+    """Count the rows of one byte range as if a record began with its first line.
 
-    Without those before it nobody can tell whether one does; so what cannot be counted then is None, and no error.
+    Whether one does is known only from the parts before it, so a part that cannot be counted is None and no error.
+
+    Args:
+        path: The file, relative to INPUT_DIR.
+        by: The columns to count by.
+        number: Which range, from 0.
+        parts: The number of ranges.
 
     Raises:
-        InputUnusable: The file cannot be read, has no such columns, or changes while it is read.
+        InputUnusable: The file cannot be read, lacks a column, or changes while it is read.
     """
     kept = cursor.place
     expected = Edition(*kept["tally"]["edition"]) if kept else None
@@ -197,10 +210,15 @@ def count_part(path: str, by: list[str], number: int, parts: int) -> dict[str, A
 
 @step
 def merge_parts(parts: list[dict[str, Any] | None], path: str, by: list[str]) -> dict[str, Any]:
-    """The counts of all parts together; one that did not begin where the one before it ends is counted anew.
+    """Add up all parts; a part that does not begin where the previous one ends is counted again.
+
+    Args:
+        parts: What `count_part` returned, in order.
+        path: The file, relative to INPUT_DIR.
+        by: The columns to count by.
 
     Raises:
-        InputUnusable: The file cannot be read, or is not what it was when its parts were counted.
+        InputUnusable: The file cannot be read or was changed since its parts were counted.
     """
     kept = cursor.place
     with reading(input_dir(), path) as file:
@@ -219,7 +237,7 @@ def merge_parts(parts: list[dict[str, Any] | None], path: str, by: list[str]) ->
 
 @step
 def rank(so_far: dict[str, Any], by: list[str], top: int | None) -> dict[str, Any]:
-    """The counts, largest first, equal ones in the order of their keys."""
+    """Return the counts, largest first, ties in the order of their keys."""
     counts = Tally.carried(so_far).counts
     ranked = sorted(counts.items(), key=lambda counted: (-counted[1], counted[0]))[:top]
     entries = [{**dict(zip(by, key, strict=True)), "count": number} for key, number in ranked]

@@ -1,4 +1,4 @@
-"""Input files under INPUT_DIR, and the records of a CSV file in byte ranges, in bounded memory."""
+"""Input files under INPUT_DIR, and reading the records of a CSV file by byte range in bounded memory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from io import BufferedReader
 
-#: To open a pipe would wait for somebody to write into it; a device may never end.
+#: Opening a pipe would block, and a device may never end.
 _NO_FILE: Final = "it is not a file"
 
 
@@ -54,32 +54,37 @@ InputPath = Annotated[
 
 @dataclass(frozen=True)
 class Edition:
-    """What tells a file as it was from one that changed since: its size in bytes and its time of change in ns."""
+    """The version of a file: its size in bytes and its modification time in ns."""
 
     size: int
     modified: int
 
 
 def edition(file: BufferedReader) -> Edition:
-    """The edition of an open file as it is now."""
+    """Return the edition of an open file as it is now."""
     found = os.fstat(file.fileno())
     return Edition(found.st_size, found.st_mtime_ns)
 
 
 def input_dir() -> Path:
-    """INPUT_DIR: what this process's Celery app was told or, where slices run without the service, the setting."""
+    """Return INPUT_DIR: from the Celery app, or from the settings if slices run without the service."""
     told = current_app.conf.get("input_dir")
     return Path(told) if told else read_settings()[0].input_dir.absolute()
 
 
 @contextmanager
 def reading(folder: Path, path: str, expected: Edition | None = None) -> Iterator[BufferedReader]:
-    """The file at `path` below `folder`, open for as long as the block lasts.
+    """Open the file at `path` below `folder` for the length of the block.
+
+    Args:
+        folder: INPUT_DIR.
+        path: The file, relative to it.
+        expected: The edition that the file must have.
 
     Raises:
         InputOutside: A link leads out of the folder.
         InputUnreadable: There is no such file, or it cannot be opened.
-        InputChanged: It is not the expected edition, or became another one while it was read.
+        InputChanged: It is not the expected edition, or changed while it was read.
     """
     with _opened(folder, path) as file:
         found = edition(file)
@@ -87,7 +92,7 @@ def reading(folder: Path, path: str, expected: Edition | None = None) -> Iterato
             raise InputChanged(path)
         try:
             yield file
-        finally:  # a fault that comes of reading a changing file is told as the change
+        finally:  # report an error caused by a changing file as the change
             if edition(file) != found:
                 raise InputChanged(path)
 
@@ -100,12 +105,12 @@ def _opened(folder: Path, path: str) -> BufferedReader:
         if not place.is_file():
             raise InputUnreadable(path, _NO_FILE)
         return _regular(place, path)
-    except (OSError, ValueError) as fault:  # ValueError: a NUL, or half a character
+    except (OSError, ValueError) as fault:  # ValueError: a NUL, or a lone surrogate
         raise InputUnreadable(path, getattr(fault, "strerror", None) or str(fault)) from fault
 
 
 def _regular(place: Path, path: str) -> BufferedReader:
-    """Open what was found to be a file; it may have been exchanged for a link, a pipe or a device since."""
+    """Open a regular file; since the check it may have been replaced by a link, a pipe or a device."""
     file = open(os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: SIM115
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
@@ -115,7 +120,7 @@ def _regular(place: Path, path: str) -> BufferedReader:
 
 BLOCK = 256 * 1024
 LONGEST_ROW = 4 * 1024 * 1024
-#: Characters of a field at the most: what Python's reader takes unless it is told otherwise.
+#: Maximum length of a field in characters: the default of Python's csv reader.
 LONGEST_FIELD = 128 * 1024
 
 _BOM = b"\xef\xbb\xbf"
@@ -129,10 +134,10 @@ _FAULTS: dict[type[Exception], type[RowUnusable]] = {
 
 
 class Records:
-    """The records of a CSV file from byte `offset` on, where one begins that has `row` others before it.
+    """The records of a CSV file from byte `offset`, where a record begins; `row` is the number of rows before it.
 
-    Both move on as records are read; when a range is read to its end, `offset` lies at the beginning of a record again.
-    The header is row 1, and blank lines are rows too, though no record comes of them.
+    Both advance while records are read; after a range, `offset` is again the beginning of a record. The header is row
+    1, and blank lines count as rows although they yield no record.
     """
 
     def __init__(self, file: BufferedReader, path: str, offset: int = 0, row: int = 0) -> None:
@@ -148,22 +153,22 @@ class Records:
         self._reader = csv.reader(chain.from_iterable(self._lines()))
 
     def header(self) -> list[str]:
-        """The first record, or `[]` when there is none; raises as `until` does."""
+        """Return the first record, or `[]` if there is none; raise as `until` does."""
         fields: list[str] = []
-        while not fields and self._file.peek(1):  # each turn takes one record, or one blank line
+        while not fields and self._file.peek(1):  # each iteration reads one record or one blank line
             fields = [field for record in self.until(self.offset + 1) for field in record]
         return fields
 
     def until(self, end: int) -> Iterator[list[str]]:
-        """The records that begin before byte `end`.
+        """Yield the records that begin before byte `end`.
 
         Raises:
-            QuoteUnclosed: A quote is still open where the file ends.
+            QuoteUnclosed: A quote is still open at the end of the file.
             EncodingInvalid: A row is not UTF-8.
-            RowTooLong: A row, or a field in it, is longer than is kept in memory.
+            RowTooLong: A row or a field is longer than the limit.
         """
         self._end = end
-        former = csv.field_size_limit(LONGEST_FIELD)  # it is the process's: whoever else reads CSV has their own
+        former = csv.field_size_limit(LONGEST_FIELD)  # the limit is global to the process
         try:
             for record in self._reader if self.offset < end else ():
                 if record:
@@ -184,10 +189,10 @@ class Records:
         return self.offset
 
     def _lines(self) -> Iterator[Iterable[str]]:
-        """The lines that the csv reader asks for, a block at a time, each block followed by a probe.
+        """Yield the lines for the csv reader, a block at a time, with a probe after each block.
 
-        The probe is an empty line without a line's end. Between two records the reader makes an empty record of it;
-        inside quotes it adds nothing and asks on, and is then given line by line till the record ends.
+        The probe is an empty string without a line ending. Between two records the reader yields an empty record for
+        it; inside quotes it adds nothing, and the reader asks for further lines until the record ends.
         """
         while True:
             inside_quotes = self._probing
@@ -203,15 +208,15 @@ class Records:
 
 
 def _byte_order_mark(file: BufferedReader) -> int:
-    """How many bytes a mark has with which the file begins; the file stands at its beginning."""
+    """Return the length of the byte order mark at the beginning of the file."""
     return len(_BOM) if file.peek(len(_BOM)).startswith(_BOM) else 0
 
 
 def read_lines(file: BufferedReader, size: int) -> bytes:
-    """The next `size` bytes, and more up to the end of a line; less only before a line that is too long, or at the end.
+    """Return the next `size` bytes and the rest of the line; fewer before a line that is too long, or at the end.
 
     Raises:
-        csv.Error: The very next line is too long.
+        csv.Error: The next line is too long.
     """
     block = file.read(size)
     while (ahead := file.peek(1)) and not _ends_line(block, ahead):
@@ -223,7 +228,7 @@ def read_lines(file: BufferedReader, size: int) -> bytes:
 
 
 def line_from(file: BufferedReader, offset: int) -> int:
-    """The byte at or behind `offset` at which the first line begins; a record does too, unless it lies inside quotes.
+    """Return the byte at or after `offset` at which a line begins; a record begins there unless it lies inside quotes.
 
     Raises:
         csv.Error: The line before it is too long.
@@ -247,7 +252,7 @@ def _ends_line(block: bytes, ahead: bytes) -> bool:
 
 
 def decoded(block: bytes) -> Iterable[str]:
-    """The lines of a block as text, each with its end; one that is not UTF-8 raises in its turn, not before."""
+    """Yield the lines of a block as text with their endings; a line that is not UTF-8 raises only when reached."""
     try:
         return StringIO(block.decode(), newline="")
     except UnicodeDecodeError:
