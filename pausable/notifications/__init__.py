@@ -1,1 +1,1 @@
-"""Telling people: what a notification is, and the ways by which one is delivered."""
+"""Notifications, and the channels that deliver them."""

@@ -1,4 +1,4 @@
-"""Slack, mail, chat and more: every service that Apprise speaks to (github.com/caronc/apprise lists their URLs)."""
+"""Slack, mail, chat and more: all services supported by Apprise (github.com/caronc/apprise lists their URLs)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from pausable.notifications.base import Message
 
-#: A part of an address that may be a word of its own in what a service says.
+#: A part of an address that may also be an ordinary word in a service's reply.
 _SHORTEST: Final = 3
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # its plugins try modules that newer Pythons lack
-    #: The schemes of all services; asking for them loads the plugins.
+    warnings.simplefilter("ignore")  # Apprise's plugins import modules that newer Pythons lack
+    #: The schemes of all services; listing them loads the plugins.
     _SCHEMES: Final = frozenset(apprise.plugins.N_MGR.schemas())  # type: ignore[no-untyped-call]
 _KINDS: Final = {
     "Success": apprise.NotifyType.SUCCESS,
@@ -36,10 +36,10 @@ _KINDS: Final = {
 
 
 class Apprise(Channel):
-    """Delivers by whichever service the URL names."""
+    """Delivers through the service that the URL names."""
 
     def deliver(self, address: str, message: Message, seconds: float) -> None:  # noqa: ARG002
-        """Deliver one message. A service that lets its time pass is left to the caller: Apprise cannot be cut short."""
+        """Deliver one message. Apprise has no timeout that cuts off a delivery: the caller abandons one that hangs."""
         service = _service(address)
         kind = _KINDS.get(str(message.facts["state"]), apprise.NotifyType.INFO)
         with _listening() as said:
@@ -51,12 +51,12 @@ class Apprise(Channel):
             raise NotDelivered(_without(address, " ".join(said)) or "the service refused it")
 
     def name_of(self, address: str) -> str:
-        """The scheme alone: what follows it may be a token, also where a host would be."""
+        """Return the scheme only: anything behind it may be a token, even in place of a host."""
         return f"{scheme_of(address)}://"
 
 
 def check(address: str) -> None:
-    """Raise AddressMalformed when Apprise knows no service for the address, or misses something in it."""
+    """Raise AddressMalformed if Apprise knows no service for the address, or a part of it is missing."""
     with _listening():
         _service(address)
 
@@ -64,15 +64,15 @@ def check(address: str) -> None:
 def _service(address: str) -> apprise.NotifyBase:
     scheme = scheme_of(address)
     if scheme not in _SCHEMES:
-        raise AddressMalformed(f"no service is known for addresses that begin with {scheme}://")
-    # A redirect would lead where nobody has looked.
+        raise AddressMalformed(f"Apprise has no service for {scheme}:// addresses")
+    # Disable redirects, whose destination was not checked.
     asset = apprise.AppriseAsset(app_id="operations", http_redirects=False, secure_logging=True)
     try:
         service = apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=False)
-    except Exception:  # the plugins of a hundred services are nobody's to vouch for, and their words show the address
+    except Exception:  # a plugin may raise anything, and its message may contain the address
         service = None
     if service is None:
-        raise AddressMalformed(f"the address lacks something that {scheme}:// needs")
+        raise AddressMalformed(f"the {scheme}:// address is incomplete")
     return service
 
 
@@ -80,10 +80,10 @@ _said: ContextVar[list[str] | None] = ContextVar("apprise_said", default=None)
 
 
 class _Aside(logging.Filter):
-    """Keeps out of the log what is said during a delivery, which shows addresses, and keeps the warnings of it."""
+    """Suppresses log records during a delivery, which contain addresses, and collects its warnings."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is to be logged."""
+        """Return whether to log the record."""
         said = _said.get()
         if said is not None and record.levelno >= logging.WARNING and record.name == apprise.logger.name:
             said.append(record.getMessage())
@@ -105,7 +105,7 @@ def _listening() -> Iterator[list[str]]:
 
 
 def _without(address: str, words: str) -> str:
-    """The words without any part of the address but its scheme: each may be a token."""
+    """Return the text with every part of the address masked except its scheme: each may be a token."""
     parts = re.split(r"[^\w.+-]+", unquote(address.partition("://")[2])) + re.split(r"\W+", address)
     secret = sorted({part for part in parts if len(part) >= _SHORTEST} - {scheme_of(address)}, key=len, reverse=True)
     return re.sub("|".join(map(re.escape, secret)), "***", words) if secret else words

@@ -1,4 +1,4 @@
-"""The contract of everything that delivers a notification, and the schemes of addresses."""
+"""The contract of notification channels, and the schemes of addresses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pausable.model.states import State
 
-#: The schemes of plain webhooks; every other one is Apprise's.
+#: Schemes of plain webhooks; all others are Apprise's.
 WEBHOOKS: Final = ("http", "https")
 
 
@@ -22,26 +22,26 @@ _URL: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9+.-]*)://[^\s\x00-\x1f\x7f]+")
 
 
 def scheme_of(address: str) -> str:
-    """The scheme of a URL in lower case. Raises AddressMalformed for anything that is no URL."""
+    """Return the scheme of a URL in lower case. Raise AddressMalformed if it is not a URL."""
     found = _URL.fullmatch(address)
     if found is None:
-        raise AddressMalformed("the address is no URL such as https://host/path or slack://token")
+        raise AddressMalformed("the address is not a URL such as https://host/path or slack://token")
     return found[1].lower()
 
 
 if TYPE_CHECKING:
-    #: What is known of a change, under the names that a template may use.
+    #: The facts of a change, by the names used in templates.
     Facts = Mapping[str, str | int]
 
 
 def fits(words: Iterable[str], state: State) -> bool:
-    """Return whether a notification with these words of `WORDS` tells of what has come to stand so."""
+    """Return whether a notification for these words applies to a change to this state."""
     return any(getattr(state, f"is_{word}")() for word in words)
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message as it goes out: `id` is the same in each try, `at` is when the change was made (epoch seconds)."""
+    """One message; `id` is the same for each attempt, `at` is when the change was made (epoch seconds)."""
 
     id: str
     at: float
@@ -50,20 +50,26 @@ class Message:
 
     @property
     def topic(self) -> str:
-        """What it is about in one word, such as `step.failed` or `operation.paused`."""
+        """Return the subject in one word, such as `step.failed` or `operation.paused`."""
         return f"{'step' if self.facts['step'] else 'operation'}.{str(self.facts['state']).lower()}"
 
 
 class Channel(ABC):
-    """A way by which messages are delivered."""
+    """A channel that delivers messages."""
 
     @abstractmethod
     def deliver(self, address: str, message: Message, seconds: float) -> None:
-        """Deliver a message, within so many seconds.
+        """Deliver a message within so many seconds.
 
-        Raises NotDelivered, whose words show nothing of the address behind its host.
+        Args:
+            address: Where to deliver it.
+            message: The message.
+            seconds: The timeout.
+
+        Raises:
+            NotDelivered: The attempt failed; its text contains nothing of the address behind the host.
         """
 
     @abstractmethod
     def name_of(self, address: str) -> str:
-        """What people may be told of an address: nothing that could be a secret."""
+        """Return what may be shown of an address: nothing that may be a secret."""

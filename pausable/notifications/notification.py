@@ -1,4 +1,4 @@
-"""What a notification is: when it is sent, to which address, with which text; and how an address is delivered to."""
+"""Notifications: when one is sent, to which address and with which text; and their delivery."""
 
 from __future__ import annotations
 
@@ -26,25 +26,24 @@ if TYPE_CHECKING:
 
 
 def checked_address(address: str) -> str:
-    """The address without the space around it. Raises AddressMalformed when nothing could ever be sent to it."""
+    """Return the address without surrounding whitespace. Raise AddressMalformed if it can never be delivered to."""
     address = address.strip()
     scheme = scheme_of(address)
     if scheme not in WEBHOOKS:
-        from pausable.notifications.apprise import check  # a service of 300 modules is not loaded for nothing
+        from pausable.notifications.apprise import check  # imported lazily: 300 modules
 
         check(address)
     return address
 
 
-#: The changes that may be told of: each is a predicate of State without its `is_`.
+#: The changes that can be notified of: each is a predicate of State without `is_`.
 WORDS: Final = (
     "pending", "scheduled", "running", "retrying", "paused", "finished", "successful", "cached", "skipped", "failed",
     "cancelled",
 )  # fmt: skip
 
 
-#: What a template may show, with an example of each; `step` and `task` are empty for an operation itself, and
-#: `start_time` for all that is not run again.
+#: Fields of templates, with examples; `step` and `task` are empty for an operation, `start_time` unless it is retried.
 EXAMPLE: Final[Facts] = {
     "workflow": "monthly-report",
     "operation_id": 17,
@@ -59,17 +58,24 @@ EXAMPLE: Final[Facts] = {
 }
 
 
-#: Digits of a width or a precision in a template at the most.
+#: Maximum digits of a width or a precision in a template.
 _WIDEST: Final = 3
 
 
 @dataclass(frozen=True)
 class Notification:
-    """A message to people about a change of a step or of an operation: sent when it comes to stand so.
+    """A notification about a step or an operation, sent when it reaches a given state.
 
-    `when` is one word of `WORDS`, or several. `to` is a URL, or the Secret that holds one. `text` is a template as
-    `str.format` takes it, over the names of `EXAMPLE`; without one, a line tells what stands how, and why. Raises
-    ChangeUnknown, AddressMalformed, TemplateMalformed, NotificationMalformed.
+    Args:
+        when: One or more words of `WORDS`.
+        to: A URL, or the Secret that contains one.
+        text: A `str.format` template over the names of `EXAMPLE`; by default a line with subject, state and reason.
+
+    Raises:
+        ChangeUnknown: `when` is not a word of `WORDS`.
+        AddressMalformed: `to` is not an address.
+        TemplateMalformed: `text` is not a valid template.
+        NotificationMalformed: An argument has the wrong type.
     """
 
     when: str | tuple[str, ...]
@@ -91,29 +97,29 @@ class Notification:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """`when`, as several words."""
+        """Return `when` as a tuple."""
         return (self.when,) if isinstance(self.when, str) else tuple(self.when)
 
     def text_of(self, facts: Facts) -> str:
-        """What it says of a change."""
+        """Return the text for a change."""
         return _default_text(facts) if self.text is None else self.text.format_map(facts)
 
 
 def _check_template(text: object) -> None:
     if not isinstance(text, str):
-        raise NotificationMalformed("`text` is no text")
+        raise NotificationMalformed("`text` must be a str")
     try:
         for name, spec in _fields(text):
             _check_field(name, spec)
         text.format_map(EXAMPLE)
     except TemplateMalformed:
         raise
-    except (ValueError, LookupError, TypeError) as why:  # whatever `str.format` thinks of it
-        raise TemplateMalformed(f"`text` cannot be filled in ({why})", EXAMPLE) from None
+    except (ValueError, LookupError, TypeError) as why:  # str.format may raise any of these
+        raise TemplateMalformed(f"`text` is not a valid template ({why})", EXAMPLE) from None
 
 
 def _fields(text: str) -> Iterator[tuple[str, str]]:
-    """The fields of a template and their formats, those of fields within formats too."""
+    """Yield the fields of a template with their format specs, including fields nested in specs."""
     for _, name, spec, _ in Formatter().parse(text):
         if name is not None:
             yield name, spec or ""
@@ -121,10 +127,10 @@ def _fields(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _check_field(name: str, spec: str) -> None:
-    if name not in EXAMPLE:  # an index or an attribute makes a name another one, too
-        raise TemplateMalformed(f"`text` asks for {{{name}}}", EXAMPLE)
+    if name not in EXAMPLE:  # an index or an attribute also makes another name
+        raise TemplateMalformed(f"`text` contains the unknown field {{{name}}}", EXAMPLE)
     if "{" in spec or re.search(rf"\d{{{_WIDEST + 1},}}", spec):
-        raise TemplateMalformed(f"`text` wants {{{name}}} in the form {spec!r}", EXAMPLE)
+        raise TemplateMalformed(f"`text` formats {{{name}}} with the unusable spec {spec!r}", EXAMPLE)
 
 
 def _default_text(facts: Facts) -> str:
@@ -135,20 +141,20 @@ def _default_text(facts: Facts) -> str:
     return f"{what}: {facts['state']}{why}{again}"
 
 
-#: The secret that plain webhooks are signed with.
+#: The secret that signs plain webhooks.
 KEY: Final = Secret("WEBHOOK_KEY")
-#: Seconds that one try may take.
+#: Seconds for one attempt.
 DEADLINE: Final = 10.0
 
 
 class Post:
-    """Delivers messages; plain webhooks go to `webhook_hosts` alone."""
+    """Delivers messages; plain webhooks only to `webhook_hosts`."""
 
     def __init__(self, webhook_hosts: Collection[str]) -> None:
         self._webhook = Webhook(webhook_hosts, KEY)
 
     def deliver(self, to: Secret | str, message: Message) -> None:
-        """Deliver a message. Raises NotDelivered; its words show neither a secret nor an address behind its host."""
+        """Deliver a message. Raise NotDelivered, with a text that contains no secret and nothing behind the host."""
         try:
             address = checked_address(to.get() if isinstance(to, Secret) else to)
             self._channel(address).deliver(address, message, DEADLINE)
@@ -156,7 +162,7 @@ class Post:
             raise NotDelivered(str(why)) from None
 
     def name_of(self, to: Secret | str) -> str:
-        """What people may be told of where it goes."""
+        """Return what may be shown of the address."""
         try:
             address = checked_address(to.get() if isinstance(to, Secret) else to)
             return self._channel(address).name_of(address)
@@ -166,6 +172,6 @@ class Post:
     def _channel(self, address: str) -> Channel:
         if scheme_of(address) in WEBHOOKS:
             return self._webhook
-        from pausable.notifications.apprise import Apprise  # loaded once somebody uses it
+        from pausable.notifications.apprise import Apprise  # imported on first use
 
         return Apprise()

@@ -1,6 +1,6 @@
-"""Plain webhooks: a POST of JSON, signed, to hosts that the settings name and to no other.
+"""Plain webhooks: a signed POST of JSON to the hosts named in the settings.
 
-Signed as the Standard Webhooks specification 1.0.0 says (standardwebhooks.com).
+The signature follows the Standard Webhooks specification 1.0.0 (standardwebhooks.com).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pausable.notifications.base import Message
     from pausable.secrets import Secret
 
-#: Seconds in which a host must let us in; it has the whole of the deadline to answer.
+#: Seconds to connect; the answer may take the whole of the deadline.
 _PATIENCE: Final = 5.0
 _PORTS: Final = {"http": 80, "https": 443}
 _KEY: Final = re.compile(r"whsec_([A-Za-z0-9+/]+={0,2})")
@@ -46,20 +46,20 @@ class _Place(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """The host, and the port where it is not the scheme's own."""
+        """Return the host, with the port unless it is the scheme's default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 class Webhook(Channel):
-    """Delivers to `hosts` alone, each a host or host:port as it stands in the URL; names are not looked up for that."""
+    """Delivers to `hosts` only, each a host or host:port as written in the URL; no names are resolved for the check."""
 
     def __init__(self, hosts: Collection[str], key: Secret) -> None:
         self._hosts = frozenset(host.lower() for host in hosts)
         self._key = key
 
     def deliver(self, address: str, message: Message, seconds: float) -> None:
-        """Post a message; any answer but one of 200 to 299 is a failure, a redirect too."""
+        """Post a message; any status outside 200-299 is a failure, including redirects."""
         place = _place(address)
         if place.authority not in self._hosts:
             raise WebhookHostRefused(place.authority)
@@ -67,17 +67,17 @@ class Webhook(Channel):
         headers = {"Content-Type": "application/json", "User-Agent": "operations", **self._signed(message.id, body)}
         status = _post(place, body, headers, seconds)
         if 300 <= status < 400:
-            raise NotDelivered(f"it answered {status}, and redirects are not followed")
+            raise NotDelivered(f"it answered {status}; redirects are not followed")
         if not 200 <= status < 300:
             raise NotDelivered(f"it answered {status}")
 
     def name_of(self, address: str) -> str:
-        """Scheme and host: a path may hold a token."""
+        """Return scheme and host: a path may contain a token."""
         place = _place(address)
         return f"{place.scheme}://{place.authority}"
 
     def _signed(self, message_id: str, body: bytes) -> dict[str, str]:
-        """The headers that prove who sent it, and when; a secret of several keys, parted by spaces, signs with each."""
+        """Return the signature headers; a secret of several keys separated by spaces signs with each."""
         moment = str(int(clock.now()))
         told = b".".join((message_id.encode(), moment.encode(), body))
         keys = [_key_bytes(self._key.name, key) for key in self._key.get().split()]
@@ -94,9 +94,9 @@ def _place(address: str) -> _Place:
         url = urlsplit(address)
         host, port = url.hostname, url.port
     except ValueError:
-        raise AddressMalformed("the host or the port of the webhook's URL cannot be read") from None
+        raise AddressMalformed("the host or the port of the webhook's URL is invalid") from None
     if not host or "@" in url.netloc or not address.isascii():
-        raise AddressMalformed("a webhook's URL has a host, no user, and nothing but ASCII in it")
+        raise AddressMalformed("a webhook's URL needs a host, must not name a user, and must be ASCII")
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     return _Place(url.scheme, host, port or _PORTS[url.scheme], target)
 
@@ -119,13 +119,13 @@ def _body(message: Message) -> bytes:
 
 
 def _post(place: _Place, body: bytes, headers: dict[str, str], seconds: float) -> int:
-    """The status of the answer. Its body is not read: nothing in it matters."""
+    """Return the status of the response; its body is not read."""
     connection = _connection(place, min(_PATIENCE, seconds))
     try:
         with _cut_off_after(seconds, connection) as is_late:
             try:
                 connection.connect()
-                connection.sock.settimeout(2 * seconds)  # the timer of this block is sooner
+                connection.sock.settimeout(2 * seconds)  # the timer of this block fires first
                 connection.request("POST", place.target, body, headers)
                 return connection.getresponse().status
             except (OSError, http.client.HTTPException, ValueError) as why:
@@ -147,7 +147,7 @@ def _tls() -> ssl.SSLContext:
 
 @contextmanager
 def _cut_off_after(seconds: float, connection: http.client.HTTPConnection) -> Iterator[threading.Event]:
-    """Close the connection under a host that says a byte now and then, which no timeout of a socket notices."""
+    """Close the connection after so many seconds: a host that sends a byte now and then never hits a socket timeout."""
     is_late = threading.Event()
 
     def cut() -> None:
@@ -168,9 +168,9 @@ def _words(why: Exception, seconds: float, *, is_late: bool) -> str:
     if is_late:
         return f"it did not answer within {seconds:g} s"
     if isinstance(why, TimeoutError):
-        return f"it did not let anybody in within {min(_PATIENCE, seconds):g} s"
+        return f"it did not accept a connection within {min(_PATIENCE, seconds):g} s"
     if isinstance(why, ssl.SSLError):
-        return f"its certificate or its TLS is not accepted ({why.reason or type(why).__name__})"
+        return f"the TLS handshake failed ({why.reason or type(why).__name__})"
     if isinstance(why, OSError):
         return f"it cannot be reached ({why.strerror or type(why).__name__})"
-    return f"what it says is no HTTP ({type(why).__name__})"
+    return f"its response is not HTTP ({type(why).__name__})"

@@ -1,1 +1,1 @@
-"""Where results are kept outside the table: stores, and how a result becomes the content of a file."""
+"""Stores for results outside the database, and serializers from results to file contents."""

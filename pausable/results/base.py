@@ -1,4 +1,4 @@
-"""The contract of a store of results, and what a path inside one may look like."""
+"""The contract of a result store, and which paths it accepts."""
 
 from __future__ import annotations
 
@@ -11,60 +11,62 @@ from pausable.errors import TargetOutside
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: Categories of Unicode that a path has nothing of: controls, halves of surrogate pairs, ends of lines.
+#: Unicode categories that a path must not contain: controls, surrogates, line separators.
 _UNSEEN: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
-#: What changes the direction of the text behind it: the path would be shown as another one.
+#: Bidirectional controls, which would display the path as another one.
 _TURNING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-#: Characters of a path at the most: what object stores take as the name of an object.
+#: Maximum length of a path in bytes: the limit of object stores.
 _LONGEST: Final = 1024
 
 
 def at_any_time() -> None:
-    """The guard of a write that needs none."""
+    """Do nothing: the guard of a write that needs none."""
 
 
 class Result(ABC):
-    """A store of results, each at a path with `/` between its parts.
+    """A store of results, each at a path with `/` as separator.
 
-    Nothing is ever half there: whoever reads meets the content before a write, or after it. Its methods raise
-    TargetOutside for a path that would leave the store, OSError when it cannot be reached, StoreUnknown and
-    StorePackageMissing when there is no such store here.
+    Writes are atomic: readers see the content before or after. Methods raise TargetOutside for a path outside the
+    store, OSError if the store cannot be reached, and StoreUnknown or StorePackageMissing if it is not available here.
     """
 
     @property
     @abstractmethod
     def location(self) -> str:
-        """Where the store is, in the words that `pausable.results.remote.store_at` finds it by."""
+        """Return the location by which `pausable.results.remote.store_at` finds the store."""
 
     @abstractmethod
     def exists(self, path: str) -> bool:
-        """Whether something lies there."""
+        """Return whether a result exists at the path."""
 
     @abstractmethod
     def read(self, path: str) -> bytes:
-        """What lies there; raises FileNotFoundError when nothing does."""
+        """Return the content. Raise FileNotFoundError if there is none."""
 
     def parts(self, path: str) -> Iterator[bytes]:
-        """Yield what lies there, a part at a time; raises as `read` does."""
+        """Yield the content in parts. Raise as `read` does."""
         yield self.read(path)
 
     @abstractmethod
     def write(self, path: str, content: bytes, *, guard: Callable[[], None] = at_any_time) -> None:
-        """Put the content there, in the place of what was; `guard` is called right before it can be seen.
+        """Write or replace the content atomically.
 
-        What the guard raises is raised, and nothing was written then.
+        Args:
+            path: Where to write, relative to the store.
+            content: The bytes.
+            guard: Called right before the content becomes visible; what it raises is raised, and nothing was written.
         """
 
     @abstractmethod
     def create(self, path: str, content: bytes) -> bool:
-        """Put the content there where nothing is; False when something is, which stays. One of several at once wins."""
+        """Write the content if the path is free, and return whether it was; of concurrent calls one succeeds."""
 
     @abstractmethod
     def remove_all(self, folder: str) -> bool:
-        """Remove all that lies under a path; False when there was nothing."""
+        """Remove everything below a path; return False if there was nothing."""
 
     def place(self, path: str) -> str:
-        """The path in words for people: with the store that it is in."""
+        """Return the path with its store, for messages."""
         return f"{self.location.rstrip('/')}/{path}"
 
     def __repr__(self) -> str:
@@ -78,7 +80,7 @@ class Result(ABC):
 
 
 def inside(path: str) -> str:
-    """The path, which stays inside its store. Raises TargetOutside."""
+    """Return the path. Raise TargetOutside if it would leave its store."""
     if fault := _fault(path):
         raise TargetOutside(path, fault)
     return path
@@ -86,16 +88,16 @@ def inside(path: str) -> str:
 
 def _fault(path: str) -> str | None:
     if path.startswith("/"):
-        return "begins with '/': targets are inside their store"
+        return "begins with '/': targets are relative to their store"
     parts = path.split("/")
     if {"..", "."} & set(parts):
-        return "holds '.' or '..', which lead elsewhere"
+        return "contains '.' or '..' as a part"
     if "" in parts:
         return "has an empty part"
     if "\\" in path:
-        return "holds a backslash, which separates folders on some systems: use '/'"
+        return "contains a backslash, a separator on some systems: use '/'"
     if unseen := next((sign for sign in path if _is_unseen(sign)), None):
-        return f"holds the character U+{ord(unseen):04X}, which is not shown, or changes how the rest is shown"
+        return f"contains the invisible or bidirectional character U+{ord(unseen):04X}"
     return f"is longer than {_LONGEST} bytes" if len(path.encode(errors="replace")) > _LONGEST else None
 
 

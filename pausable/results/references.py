@@ -1,7 +1,7 @@
-"""References to results that lie in a store, in the place of the results themselves.
+"""References to results in a store, in place of the results themselves.
 
-A result in the table is JSON text. That of a reference begins as no result of a step does: one that would begin so is
-written inside an object of its own.
+A result in the table is JSON text, and a reference starts with a marker. A result that would start with the marker is
+wrapped in an object.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from pausable.model.identity import MARK, marked
 
-#: Characters of JSON that a result in the table has at the most; what is larger goes to a store.
+#: Maximum length of a result in the table, in characters of JSON; larger ones go to a store.
 LARGE: Final = 64 * 1024
-#: Where the service keeps, within the store of the setting RESULTS, what it has put there by itself.
+#: Folder within the store of the setting RESULTS for results that the service moves there.
 OWN: Final = ".operations"
 
 _KEY: Final = MARK
@@ -25,7 +25,7 @@ _VALUE, _END = f'{_MARKED}{{"value":', "}}"
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Where a result lies: the location of its store, the path there, and how to read it."""
+    """Where a result is: the location of its store, the path there, and its serializer."""
 
     store: str
     path: str
@@ -33,12 +33,12 @@ class Reference:
 
     @property
     def text(self) -> str:
-        """The reference as it stands in the place of a result."""
+        """Return the reference as it is stored in place of a result."""
         return json.dumps({_KEY: asdict(self)}, separators=(",", ":"))
 
 
 def reference_in(text: str) -> Reference | None:
-    """The reference that stands in the place of a result; None where the result itself stands there."""
+    """Return the reference stored in place of a result; None if the result itself is stored."""
     if not text.startswith(_MARKED) or text.startswith(_VALUE):
         return None
     kept = json.loads(text)[_KEY]
@@ -46,18 +46,18 @@ def reference_in(text: str) -> Reference | None:
 
 
 def stored_value(text: str | None) -> Any:
-    """The JSON of a result as dicts and lists; only what its text marks is a reference or a marked value there."""
+    """Return the stored JSON of a result as dicts and lists, without resolving references or tagged values."""
     value = None if text is None else json.loads(text)
     return marked(value) if text and not text.startswith(_MARKED) else value
 
 
 def shown(text: str, place: str, *, is_of_parts: bool = False) -> str:
-    """Return the JSON of a result as people are shown it: in the place of a reference stands where to have the value.
+    """Return the JSON of a result as people see it: a reference is replaced by where to get the value.
 
     Args:
-        text: The result as the table has it.
-        place: The path or the address that gives the value whole.
-        is_of_parts: Whether it is a list of what steps have returned, each of which may lie elsewhere.
+        text: The result as stored.
+        place: The path or the URL of the whole value.
+        is_of_parts: Whether it is a list of results of steps, each of which may be a reference.
     """
     if reference_in(text):
         return _linked(place)
@@ -81,18 +81,18 @@ def _linked(place: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """The JSON of a value as the table has it: one that could be taken for a reference is put into an object."""
+    """Return the JSON of a value as stored; wrap one that would be taken for a reference."""
     return f"{_VALUE}{text}{_END}" if text.startswith(_MARKED) else text
 
 
 def unescaped(text: str) -> str:
-    """The JSON of the value that the table has; a reference stays one."""
+    """Return the JSON of a stored value, unwrapped; a reference is returned as it is."""
     return text[len(_VALUE) : -len(_END)] if text.startswith(_VALUE) else text
 
 
 def folder_of(installation: str, operation_id: int) -> str:
-    """Where the service keeps what it has put into a store by itself for an operation.
+    """Return the folder for results that the service moves into a store for an operation.
 
-    Several installations may share a store, and each counts its operations from 1.
+    Several installations may share a store, and each numbers its operations from 1.
     """
     return f"{OWN}/{installation}/{operation_id}"

@@ -1,4 +1,4 @@
-"""Results in an object store: Amazon S3, Google Cloud Storage, or what fsspec reaches; and which store a URL names."""
+"""Results in an object store: Amazon S3, Google Cloud Storage or any fsspec store; and the store for a URL."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-#: The extra of fsspec that brings what a scheme needs, where it is not called as the scheme is.
+#: The extra of fsspec that a scheme needs, if it is not named like the scheme.
 _EXTRAS: Final = {"gcs": "gs", "s3a": "s3"}
-#: A listing that fsspec remembers would tell of objects that are gone, and not of those that others have put.
+#: Disable fsspec's listing cache, which would show removed objects and miss those of other writers.
 _PART: Final = 64 * 1024
 _FRESH: Final = {"use_listings_cache": False}
 
 
 class RemoteResult(Result):
-    """Keeps results under a URL. An object store shows an object whole, once all of it has arrived, or not at all."""
+    """Stores results under a URL; an object becomes visible as a whole once it is uploaded."""
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
@@ -31,34 +31,34 @@ class RemoteResult(Result):
 
     @property
     def location(self) -> str:
-        """The URL."""
+        """Return the URL."""
         return self._url
 
     def exists(self, path: str) -> bool:
-        """Whether an object lies there."""
+        """Return whether an object exists at the path."""
         with _reaching():
             return bool(self._store().exists(self._object(path)))
 
     def read(self, path: str) -> bytes:
-        """What lies there."""
+        """Return the content."""
         with _reaching():
             content: bytes = self._store().cat_file(self._object(path))
         return content
 
     def parts(self, path: str) -> Iterator[bytes]:
-        """Yield what lies there, 64 KiB at a time."""
+        """Yield the content in parts of 64 KiB."""
         with _reaching(), self._store().open(self._object(path), "rb") as file:
             yield from iter(lambda: file.read(_PART), b"")
 
     def write(self, path: str, content: bytes, *, guard: Callable[[], None] = at_any_time) -> None:
-        """Put the object in one request, or in parts that become one object at the end."""
+        """Upload the object in one request, or in parts that are committed together."""
         store, target = self._store(), self._object(path)
         guard()
         with _reaching():
             store.pipe_file(target, content)
 
     def create(self, path: str, content: bytes) -> bool:
-        """Put the object where none is: the store itself refuses the second."""
+        """Upload the object if there is none; the store itself refuses the second."""
         store, target = self._store(), self._object(path)
         try:
             with _reaching():
@@ -68,7 +68,7 @@ class RemoteResult(Result):
         return True
 
     def remove_all(self, folder: str) -> bool:
-        """Remove all objects whose path begins so."""
+        """Remove all objects with this prefix."""
         store, target = self._store(), self._object(folder)
         with _reaching():
             found = store.find(target)
@@ -80,8 +80,8 @@ class RemoteResult(Result):
         return f"{self._url.partition('://')[2]}/{inside(path)}"
 
     def check(self) -> None:
-        """See that there is such a store here; nothing is asked of it. Raises StoreUnknown, StorePackageMissing."""
-        import fsspec  # takes a third of a second, and most services keep their results in a folder
+        """Check without any request that the store is available here. Raise StoreUnknown or StorePackageMissing."""
+        import fsspec  # the import takes 0.3 s, and most services keep results in a folder
 
         try:
             fsspec.get_filesystem_class(self._scheme)
@@ -91,7 +91,7 @@ class RemoteResult(Result):
             raise StoreUnknown(self._url) from None
 
     def _store(self) -> Any:
-        """The file system, one for each process and set of options: fsspec keeps them."""
+        """Return the file system; fsspec caches one per process and set of options."""
         import fsspec
 
         self.check()
@@ -100,7 +100,7 @@ class RemoteResult(Result):
 
 @contextmanager
 def _reaching() -> Iterator[None]:
-    """Every file system's client has errors of its own for what is an OSError to those who ask here."""
+    """Convert the errors of a file system's client, which are not all OSErrors, to OSError."""
     try:
         yield
     except (OSError, StoreUnknown, StorePackageMissing, TargetOutside):
@@ -110,7 +110,7 @@ def _reaching() -> Iterator[None]:
 
 
 class S3Result(RemoteResult):
-    """Keeps results in a bucket, under a prefix; who asks, and where, is said as for every AWS client.
+    """Stores results in a bucket under a prefix; credentials and region are configured as for every AWS client.
 
     `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_ENDPOINT_URL`, `AWS_PROFILE`, or the role of the machine:
     https://docs.aws.amazon.com/sdkref/latest/guide/environment-variables.html
@@ -121,7 +121,7 @@ class S3Result(RemoteResult):
 
 
 class GCSResult(RemoteResult):
-    """Keeps results in a bucket, under a prefix; who asks is said as for every client of Google's.
+    """Stores results in a bucket under a prefix; credentials are configured as for every Google client.
 
     `GOOGLE_APPLICATION_CREDENTIALS`, or the account of the machine:
     https://cloud.google.com/docs/authentication/application-default-credentials
@@ -136,7 +136,7 @@ _HERE: Final = ("file", "local")
 
 
 def store_at(where: str | Path | Result) -> Result:
-    """The store at a URL, or in a folder; nothing is asked of it yet. A store is itself."""
+    """Return the store at a URL or in a folder without any request; a store is returned as it is."""
     if isinstance(where, Result):
         return where
     text = str(where)

@@ -1,1 +1,1 @@
-"""Operations slice by slice in cloud functions: a message holds a document, a call runs its next steps."""
+"""Operations in cloud functions: a message holds a document, and each call runs its next slice."""

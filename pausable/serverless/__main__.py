@@ -18,7 +18,7 @@ from pausable.workflows.registry import load_workflows
 
 
 def main() -> int:
-    """Run the slice, and write the document that it came to; nothing where it was run before."""
+    """Run the slice and write the resulting document; write nothing if it was run before."""
     asked = _parser().parse_args()
     settings = load_settings()
     keys = Keys(settings.document_keys())
@@ -33,13 +33,15 @@ def main() -> int:
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(prog="python -m pausable.serverless", description="Run one slice of an operation.")
-    parser.add_argument("folder", type=Path, help="where the rest is published to, and what slices came to is kept")
-    parser.add_argument("message", type=Path, help="the file that holds the document")
-    parser.add_argument("output", type=Path, help="the file that the document is written into which it came to")
-    parser.add_argument("--steps", type=int, help="run so many steps at the most")
-    parser.add_argument("--seconds", type=float, help="run for so long")
-    parser.add_argument("--lenient", action="store_true", help="skip states of steps that the workflow does not have")
-    parser.add_argument("--trust", action="store_true", help="believe a document that none of our keys has signed")
+    parser.add_argument("folder", type=Path, help="the folder for messages and results")
+    parser.add_argument("message", type=Path, help="the file with the document")
+    parser.add_argument("output", type=Path, help="the file for the resulting document")
+    parser.add_argument("--steps", type=int, help="the maximum number of steps to run")
+    parser.add_argument("--seconds", type=float, help="the maximum duration in seconds")
+    parser.add_argument("--lenient", action="store_true", help="ignore states of steps that the workflow does not have")
+    parser.add_argument(
+        "--trust", action="store_true", help="accept a document that is not signed with one of our keys"
+    )
     return parser
 
 

@@ -1,8 +1,8 @@
 """AWS Lambda: each SQS message runs one slice, and the rest is sent to SQS.
 
-The handler is `pausable.serverless.aws_lambda.handle`, its trigger an SQS queue with `ReportBatchItemFailures`,
-and PUBLISH_TO that queue's URL. Package: botocore, which Lambda has. A FIFO queue drops by itself what comes twice
-within five minutes.
+The handler is `pausable.serverless.aws_lambda.handle`, its trigger an SQS queue with `ReportBatchItemFailures`, and
+PUBLISH_TO the URL of that queue. It needs botocore, which Lambda provides. A FIFO queue drops duplicates within five
+minutes.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from pausable.serverless.relay import Message, Publisher, budget, relay_to
 if TYPE_CHECKING:
     from pausable.serverless.relay import Relay
 
-#: SQS takes 256 KiB of text, and base64 makes four characters of three bytes.
+#: SQS accepts 256 KiB of text, and base64 encodes three bytes as four characters.
 _LARGEST: Final = 190 * 1024
-#: Seconds of what Lambda gives that are left for writing and sending what the slice came to.
+#: Seconds of the function's time reserved for writing and sending the result.
 _MARGIN: Final = 30.0
 _FIFO: Final = ".fifo"
 
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class SQSPublisher(Publisher):
-    """Sends to a queue, in base64: SQS takes only some characters of Unicode."""
+    """Sends messages to a queue in base64, because SQS accepts only part of Unicode."""
 
     largest = _LARGEST
 
@@ -52,18 +52,23 @@ class SQSPublisher(Publisher):
                 MessageAttributes=told,
                 **(once if self._url.endswith(_FIFO) else {}),
             )
-        except Exception as why:  # botocore has an error of its own for each answer
+        except Exception as why:  # botocore raises an exception class per response
             raise OSError(f"{self._url} did not take {message.id}: {why}") from why
 
 
 def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Run the slice that each message asks for; names those that are to come again, or to go to the dead letters.
+    """Run a slice for each message; return the messages to deliver again or to move to the dead letter queue.
 
-    Raises TimeoutError where a call begins with no time for any slice: it would hand each operation on as it is, and
-    so would every call after it, for ever.
+    Args:
+        event: The SQS event.
+        context: The Lambda context, which knows the remaining time.
+
+    Raises:
+        TimeoutError: The call starts without enough time for a slice: it would pass every operation on unchanged,
+            forever.
     """
     if _left(context) <= 0:
-        raise TimeoutError(f"The function's timeout leaves no time for a slice: give it more than {_MARGIN:.0f} s.")
+        raise TimeoutError(f"The function's timeout leaves no time for a slice: set it to more than {_MARGIN:.0f} s.")
     failed = [record["messageId"] for record in event["Records"] if not _is_run(record, context)]
     return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
 
@@ -71,21 +76,21 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _is_run(record: dict[str, Any], context: Any) -> bool:
     try:
         _relay().run(_content(record["body"]), _budget(context))
-    except (DocumentMalformed, DocumentUntrusted):  # it never can be: nobody need ask again
-        _log.exception("the message %s is refused", record["messageId"])
-    except Exception:  # one message must not keep the others of its batch from being done
-        _log.exception("the slice of the message %s could not be run", record["messageId"])
+    except (DocumentMalformed, DocumentUntrusted):  # it can never succeed, so it is not delivered again
+        _log.exception("message %s was refused", record["messageId"])
+    except Exception:  # the other messages of the batch must still run
+        _log.exception("the slice of message %s failed", record["messageId"])
         return False
     return True
 
 
 def _left(context: Any) -> float:
-    """Seconds that slices may still take."""
+    """Return the seconds left for slices."""
     return float(context.get_remaining_time_in_millis() / 1000 - _MARGIN)
 
 
 def _budget(context: Any) -> Budget:
-    """What the settings allow, within what is left of the function's time."""
+    """Return the budget of the settings, limited by the remaining time."""
     asked, left = budget(), max(0.0, _left(context))
     return Budget(asked.steps, min(asked.seconds or left, left))
 
@@ -102,7 +107,7 @@ def _publisher(place: str) -> Publisher:
 
 
 def _content(body: str) -> bytes:
-    """The bytes of a message: a document as it is, as people send it, or in base64. Raises DocumentMalformed."""
+    """Return the bytes of a message: plain JSON or base64. Raise DocumentMalformed."""
     if body.lstrip().startswith("{"):
         return body.encode(errors="surrogatepass")
     try:

@@ -1,4 +1,4 @@
-"""A folder of this machine instead of a queue: each message is a file, and `loop` runs each in a process of its own."""
+"""A local folder in place of a queue: each message is a file, and `loop` runs each in a process of its own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MODULE: Final = "pausable.serverless"
 
 
 class FolderPublisher(Publisher):
-    """Puts each message into a folder, under its id: published twice, it is there once."""
+    """Writes each message into a folder under its id, so that publishing it twice leaves one."""
 
     largest = sys.maxsize
 
@@ -33,15 +33,20 @@ class FolderPublisher(Publisher):
         write_atomically(self._folder / f"{message.id}.json", message.content)
 
     def waiting(self) -> list[Path]:
-        """The messages that nobody has taken."""
+        """Return the messages that were not taken yet."""
         return sorted(self._folder.glob("*.json"))
 
 
 def loop(content: bytes, folder: Path, options: Sequence[str]) -> Iterator[Document]:
-    """Run a document to its end, each slice in a fresh process; yields what each slice came to.
+    """Run a document to its end, each slice in a new process; yield the document after each slice.
 
-    The folder is empty at first and holds messages and results. `options` are those of `pausable.serverless`.
-    Raises SliceFailed with what a process complained of.
+    Args:
+        content: The document.
+        folder: An empty folder, for messages and results.
+        options: Command line options of `pausable.serverless`.
+
+    Raises:
+        SliceFailed: A process failed; it carries that process's error output.
     """
     messages = FolderPublisher(folder / "messages")
     messages.publish(Message("0", content))
@@ -51,7 +56,7 @@ def loop(content: bytes, folder: Path, options: Sequence[str]) -> Iterator[Docum
 
 
 def _came_to(folder: Path, message: Path, options: Sequence[str]) -> Document:
-    """What a slice came to in a process of its own; what its steps print is told on standard error."""
+    """Run a slice in a process of its own and return its document; what its steps print goes to standard error."""
     output = folder / "came-to.json"
     command = [sys.executable, "-m", _MODULE, str(folder), str(message), str(output), *options]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,8 +1,8 @@
 """Google Cloud Functions: each Pub/Sub message runs one slice, and the rest is published to Pub/Sub.
 
-In the function's `main.py`: `from pausable.serverless.google_functions import handle`; its entry point is `handle`, its
-trigger a Pub/Sub topic, and PUBLISH_TO that topic (`projects/PROJECT/topics/TOPIC`). Packages: functions-framework,
-google-cloud-pubsub.
+The function's `main.py` contains `from pausable.serverless.google_functions import handle`; the entry point is
+`handle`, the trigger a Pub/Sub topic, and PUBLISH_TO that topic (`projects/PROJECT/topics/TOPIC`). It needs
+functions-framework and google-cloud-pubsub.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
     from pausable.serverless.relay import Relay
 
-#: Pub/Sub takes 10 MB; its attributes and its own description of the message have their share.
+#: Pub/Sub accepts 10 MB including attributes and metadata.
 _LARGEST: Final = 9_000_000
-#: Seconds that a message may take to be kept safe by Pub/Sub.
+#: Seconds to wait until Pub/Sub has stored a message.
 _PATIENCE: Final = 60.0
 
 _log = logging.getLogger(__name__)
 
 
 class PubSubPublisher(Publisher):
-    """Publishes to a topic; a message's id is its attribute `slice`: Pub/Sub gives each copy an id of its own."""
+    """Publishes to a topic; the message id is the attribute `slice`, since Pub/Sub gives each copy an id of its own."""
 
     largest = _LARGEST
 
@@ -41,23 +41,23 @@ class PubSubPublisher(Publisher):
         self._client = pubsub_v1.PublisherClient()
 
     def publish(self, message: Message) -> None:
-        """Publish, and wait until Pub/Sub has the message."""
+        """Publish, and wait until Pub/Sub has stored the message."""
         try:
             self._client.publish(self._topic, message.content, slice=message.id).result(timeout=_PATIENCE)
-        except Exception as why:  # the client has its own error for each way in which a message is not taken
+        except Exception as why:  # the client raises various exceptions
             raise OSError(f"{self._topic} did not take {message.id}: {why}") from why
 
 
 @functions_framework.cloud_event
 def handle(event: CloudEvent) -> None:
-    """Run the slice that a Pub/Sub message asks for; what can never be run is logged and not asked for again.
+    """Run the slice of a Pub/Sub message; log and drop a message that can never be run.
 
-    Whatever else is raised lets Pub/Sub deliver the message again, or leave it among its dead letters.
+    Any other exception makes Pub/Sub deliver the message again or move it to the dead letters.
     """
     try:
         _relay().run(_content(event.get_data()), budget())
     except (DocumentMalformed, DocumentUntrusted):
-        _log.exception("the message %s is refused", event["id"])
+        _log.exception("message %s was refused", event["id"])
 
 
 @cache
@@ -73,7 +73,7 @@ def _publisher(place: str) -> Publisher:
 
 
 def _content(told: Any) -> bytes:
-    """The bytes of a Pub/Sub message, as an event tells them. Raises DocumentMalformed."""
+    """Return the bytes of a Pub/Sub message in an event. Raise DocumentMalformed."""
     try:
         return base64.b64decode(told["message"]["data"], validate=True)
     except (TypeError, KeyError, ValueError):

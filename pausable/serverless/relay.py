@@ -1,4 +1,4 @@
-"""The relay: runs the slice that a message asks for, once, and publishes the rest of the operation."""
+"""The relay: runs the slice of a message once and publishes the rest of the operation."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What the next slice of an operation is run from.
+    """The message that starts the next slice of an operation.
 
-    The id is the same whoever publishes that slice, and no other slice has it: up to 100 letters, digits, `_.-`.
+    The id depends on the slice only: up to 100 letters, digits and `_.-`.
     """
 
     id: str
@@ -41,19 +41,19 @@ class Message:
 
 
 class Publisher(ABC):
-    """Where messages go; each arrives at least once, in any order."""
+    """A destination of messages, with at-least-once delivery in any order."""
 
     @property
     @abstractmethod
     def largest(self) -> int:
-        """Bytes that a message may have; of a larger document it tells where in the store that was left."""
+        """Maximum bytes of a message; for a larger document the message says where in the store it is."""
 
     @abstractmethod
     def publish(self, message: Message) -> None:
-        """Hand a message on; it is kept safe when this returns. Raises OSError when it is not taken."""
+        """Publish a message durably. Raise OSError if it is not accepted."""
 
 
-#: Where in the store it is kept what slices came to.
+#: Folder in the store for the results of slices.
 FOLDER: Final = ".operations/slices"
 _PUBLISHED: Final = ".published"
 _KEPT: Final = "kept"
@@ -63,7 +63,7 @@ _log = logging.getLogger(__name__)
 
 
 class Relay:
-    """Runs slices of documents that these keys have signed, and signs what comes of them; without keys, all are run."""
+    """Runs slices of documents signed with these keys, and signs the results; without keys, all documents are run."""
 
     def __init__(self, workflows: Workflows, keys: Keys, store: Result, publisher: Publisher) -> None:
         self._workflows = workflows
@@ -72,11 +72,21 @@ class Relay:
         self._publisher = publisher
 
     def run(self, content: bytes, budget: Budget, *, trust: bool = False, lenient: bool = False) -> Document | None:
-        """Run the slice that a message asks for and publish the rest; the new document, None when it was run before.
+        """Run the slice of a message and publish the rest.
 
-        `trust` and `lenient` are those of `pausable.service.transfer.advance`.
-        Raises DocumentMalformed and DocumentUntrusted for what will never be run, OSError when store or publisher
-        cannot be reached, and what `advance` raises for what cannot be run here and now.
+        Args:
+            content: The message.
+            budget: The limits of the slice.
+            trust: Accept an unsigned document.
+            lenient: Ignore states of steps that the workflow does not have.
+
+        Returns:
+            The new document; None if the slice was run before.
+
+        Raises:
+            DocumentMalformed: The message can never be run.
+            DocumentUntrusted: The document is not signed with one of our keys.
+            OSError: The store or the publisher cannot be reached.
         """
         keys = None if trust else self._keys or None
         document, is_ours = believed(self._whole(content), keys), keys is not None
@@ -88,31 +98,31 @@ class Relay:
         after: Document = json.loads(kept)
         self._hand_on(place, kept, after)
         if made is None:
-            _log.info("%s was run before: nothing of it is run again", place)
+            _log.info("%s was run before and is skipped", place)
         return after if made else None
 
     def _kept(self, place: str, document: Document, budget: Budget, *, is_ours: bool, lenient: bool) -> bytes | None:
-        """Run a slice and keep what it came to; None when somebody else has kept that first."""
+        """Run a slice and store its result; return None if another call stored one first."""
         after = self._keys.sealed(
             advance(document, budget, known_of(self._workflows), is_ours=is_ours, lenient=lenient)
         )
         return after if self._store.create(place, after) else None
 
     def _hand_on(self, place: str, kept: bytes, after: Document) -> None:
-        """Publish the rest, unless there is none or that was done; it is done again where nobody can tell.
+        """Publish the rest unless it was published; publish again when in doubt.
 
-        What a pause point or a step has paused waits for people: they publish what was kept of it, or import it.
+        A paused operation is not published: people publish its stored document, or import it.
         """
         if not after.get("spent") or self._store.exists(place + _PUBLISHED):
             if after["completion"] == Completion.PAUSED and not after.get("spent"):
-                _log.warning("%s is paused, and waits to be resumed: its document is in the store", _name(after))
+                _log.warning("%s is paused: resume it from its document in the store", _name(after))
             return
         is_small = len(kept) <= self._publisher.largest
         self._publisher.publish(Message(_name(after), kept if is_small else json.dumps({_KEPT: place}).encode()))
         self._store.create(place + _PUBLISHED, b"")
 
     def _whole(self, content: bytes) -> bytes:
-        """The document of a message, which may only tell where in the store it was left."""
+        """Return the document of a message, which may only refer to the store."""
         if not content.startswith(_TOLD):
             return content
         try:
@@ -120,15 +130,15 @@ class Relay:
         except (ValueError, RecursionError):
             raise DocumentMalformed("is truncated or no JSON") from None
         if not isinstance(place, str) or not place.startswith(f"{FOLDER}/"):
-            raise DocumentMalformed(f"is told to lie elsewhere than in {FOLDER}")
+            raise DocumentMalformed(f"refers to a place outside {FOLDER}")
         try:
             return self._store.read(place)
         except TargetOutside as fault:
-            raise DocumentMalformed(f"is told to lie elsewhere than in {FOLDER}") from fault
+            raise DocumentMalformed(f"refers to a place outside {FOLDER}") from fault
 
 
 def _place(document: Document) -> str:
-    """Where it is kept what a slice came to; a document that was made by hand has its name of all that it says."""
+    """Return where the result of a slice is stored; a document without a name is named by a digest of its content."""
     name = f"by-hand-{name_by_hand(document)}" if is_hand_made(document) else _name(document)
     return f"{FOLDER}/{name}.json"
 
@@ -139,20 +149,20 @@ def _name(document: Document) -> str:
 
 
 def relay_to(publisher: Callable[[str], Publisher]) -> Relay:
-    """The relay of this function; `publisher` makes one of PUBLISH_TO.
+    """Return the relay for this function.
 
-    Raises SettingsInvalid, ModuleUnusable, PublisherUnusable.
+    `publisher` makes a publisher of PUBLISH_TO. Raise SettingsInvalid, ModuleUnusable or PublisherUnusable.
     """
     settings = _settings()
     log_as_asked(settings)
     if settings.publish_to is None:
-        raise PublisherUnusable("is not set: a function must be told where the rest of an operation goes")
+        raise PublisherUnusable("is not set: it names the destination of the rest of an operation")
     keys = Keys(settings.document_keys())
     return Relay(load_workflows(settings.workflows), keys, store_at(settings.results), publisher(settings.publish_to))
 
 
 def budget() -> Budget:
-    """How much one call may run."""
+    """Return the limits of one call from the settings."""
     return Budget(_settings().function_steps, _settings().function_seconds)
 
 

@@ -53,7 +53,7 @@ def test_an_argument_that_holds_itself_is_refused() -> None:
     endless: list[Any] = []
     endless.append(endless)
 
-    with pytest.raises(UnstorableArgument, match="holds itself"):
+    with pytest.raises(UnstorableArgument, match="contains itself"):
         compiled(pay.s(endless))
 
 

@@ -266,6 +266,6 @@ def test_what_is_no_http_is_a_failure(said: Any) -> None:
         thread = threading.Thread(target=answer)
         thread.start()
         host = f"127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(NotDelivered, match=r"what it says is no HTTP|cannot be reached"):
+        with pytest.raises(NotDelivered, match=r"its response is not HTTP|cannot be reached"):
             Post([host]).deliver(f"http://{host}/", MESSAGE)
         thread.join()

@@ -81,7 +81,7 @@ def test_a_scheme_of_no_service_is_refused_by_its_name_alone() -> None:
 
 
 def test_an_address_that_lacks_what_its_service_needs_is_refused() -> None:
-    with pytest.raises(AddressMalformed, match="lacks something that slack:// needs"):
+    with pytest.raises(AddressMalformed, match="the slack:// address is incomplete"):
         Notification("failed", "slack://token-a")
 
 

@@ -61,15 +61,15 @@ def dated(date: str) -> str:
 @pytest.mark.parametrize(
     ("template", "said"),
     [
-        ("{date", "which is no template"),
-        ("{}", "name a fact or a parameter"),
-        ("{0}", "name a fact or a parameter"),
-        ("{source.__class__}", "name a fact or a parameter"),
-        ("{source[0]}", "name a fact or a parameter"),
-        ("{date:{source}}", "name a fact or a parameter"),
+        ("{date", "which is not a valid template"),
+        ("{}", "use the plain name of a fact or a parameter"),
+        ("{0}", "use the plain name of a fact or a parameter"),
+        ("{source.__class__}", "use the plain name of a fact or a parameter"),
+        ("{source[0]}", "use the plain name of a fact or a parameter"),
+        ("{date:{source}}", "use the plain name of a fact or a parameter"),
         (
             "{nobody}",
-            r"has the field \{nobody\}, and may have date, workflow, operation_id, step, task_name, source, rows",
+            r"has the unknown field \{nobody\}: use date, workflow, operation_id, step, task_name, source, rows",
         ),
         (7, "is 7: give a text"),
         ("", "is '': give a text"),
@@ -106,7 +106,7 @@ def test_a_function_that_takes_anything_may_have_any_field_and_a_wrong_one_is_na
 
 
 def test_a_field_that_could_mean_two_things_is_refused() -> None:
-    with pytest.raises(StepOptionInvalid, match=r"\{date\}, which is a parameter too"):
+    with pytest.raises(StepOptionInvalid, match=r"\{date\}, which is also a parameter"):
         declare(dated, target="{date}")
 
 

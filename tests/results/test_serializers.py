@@ -68,12 +68,12 @@ def test_json_is_what_other_programs_read() -> None:
     ],
 )
 def test_a_value_of_another_kind_is_refused_by_name(name: str, value: Any, kind: str) -> None:
-    with pytest.raises(ResultUnfit, match=f"it is of the type {kind}, and must be"):
+    with pytest.raises(ResultUnfit, match=f"it is of type {kind}, but must be"):
         SERIALIZERS[name].dump(encode(value))
 
 
 def test_half_a_character_is_no_text() -> None:
-    with pytest.raises(ResultUnfit, match="half a character at position 2"):
+    with pytest.raises(ResultUnfit, match="a lone surrogate at position 2"):
         SERIALIZERS["text"].dump(encode("ab\ud800"))
 
 

@@ -103,7 +103,7 @@ def test_a_target_that_holds_something_else_fails_its_step_and_says_where(servic
 def test_a_target_that_is_a_folder_fails_its_step(service: Service) -> None:
     (root(service) / "folder.json").mkdir(parents=True)
     error = service.error(service.start("keep", value=1, ledger=service.path(), key="folder"))
-    assert error["message"] == f"The result at {root(service)}/folder.json cannot be read: It is not a file."
+    assert error["message"] == f"The result at {root(service)}/folder.json cannot be read: not a regular file."
 
 
 def test_a_result_that_cannot_be_written_fails_its_step_and_its_handlers_are_told(service: Service) -> None:
@@ -132,7 +132,7 @@ def test_a_target_of_any_name_that_a_folder_takes_is_written(service: Service, k
 
 def test_a_target_that_cannot_be_seen_is_refused_with_the_character(service: Service) -> None:
     error = service.error(service.start("keep", value=1, ledger=service.path(), key="a\u202eb"))
-    assert "it holds the character U+202E, which is not shown, or changes how the rest is shown" in error["message"]
+    assert "it contains the invisible or bidirectional character U+202E" in error["message"]
 
 
 def test_a_field_that_cannot_be_written_so_fails_its_step(service: Service) -> None:
@@ -160,9 +160,7 @@ def test_texts_and_bytes_lie_in_their_targets_as_they_are(service: Service) -> N
 
 def test_a_value_that_its_serializer_cannot_hold_fails_its_step(service: Service) -> None:
     error = service.error(service.start("keep-text", value=[1], ledger=service.path(), key="no-text"))
-    assert (
-        error["message"] == "The serializer 'text' cannot hold the result: it is of the type list, and must be a str."
-    )
+    assert error["message"] == "The serializer 'text' cannot hold the result: it is of type list, but must be a str."
     assert not (root(service) / "no-text.txt").exists()
 
 
