@@ -1,4 +1,4 @@
-"""Back up the database and the documents while everything runs, and put them back: one compressed tar."""
+"""Back up the database and the documents into one compressed tar while the service runs, and restore them."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from pausable.config import Settings
 
 if TYPE_CHECKING:
-    #: What is told how many bytes are done.
+    #: A callable that is given the number of bytes done.
     Told = Callable[[int], None]
 
-#: The version of the format.
+#: Version of the archive's format.
 FORMAT: Final = 1
 #: Names in the archive.
 DATABASE: Final = "operations.db"
@@ -52,29 +52,29 @@ _CHUNK: Final = 1 << 20
 
 
 def untold(_done: int) -> None:
-    """Tell nobody how many bytes are done."""
+    """Report no progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What an archive holds: files by name, with size and SHA-256; and when it was made, since the epoch."""
+    """The index of an archive: its files by name with size and SHA-256, and when it was made (epoch seconds)."""
 
     made_at: float
     files: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     @property
     def documents(self) -> list[str]:
-        """The names of the documents in it."""
+        """Return the names of the documents in it."""
         return [name for name in self.files if name.startswith(f"{DOCUMENTS}/")]
 
     def as_json(self) -> bytes:
-        """The list as it stands in the archive."""
+        """Return the index as JSON."""
         files = {name: {"size": size, "sha256": digest} for name, (size, digest) in self.files.items()}
         return json.dumps({"format": FORMAT, "made_at": self.made_at, "files": files}).encode()
 
 
 class _Digested:
-    """A file that is read from, and the digest of what was read."""
+    """A file being read, and the digest of what was read."""
 
     def __init__(self, file: IO[bytes], tell: Callable[[], None]) -> None:
         self._file = file
@@ -83,7 +83,7 @@ class _Digested:
         self.digest = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes."""
+        """Return the next bytes."""
         content = self._file.read(size)
         self.size += len(content)
         self.digest.update(content)
@@ -91,7 +91,7 @@ class _Digested:
         return content
 
     def fact(self) -> tuple[int, str]:
-        """Size and digest of what was read."""
+        """Return size and digest of what was read."""
         return self.size, self.digest.hexdigest()
 
 
@@ -105,7 +105,7 @@ class Writer:
         self.contents = Contents(made_at)
 
     def add(self, name: str, path: Path) -> None:
-        """Add a file under a name. Raises FileNotFoundError when it is gone."""
+        """Add a file under a name. Raise FileNotFoundError if it is gone."""
         with path.open("rb") as file:
             content = _Digested(file, lambda: self._tell(self._read + content.size))
             self._put(name, os.fstat(file.fileno()).st_size, content)
@@ -113,7 +113,7 @@ class Writer:
             self.contents.files[name] = content.fact()
 
     def end(self) -> None:
-        """Add the list: without it an archive is none."""
+        """Add the index, without which the archive is not valid."""
         listed = self.contents.as_json()
         self._put(_LIST, len(listed), BytesIO(listed))
 
@@ -125,9 +125,9 @@ class Writer:
 
 @contextmanager
 def writing(path: Path, made_at: float, tell: Told = untold) -> Iterator[Writer]:
-    """Write an archive, readable by its owner alone, that is on the disk when the block is left.
+    """Write an archive that only its owner can read; it is synced to disk at the end of the block.
 
-    What it is to `tell` is how many bytes of files have been added so far.
+    `tell` is called with the number of bytes of files added so far.
     """
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         with tarfile.open(fileobj=file, mode="w:gz", compresslevel=6) as archive:
@@ -139,30 +139,36 @@ def writing(path: Path, made_at: float, tell: Told = untold) -> Iterator[Writer]
 
 
 def unpack(file: Path, folder: Path, tell: Told) -> Contents:
-    """Write what an archive holds into an empty folder, and compare it with its list.
+    """Unpack an archive into an empty folder and compare it with its index.
 
-    What it is to `tell` is how many bytes of the archive have been read so far.
+    Args:
+        file: The archive.
+        folder: The folder.
+        tell: Called with the number of bytes of the archive read so far.
+
+    Returns:
+        The index.
 
     Raises:
-        BackupUnusable: It is no archive, is cut short, holds anything that no backup holds, or something was altered.
+        BackupUnusable: It is not an archive, is truncated, contains an unexpected file, or was modified.
     """
     try:
         with file.open("rb") as packed, tarfile.open(fileobj=packed, mode="r:gz") as archive:
             unpacking = _Unpacking(file, archive, folder, lambda: tell(packed.tell()))
             found = dict(map(unpacking.unpacked, archive))
     except (tarfile.TarError, EOFError, BadGzipFile, zlib.error) as why:
-        raise BackupUnusable(file, f"it is no whole archive ({why})") from why
+        raise BackupUnusable(file, f"it is not a complete archive ({why})") from why
     if found.pop(_LIST, None) is None:
-        raise BackupUnusable(file, "it has no list of what it holds, so it is cut short or is no backup")
+        raise BackupUnusable(file, "it has no index: it is truncated or not a backup")
     contents = _listed(file, folder / _LIST)
     if contents.files != found:
-        raise BackupUnusable(file, "what it holds is not what its list says")
+        raise BackupUnusable(file, "its files do not match its index")
     return contents
 
 
 @dataclass(frozen=True, slots=True)
 class _Unpacking:
-    """An archive that is being written into a folder."""
+    """An archive being unpacked into a folder."""
 
     file: Path
     archive: tarfile.TarFile
@@ -170,11 +176,11 @@ class _Unpacking:
     tell: Callable[[], None]
 
     def unpacked(self, member: tarfile.TarInfo) -> tuple[str, tuple[int, str]]:
-        """Write a member of it; returns its name, and its size and digest."""
+        """Unpack a member; return its name, size and digest."""
         target = self.folder / member.name if _NAME.fullmatch(member.name) else None
         content = self.archive.extractfile(member) if member.type == tarfile.REGTYPE else None
         if target is None or content is None or target.exists():
-            raise BackupUnusable(self.file, f"it holds {member.name!r}, which no backup holds so")
+            raise BackupUnusable(self.file, f"it contains the unexpected member {member.name!r}")
         target.parent.mkdir(parents=True, exist_ok=True)
         digested = _Digested(content, self.tell)
         with target.open("xb") as written:
@@ -185,15 +191,15 @@ class _Unpacking:
 
 def _listed(file: Path, path: Path) -> Contents:
     if path.stat().st_size > _LARGEST_LIST:
-        raise BackupUnusable(file, "its list is too long")
+        raise BackupUnusable(file, "its index is too long")
     try:
         listed = json.loads(path.read_bytes())
         files = {str(name): (int(fact["size"]), str(fact["sha256"])) for name, fact in listed["files"].items()}
         made = Contents(float(listed["made_at"]), files)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as why:
-        raise BackupUnusable(file, "its list cannot be read") from why
+        raise BackupUnusable(file, "its index cannot be read") from why
     if listed.get("format") != FORMAT:
-        raise BackupUnusable(file, f"it has the format {listed.get('format')!r}, and this version reads {FORMAT}")
+        raise BackupUnusable(file, f"it has the format {listed.get('format')!r}, but this version reads {FORMAT}")
     return made
 
 
@@ -211,7 +217,7 @@ _HAND_BACK: Final = (
         publishes=0,
     )
 )
-#: What says in its signature when it starts keeps its time, unless that has come.
+#: A countdown or eta of the call keeps its time unless it has passed.
 _IS_UNTIMED: Final = and_(*(steps.c.signature.not_like(f'%"{word}"%') for word in ("countdown", "eta")))
 _QUEUED_AGAIN: Final = (
     update(steps)
@@ -224,7 +230,7 @@ _MOVE: Final = update(operations).where(operations.c.id == bindparam("key")).val
 
 
 def size_of(settings: Settings, database: Database, *, only_documents: bool = False) -> int:
-    """About how many bytes a backup has to read."""
+    """Return about how many bytes a backup has to read."""
     paths = [path for _, path in _documents(settings.workflow_store)]
     if not only_documents and database.file:
         paths.append(database.file)
@@ -234,10 +240,23 @@ def size_of(settings: Settings, database: Database, *, only_documents: bool = Fa
 def back_up(
     settings: Settings, database: Database, file: Path, *, only_documents: bool = False, tell: Told = untold
 ) -> Contents:
-    """Write an archive of the database as it is at one moment, and of the documents; others go on meanwhile.
+    """Write an archive of one snapshot of the database, and of the documents, while the service runs.
 
-    What it is to `tell` is how many bytes it has read so far. No token is in it: the database holds digests of them,
-    and DATA_DIR/token stays where it is. Raises FileExistsError, BackupNeedsPgDump.
+    It contains no token: the database stores digests only, and DATA_DIR/token is left out.
+
+    Args:
+        settings: The settings.
+        database: The database.
+        file: The archive to create.
+        only_documents: Leave the database out.
+        tell: Called with the number of bytes read so far.
+
+    Returns:
+        The index of the archive.
+
+    Raises:
+        FileExistsError: The archive exists.
+        BackupNeedsPgDump: pg_dump is missing or unusable.
     """
     if file.exists():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file))
@@ -249,7 +268,7 @@ def back_up(
             if not only_documents:
                 _copy(database, copy)
                 archive.add(DATABASE, copy)
-            # After the database: a document is on the disk before a row points to it, and never changes.
+            # Documents after the database: a document is written before a row refers to it, and never changes.
             for name, path in _documents(settings.workflow_store):
                 try:
                     archive.add(name, path)
@@ -261,11 +280,25 @@ def back_up(
 
 
 def restore(settings: Settings, file: Path, *, force: bool = False, tell: Told = untold) -> Contents:
-    """Put the database and the documents of an archive in their places; every operation can go on from there.
+    """Restore the database and the documents of an archive; every operation can continue from there.
 
-    What it is to `tell` is how many bytes of the archive it has read so far. Steps that ran when the backup was made
-    are queued again: nobody holds them here. Raises BackupUnusable, DatabaseInTheWay, DatabaseInUse,
-    RestoreNeedsPgRestore, DatabaseTooNew.
+    Steps that were running at the time of the backup are queued again.
+
+    Args:
+        settings: The settings.
+        file: The archive.
+        force: Replace an existing database.
+        tell: Called with the number of bytes of the archive read so far.
+
+    Returns:
+        The index of the archive.
+
+    Raises:
+        BackupUnusable: The archive is damaged.
+        DatabaseInTheWay: A database exists and `force` is false.
+        DatabaseInUse: A program uses the database.
+        RestoreNeedsPgRestore: pg_restore is missing or unusable.
+        DatabaseTooNew: A newer version of the service made the backup.
     """
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with alone_in(settings.data_dir) as alone:
@@ -298,7 +331,7 @@ def _put_in_place(settings: Settings, file: Path, folder: Path, target: Path | N
 
 
 def _target(settings: Settings) -> Path | None:
-    """The file of the database; none where it is no file."""
+    """Return the file of the database; None for PostgreSQL."""
     file = sqlite_file(settings.database_url)
     return file.absolute() if file else None
 
@@ -317,7 +350,7 @@ def _documents(store: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _make_fit(file: Path, copy: Path, store: Path) -> None:
-    """Bring a database that nobody else has open to the present schema, and to this place and moment."""
+    """Migrate a database that nobody else has open, and adapt it to this location and moment."""
     database = Database(sqlite_url(copy))
     try:
         with database.read() as tx:
@@ -337,10 +370,10 @@ def _make_fit(file: Path, copy: Path, store: Path) -> None:
 
 
 def _hand_back(tx: Connection) -> None:
-    """Take every claim from its holder.
+    """Release every claim.
 
-    The holders are workers of the service that was backed up, which may be alive beside this one: they must not be
-    looked for, and not be stopped. A step whose message was sent there is published here at once.
+    The holders are workers of the service that was backed up, which may still run next to this one: they must not be
+    looked for or killed. A step whose message was sent there is published here at once.
     """
     now = clock.now()
     why = "restored from a backup"
@@ -362,13 +395,13 @@ def _move_documents(tx: Connection, store: Path) -> None:
 
 
 def _make_way(target: Path) -> None:
-    """Take away what belongs to the database that is replaced: its write-ahead log would be taken for the new one's."""
+    """Remove the files of the database being replaced: its write-ahead log would be applied to the new one."""
     if target.exists():
         database = Database(sqlite_url(target))
         try:
             with database.glance() as tx:
                 driver: Any = tx.connection.driver_connection
-                driver.execute("PRAGMA journal_mode = DELETE")  # refused while anybody else has the file open
+                driver.execute("PRAGMA journal_mode = DELETE")  # fails while another program has the file open
         except Exception as why:
             if not is_of_the_database(why) or "locked" in str(why):
                 raise DatabaseInUse(target) from why

@@ -1,7 +1,7 @@
-"""The statements on `bulks`, and those that find the operations one means, a stretch of ids at a time.
+"""The statements on `bulks`, and those that find the operations of a bulk command, a range of ids at a time.
 
-A bulk is no list of operations: it says which ones stood where when it was asked for, and how far it has come. What
-stood where is told by the history, up to the newest event of then.
+A bulk command does not list its operations: it stores the filter at the time of the request and how far it has come.
+The history up to the newest event of that time says which operation was where.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """One row of `bulks` with its requester's name; times are seconds since the epoch, `refusals` is JSON."""
+    """A row of `bulks` with its requester's name; times are epoch seconds, `refusals` is JSON."""
 
     id: int
     requester_id: int
@@ -51,19 +51,19 @@ class Bulk:
 
     @property
     def left(self) -> int:
-        """How many operations are yet to be asked, as far as is known."""
+        """Return how many operations remain, as far as is known."""
         return max(self.total - self.done - self.refused, 0)
 
     @property
     def state(self) -> str:
-        """Where it stands, in a word."""
+        """Return its state in one word."""
         if self.finished_at is None:
             return "RUNNING"
         return "DONE" if self.stopped_by is None else "STOPPED"
 
 
 class Found(NamedTuple):
-    """Operations that may be meant, in the order of their ids, and up to which id none is missing among them."""
+    """Operations that may be meant, by id, and the id up to which the list is complete."""
 
     ids: list[int]
     up_to: int
@@ -94,10 +94,10 @@ _COLUMNS = (
     bulks.c.request_digest,
 )
 _ALL = select(*_COLUMNS).join(user, user.c.id == bulks.c.requester_id)
-_RUNS = text("bulks.finished_at IS NULL")  # written out, as in the partial index
+_RUNS = text("bulks.finished_at IS NULL")  # literal, to match the partial index
 _DUE = _ALL.where(_RUNS, bulks.c.due_at <= bindparam("now")).order_by(bulks.c.due_at).limit(bindparam("limit"))
 _NEXT_DUE = select(bulks.c.due_at).where(_RUNS).order_by(bulks.c.due_at).limit(1)
-#: Whoever has worked on from that place, and nobody after it was stopped.
+#: Guards an update: it must continue from the stored place, and the command must not have been stopped.
 _HERE = (bulks.c.id == bindparam("key_id"), bulks.c.place == bindparam("key_place"), _RUNS)
 _STOP = update(bulks).where(bulks.c.id == bindparam("key_id"), _RUNS)
 _MOVES = (
@@ -114,7 +114,7 @@ _SINCE = _MOVES.where(events.c.id > bindparam("newest")).order_by(events.c.id)
 
 
 def insert_bulk(tx: Connection, row: Mapping[str, Any]) -> int:
-    """Insert a bulk, its columns by name; returns its id."""
+    """Insert a bulk command and return its id."""
     id_: int = tx.execute(insert(bulks).returning(bulks.c.id), row).scalar_one()
     return id_
 
@@ -122,7 +122,7 @@ def insert_bulk(tx: Connection, row: Mapping[str, Any]) -> int:
 def measure(
     tx: Connection, completions: Sequence[Completion], workflow: str | None, owner_id: int | None
 ) -> dict[str, int]:
-    """What fixes the operations that are meant: the newest operation and event there are, and how many that leaves."""
+    """Return what fixes the operations meant: the newest operation and event, and the number of matches."""
     newest = tx.execute(select(func.coalesce(func.max(operations.c.id), 0))).scalar_one()
     event = tx.execute(select(func.coalesce(func.max(events.c.id), 0))).scalar_one()
     query = select(func.count()).where(operations.c.completion.in_(completions), operations.c.id <= newest)
@@ -134,17 +134,24 @@ def measure(
 
 
 def find_bulk(tx: Connection, bulk_id: int) -> Bulk | None:
-    """The bulk of that id."""
+    """Return the bulk command of that id."""
     return _first(tx, _ALL.where(bulks.c.id == bulk_id))
 
 
 def bulk_of_key(tx: Connection, requester_id: int, key: str) -> Bulk | None:
-    """The bulk that this requester asked for under that key."""
+    """Return the bulk command that this requester made under that idempotency key."""
     return _first(tx, _ALL.where(bulks.c.requester_id == requester_id, bulks.c.idempotency_key == key))
 
 
 def list_bulks(tx: Connection, *, requester_id: int | None, before_id: int | None, limit: int) -> list[Bulk]:
-    """The newest bulks first, below `before_id`, at most `limit`; None means any."""
+    """Return bulk commands, newest first.
+
+    Args:
+        tx: A transaction.
+        requester_id: Only those of this user; None for all.
+        before_id: Only those with a smaller id; None for all.
+        limit: Maximum number of rows.
+    """
     query = _ALL.order_by(bulks.c.id.desc()).limit(limit)
     if requester_id is not None:
         query = query.where(bulks.c.requester_id == requester_id)
@@ -154,35 +161,43 @@ def list_bulks(tx: Connection, *, requester_id: int | None, before_id: int | Non
 
 
 def due_bulks(tx: Connection, now: float, limit: int) -> list[Bulk]:
-    """The bulks that are to be worked on now, the longest due first."""
+    """Return the bulk commands that are due, the longest due first."""
     return list(map(_bulk, tx.execute(_DUE, {"now": now, "limit": limit})))
 
 
 def next_due_bulk(tx: Connection) -> float | None:
-    """When a bulk is to be worked on next, in seconds since the epoch."""
+    """Return when the next bulk command is due, in epoch seconds."""
     due: float | None = tx.execute(_NEXT_DUE).scalar()
     return due
 
 
 def work_on(tx: Connection, bulk: Bulk, place: int, **changed: Any) -> bool:
-    """Note that one has come to that operation, and what came of it; False when another has, or it was stopped."""
+    """Record the progress of a bulk command; return False if another worker was first, or it was stopped."""
     statement = update(bulks).where(*_HERE).values(place=place, **changed)
     return tx.execute(statement, {"key_id": bulk.id, "key_place": bulk.place}).rowcount == 1
 
 
 def stop_bulk(tx: Connection, bulk_id: int, who: str, now: float) -> bool:
-    """Let nothing more be done of it; False when it was finished already."""
+    """Stop a bulk command; return False if it was finished."""
     statement = _STOP.values(finished_at=now, stopped_by=who)
     return tx.execute(statement, {"key_id": bulk_id}).rowcount == 1
 
 
 def delete_bulks(tx: Connection, before: float) -> int:
-    """Forget the bulks that were finished before that moment; returns how many."""
+    """Delete bulk commands that finished before that moment; return how many."""
     return tx.execute(bulks.delete().where(bulks.c.finished_at < before)).rowcount
 
 
 def candidates(tx: Connection, bulk: Bulk, completions: Collection[Completion], *, look_at: int, give: int) -> Found:
-    """The next operations that stand at one of these now, at most `give`, of `look_at` rows for each."""
+    """Return the next operations that are in one of these states now.
+
+    Args:
+        tx: A transaction.
+        bulk: The bulk command, which says where to continue.
+        completions: The states.
+        look_at: Maximum rows to read for each state.
+        give: Maximum operations to return.
+    """
     found: list[int] = []
     up_to = bulk.newest
     for completion in sorted(completions):
@@ -195,7 +210,7 @@ def candidates(tx: Connection, bulk: Bulk, completions: Collection[Completion], 
 
 
 def _next_at(bulk: Bulk, completion: Completion, limit: int) -> Select[Any]:
-    """A stretch of the index by completion; whether they are meant is looked at row by row, so that it stays short."""
+    """Return a range of the index on completion; other conditions are checked row by row, so the range stays short."""
     columns = operations.c.id, operations.c.workflow, operations.c.requester_id
     at = operations.c.completion == completion
     after = select(*columns).where(at, operations.c.id > bulk.place, operations.c.id <= bulk.newest)
@@ -207,7 +222,7 @@ def _is_of(bulk: Bulk, workflow: str, requester_id: int) -> bool:
 
 
 def moves_around(tx: Connection, operation_id: int, newest_event: int) -> tuple[Completion | None, list[Completion]]:
-    """Where the operation stood when that event was the newest, and the next two places it has come to since."""
+    """Return the state of the operation at that event, and its next two states since."""
     key = {"operation_id": operation_id, "newest": newest_event}
     then: str | None = tx.execute(_THEN, key | {"limit": 1}).scalar()
     since: Iterable[str] = tx.execute(_SINCE, key | {"limit": 2}).scalars()

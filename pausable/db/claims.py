@@ -1,4 +1,4 @@
-"""The claims that are held, the places of running steps, and what is due to be published."""
+"""Statements on claims, cursors of running steps, and steps that are due to be published."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _S = StepState
 
 @dataclass(frozen=True, slots=True)
 class HeldClaim:
-    """A claim and the process that holds it, or held it when it was taken away; times are seconds since the epoch.
+    """A claim and the process that holds it, or held it before it was taken away; times are epoch seconds.
 
-    `held_since` is when the claim was made or, of one that was taken away, when that was. All about the worker is None
-    where an earlier version took it from a program that was no worker.
+    `held_since` is when the claim was made, or taken away. The worker's columns are None if an earlier version took the
+    claim from a program that was not a worker.
     """
 
     operation_id: int
@@ -55,7 +55,7 @@ _WORKER = (
     workers.c.heartbeat,
     workers.c.stopped_at,
 )
-# Written out, as in the partial index: SQLite uses it only where it can see that the rows are among its own.
+# A literal, because SQLite uses a partial index only if the condition is written as in the index.
 _HELD = (
     select(
         steps.c.operation_id,
@@ -128,8 +128,7 @@ _IS_CANCEL = operations.c.completion == str(Completion.REQUESTING_CANCEL)
 _IS_PAUSE = operations.c.completion == str(Completion.REQUESTING_PAUSE)
 _CAN_DRAIN = (or_(_IS_CANCEL, _IS_PAUSE & _NOBODY_IS_LOST), _NOTHING_RUNS)
 _DRAINABLE = Prepared(select(operations.c.completion).where(operations.c.id == bindparam("operation_id"), *_CAN_DRAIN))
-#: The key is put together: SQLite would rather walk along the keys of all operations than look up the few that are
-#: meant.
+#: The key is built by concatenation: otherwise SQLite scans the keys of all operations.
 _KEY = operations.c.id + 0
 _ALL_DRAINABLE = (
     select(operations.c.id)
@@ -144,70 +143,70 @@ _ACCEPT = delete(lost_claims).where(_OF_OPERATION)
 
 
 def drainable(tx: Connection, operation_id: int) -> Completion | None:
-    """The pause or cancel that was requested of an operation and can take effect: nothing of it runs any more.
+    """Return the requested pause or cancel that can take effect because nothing of the operation runs; None otherwise.
 
-    A pause also waits for the former holders of claims that are not proven gone. None where there is nothing to do.
+    A pause also waits for former holders of claims that are not proven gone.
     """
     row = _DRAINABLE.first(tx, {"operation_id": operation_id})
     return row and Completion(row[0])
 
 
 def all_drainable(tx: Connection, after: int, limit: int) -> list[int]:
-    """The ids above `after` of the operations of which a requested pause or cancel can take effect, at most `limit`."""
+    """Return up to `limit` ids above `after` of operations whose requested pause or cancel can take effect."""
     return list(tx.execute(_ALL_DRAINABLE, {"after": after, "limit": limit}).scalars())
 
 
 def held_claims(tx: Connection) -> list[HeldClaim]:
-    """Every claim that is held: one for each step that runs anywhere."""
+    """Return every held claim: one per running step."""
     rows: Any = tx.execute(_HELD)
-    # Sorted here: for an order, SQLite would rather read all steps there are than those that run.
+    # Sorted in Python: with ORDER BY, SQLite reads all steps instead of the running ones.
     return sorted((HeldClaim(*row) for row in rows), key=lambda one: (one.operation_id, one.number))
 
 
 def take_away(tx: Connection, held: HeldClaim, *, is_loss: bool, due_at: float) -> StepTask | None:
-    """Queue a step whose holder is to write nothing any more; None when that claim is held no longer."""
+    """Queue a step again and invalidate its holder's claim; return None if the claim is no longer held."""
     row = tx.execute(_TAKE_AWAY, _key(held) | {"lost": int(is_loss), "due_at": due_at}).first()
     return StepTask(*row) if row else None
 
 
 def take_over(tx: Connection, held: HeldClaim, holder: Holder, *, is_loss: bool) -> StepTask | None:
-    """Give a claim to another holder, who settles the step without running it; None when it is held no longer."""
+    """Give a claim to another holder, which settles the step without running it; None if it is no longer held."""
     mine = {"worker_id": holder.worker_id, "process": holder.process, "process_start": holder.process_start}
     row = tx.execute(_TAKE_OVER, _key(held) | mine | {"lost": int(is_loss)}).first()
     return StepTask(*row) if row else None
 
 
 def keep_lost(tx: Connection, held: HeldClaim, now: float) -> None:
-    """Remember a claim that was taken from a holder who is not proven gone."""
+    """Record a claim that was taken from a holder that is not proven gone."""
     named = ("operation_id", "number", "claim", "worker_id", "process", "process_start")
     tx.execute(_KEEP, {name: getattr(held, name) for name in named} | {"lost_at": now})
 
 
 def lost_claims_of(tx: Connection, operation_id: int | None = None) -> list[HeldClaim]:
-    """The claims whose former holders are not proven gone, of one operation or of all."""
+    """Return the claims whose former holders are not proven gone, of one operation or of all."""
     query = _LOST if operation_id is None else _LOST.where(lost_claims.c.operation_id == operation_id)
     rows: Any = tx.execute(query)
     return [HeldClaim(*row) for row in rows]
 
 
 def unconfirmed_steps(tx: Connection, operation_id: int) -> list[Running]:
-    """The steps of an operation whose former holders are not proven gone."""
+    """Return the steps of an operation whose former holders are not proven gone."""
     lost = lost_claims_of(tx, operation_id)
     return [Running(one.number, one.slug, one.held_since or 0.0, one.host, one.process, False) for one in lost]
 
 
 def is_any_unconfirmed(tx: Connection, operation_id: int) -> bool:
-    """Whether code of this operation may still run under a claim that was taken away."""
+    """Return whether code of this operation may still run under a claim that was taken away."""
     return _ANY_LOST.first(tx, {"key_operation": operation_id}) is not None
 
 
 def confirm(tx: Connection, operation_id: int, number: int, claim: int) -> bool:
-    """Note that the former holder of this claim runs nothing of it any more; False when that was known."""
+    """Record that the former holder of this claim has ended; return False if that was recorded before."""
     return tx.execute(_CONFIRM, {"key_operation": operation_id, "key_number": number, "key_claim": claim}).rowcount > 0
 
 
 def forget_unconfirmed(tx: Connection, operation_id: int) -> int:
-    """Forget all former holders of an operation's claims, because a person says so; returns how many there were."""
+    """Forget all former holders of an operation's claims at a person's request; return how many."""
     return tx.execute(_ACCEPT, {"key_operation": operation_id}).rowcount
 
 
@@ -217,7 +216,7 @@ def _key(held: HeldClaim) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A place as JSON, and how much of how much is done there, where the code says."""
+    """A cursor as JSON, and the progress that the code reported with it."""
 
     place: str
     done: int | None = None
@@ -242,9 +241,9 @@ _KEEP_PLACE = Prepared(
 
 
 def keep_place(tx: Connection, operation_id: int, number: int, claim: int, kept: Kept) -> bool:
-    """Keep the place of a step; one that has moved forgets its losses. False when that claim is held no longer.
+    """Save the cursor of a step and reset its losses if it moved; return False if the claim is no longer held.
 
-    It needs no lock on the operation: it moves nothing, and whatever takes the claim away raises its number.
+    This needs no lock on the operation: whatever takes the claim away increments its number.
     """
     key = {"key_operation": operation_id, "key_number": number, "key_claim": claim}
     return _KEEP_PLACE.change(tx, {**key, "cursor": kept.place, "done": kept.done, "total": kept.total}) == 1
@@ -252,7 +251,7 @@ def keep_place(tx: Connection, operation_id: int, number: int, claim: int, kept:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A step that waits to be published, again or after a retry's wait."""
+    """A step that is due to be published, again or after the wait of a retry."""
 
     operation_id: int
     number: int
@@ -261,18 +260,17 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Unclaimed:
-    """A step that was published, when that was last, and that nobody has claimed."""
+    """A step that was published at that time and has not been claimed."""
 
     step: StepTask
     due: Due
     published_at: float
 
 
-# Written out, as in the partial index: SQLite uses it only where it can see that the rows are among its own.
+# Literals, because SQLite uses a partial index only if the condition is written as in the index.
 _IS_DUE = text("steps.state IN ('Queued', 'Retrying') AND NOT steps.parked")
-#: A step that waits for a retry keeps its time while its operation is paused, and is due again once that goes on. It is
-#: parked as long, so that no sweep looks at it; an operation that was paused before steps were parked has some that are
-#: not.
+#: A step that waits for a retry keeps its time while its operation is paused, and is parked meanwhile so that no sweep
+#: reads it. Operations paused by versions before parking may have unparked ones.
 _WAITS = _IS_DUE & exists().where(
     operations.c.id == steps.c.operation_id, operations.c.completion.in_(sorted(CLAIMABLE))
 )
@@ -282,7 +280,7 @@ _DUE = (
     .order_by(steps.c.due_at)
     .limit(bindparam("limit"))
 )
-#: When a queued step was published last: its wait doubles with each time.
+#: When a queued step was last published: its wait doubles each time.
 _PUBLISHED_AT = steps.c.due_at - bindparam("wait", type_=Float) * literal(1).bitwise_lshift(steps.c.publishes)
 _UNCLAIMED = (
     select(*TASK_COLUMNS, steps.c.operation_id, steps.c.publishes, _PUBLISHED_AT)
@@ -299,12 +297,20 @@ _NEXT_DUE = select(steps.c.due_at).where(_WAITS).order_by(steps.c.due_at).limit(
 
 
 def due_steps(tx: Connection, now: float, limit: int) -> list[Due]:
-    """The steps whose time has come, the longest due first."""
+    """Return the steps that are due, the longest due first."""
     return [Due(*row) for row in tx.execute(_DUE, {"now": now, "limit": limit})]
 
 
 def unclaimed_steps(tx: Connection, *, now: float, before: float, wait: float, limit: int) -> list[Unclaimed]:
-    """The queued steps that were published before a moment and are unclaimed since; `wait` is the first wait."""
+    """Return queued steps that were published and have not been claimed since.
+
+    Args:
+        tx: A transaction.
+        now: Epoch seconds.
+        before: Only steps last published before this moment.
+        wait: Seconds before the first republishing.
+        limit: Maximum number of rows.
+    """
     rows = tx.execute(_UNCLAIMED, {"now": now, "before": before, "wait": wait, "limit": limit})
     return [
         Unclaimed(StepTask(*task), Due(operation_id, task[0], publishes), published_at)
@@ -313,6 +319,6 @@ def unclaimed_steps(tx: Connection, *, now: float, before: float, wait: float, l
 
 
 def next_due(tx: Connection) -> float | None:
-    """When the next step is due, in seconds since the epoch."""
+    """Return when the next step is due, in epoch seconds."""
     due: float | None = tx.execute(_NEXT_DUE).scalar()
     return due

@@ -1,4 +1,4 @@
-"""Files on disk: written whole or not at all, and the lock that keeps a second service out of a folder."""
+"""Files on disk: atomic writes, and the lock that keeps a second service out of a folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _LOCK: Final = "supervisor.lock"
-#: What a folder of one version of a document is called; with a digest where another process has written the same.
+#: Folder name of a version of a document; a digest is appended if another process wrote the same version.
 VERSION: Final = re.compile("[1-9][0-9]{0,17}(-[0-9a-f]{8})?")
 
 
@@ -26,14 +26,21 @@ def write_atomically(
     guard: Callable[[], None] = lambda: None,
     is_new: bool = False,
 ) -> None:
-    """Write a file, for its owner alone, so that a reader, or a power cut, meets all of it or none.
+    """Write a file atomically, readable by its owner only.
 
-    Folders that are missing are made; so many of them survive a power cut as `new_folders` says, counted from the
-    file upwards. `guard` is called right before the file can be seen. Raises OSError when the disk does not take it,
-    FileExistsError when it `is_new` and yet there, and whatever the guard raises; then it leaves no trace.
+    Args:
+        path: The file; missing parent folders are created.
+        content: The bytes.
+        new_folders: How many parent folders to sync as well, counted from the file upwards.
+        guard: Called right before the file becomes visible; what it raises leaves no trace.
+        is_new: Refuse to replace a file.
+
+    Raises:
+        OSError: The disk does not accept the file.
+        FileExistsError: `is_new` is set and the file exists.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")  # 0600 from the start
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")  # mode 0600 from the start
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
@@ -50,26 +57,26 @@ def write_atomically(
 
 def _name(temporary: Path, path: Path, *, is_new: bool) -> None:
     if is_new:
-        path.hardlink_to(temporary)  # unlike a rename, it takes the place of nothing
+        path.hardlink_to(temporary)  # unlike rename, it never replaces a file
         temporary.unlink()
     else:
         temporary.replace(path)
 
 
 def keep_secret(path: Path, make: Callable[[], str]) -> str:
-    """The secret that a file keeps, for its owner alone; where there is none, it is made and kept first.
+    """Return the secret stored in a file with access for its owner only; create it if it is missing.
 
-    Of several processes that make one at once the first wins, and all are given that one. White space around it is
-    none of it. Raises OSError when the file can be neither written nor read.
+    Of concurrent processes the first creates the secret and all return it. Surrounding whitespace is stripped. Raise
+    OSError if the file can be neither written nor read.
     """
     if not path.exists():
-        with suppress(FileExistsError):  # another process was quicker
+        with suppress(FileExistsError):  # another process was first
             write_atomically(path, f"{make()}\n".encode(), is_new=True)
     return path.read_text(encoding="utf-8").strip()
 
 
 def sync_folder(folder: Path) -> None:
-    """Make what was renamed, made or removed in a folder survive a power cut."""
+    """Sync a folder, so that renamed, created or removed entries survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -79,7 +86,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def alone_in(data_dir: Path) -> Iterator[bool]:
-    """Whether no other service keeps this folder; while it is entered, none can. It ends with the process."""
+    """Yield whether this process alone uses the folder; the lock ends with the block or the process."""
     with (data_dir / _LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

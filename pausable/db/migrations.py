@@ -1,6 +1,6 @@
-"""Brings a database to the present schema, and tells whether it is there. The steps on the way lie in `migrations/`.
+"""Migrate a database to the current schema and check whether it is there; the migrations are in `migrations/`.
 
-All of an upgrade is one transaction: it succeeds whole, or leaves everything as it was.
+An upgrade is one transaction: it succeeds as a whole or changes nothing.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ _STATEMENTS: Final = text(
     "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql <> '' AND name NOT LIKE 'sqlite%'"
 )
 _COMMENT: Final = re.compile(r"('[^']*')|--[^\n]*")
-#: The commas and the outermost parentheses that a table's definition is laid out by.
+#: Commas and outermost parentheses of a table's definition.
 _PUNCTUATION: Final = re.compile(r"'[^']*'|[(),]")
 
 
 def upgrade(settings: Settings, tell: Tell | None = None) -> None:
-    """Make DATA_DIR, for its owner alone, and the database in it, or bring the one that is there to the present schema.
+    """Create DATA_DIR, for its owner only, and its database, or migrate the existing database.
 
-    `tell` is told how many migrations have been run, of how many.
+    `tell` is called with the number of migrations run and their total.
 
     Raises:
-        DatabaseTooNew: A newer version of the service has been here.
+        DatabaseTooNew: A newer version of the service has migrated the database.
     """
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(settings.database_url, synchronous=settings.synchronous)
@@ -61,11 +61,11 @@ def upgrade(settings: Settings, tell: Tell | None = None) -> None:
 
 
 def upgrade_database(database: Database, folder: Path = FOLDER, tell: Tell | None = None) -> None:
-    """Run what this database lacks of the migrations in `folder`; a second process that does so waits for the first.
+    """Run the migrations in `folder` that the database lacks; a concurrent upgrade waits for the first.
 
     Raises:
-        DatabaseTooNew: It stands at a migration that is not in `folder`.
-        ReferencesBroken: A migration lost rows that others refer to. Nothing is changed then.
+        DatabaseTooNew: The database is at a migration that is not in `folder`.
+        ReferencesBroken: A migration removed rows that others refer to; nothing was changed.
     """
     migrated = without_references(database)
     try:
@@ -82,16 +82,16 @@ def upgrade_database(database: Database, folder: Path = FOLDER, tell: Tell | Non
 
 
 def is_current(database: Database) -> bool:
-    """Whether the database stands at the newest migration; false where it is empty, behind or ahead."""
+    """Return whether the database is at the newest migration; False if it is empty, behind or ahead."""
     with database.read() as tx:
         return _heads(tx) == (_newest(FOLDER),)
 
 
 def snapshot(database: Database) -> str:
-    """The statements that would make an SQLite database's schema anew, one column or constraint a line.
+    """Return the statements that create the schema of an SQLite database, one column or constraint per line.
 
-    Tables stand as in `pausable/db/tables.py`, each with its indexes. Comments and the layout they were entered
-    in are left out: two texts are equal where two schemas are.
+    Tables are in the order of `pausable/db/tables.py`, each with its indexes, without comments: equal schemas have
+    equal texts.
     """
     with database.read() as tx:
         statements = sorted(tx.execute(_STATEMENTS), key=_place)
@@ -99,7 +99,7 @@ def snapshot(database: Database) -> str:
 
 
 def config_for(folder: Path, tx: Connection) -> Config:
-    """What Alembic's commands need to work on the migrations in `folder`, inside the caller's transaction."""
+    """Return the Alembic configuration for the migrations in `folder` within the caller's transaction."""
     config = Config(attributes={"connection": tx})
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
@@ -107,10 +107,10 @@ def config_for(folder: Path, tx: Connection) -> Config:
 
 
 def without_references(database: Database) -> Database:
-    """The same database with SQLite's foreign keys resting, as sqlite.org/lang_altertable.html#otheralter demands.
+    """Return the same database with SQLite's foreign keys disabled (sqlite.org/lang_altertable.html#otheralter).
 
-    Most changes of a table rebuild it, and to drop the old one would delete every row that refers to it. The PRAGMA has
-    no effect inside a transaction, so it takes a connection of its own.
+    Most changes rebuild a table, and dropping the old one would delete the rows that refer to it. The PRAGMA has no
+    effect inside a transaction, hence the separate connection.
     """
     other = Database(database.url)
     if other.is_sqlite:
@@ -119,12 +119,12 @@ def without_references(database: Database) -> Database:
 
 
 def _lacking(tx: Connection, folder: Path) -> list[Script]:
-    """The migrations that are still to be run."""
+    """Return the migrations that have not been run."""
     return [*_scripts(folder).iterate_revisions("head", _heads(tx) or "base")]
 
 
 def _counting(tell: Tell, total: int) -> Callable[..., None]:
-    """What Alembic calls behind each migration."""
+    """Return the callback for Alembic after each migration."""
     done = count(1)
     return lambda **_told: tell(next(done), total)
 
@@ -139,9 +139,9 @@ def _check_references(tx: Connection) -> None:
 
 
 def _wait_for_others(tx: Connection) -> None:
-    """Queue at PostgreSQL until no other process upgrades, however long that takes; SQLite's writers queue anyway."""
+    """Queue behind other upgrades on PostgreSQL for as long as needed; SQLite's writers queue anyway."""
     if tx.dialect.name == "postgresql":
-        lift_bounds(tx.connection.driver_connection)  # a migration may be in no hurry
+        lift_bounds(tx.connection.driver_connection)  # a migration may take its time
         tx.execute(text("SELECT pg_advisory_xact_lock(hashtext('migrations'))"))
         tx.execute(text("SET LOCAL lock_timeout = '5s'"))
 
@@ -173,7 +173,7 @@ def _place(statement: Row[Any]) -> tuple[int, bool, str]:
 
 
 def _bare(sql: str) -> str:
-    """A statement without comments, each run of white space being one space."""
+    """Return a statement without comments and with single spaces."""
     return " ".join(_COMMENT.sub(lambda found: found[1] or "", sql).split())
 
 
@@ -186,7 +186,7 @@ def _laid_out(sql: str) -> str:
 
 
 def _parts(sql: str) -> Iterator[str]:
-    """What stands before a table's parentheses, between their commas, and after them."""
+    """Yield the parts before, between and after the commas of a table's parentheses."""
     depth = start = 0
     for found in _PUNCTUATION.finditer(sql):
         depth_before, depth = depth, depth + {"(": 1, ")": -1}.get(found[0], 0)

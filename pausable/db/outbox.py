@@ -1,4 +1,4 @@
-"""The outbox: what is to be told to people, written with the change it tells of and taken by one worker at a time."""
+"""The outbox: notifications, written in the transaction of their change and taken by one worker at a time."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     Kind = Literal["notification", "telling"]
-    #: Waiting to be sent, or sent again; sent; given up.
+    #: Waiting to be sent or retried; sent; failed for good.
     Standing = Literal["Waiting", "Sent", "Failed"]
-    #: A source, and the number of one of the notifications that stand there.
+    #: A source in the code, and the number of one of its notifications.
     Place = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a change leaves to be told; `source` and `number` say where in the code its address and text are."""
+    """A row to insert; `source` and `number` identify the notification's address and template in the code."""
 
     operation_id: int
     step: str
@@ -40,7 +40,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing(Written):
-    """A row of the outbox; `facts` is JSON, times are seconds since the epoch."""
+    """A row of the outbox; `facts` is JSON, times are epoch seconds."""
 
     id: int
     state: Standing
@@ -51,16 +51,16 @@ class Outgoing(Written):
 
     @property
     def place(self) -> Place:
-        """Where in the code it stands: what has the same place goes to the same address."""
+        """Return its place in the code; rows with the same place go to the same address."""
         return self.source, self.number
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """For how long a row is its taker's, in seconds since the epoch, and which worker that is.
+    """How long a row is reserved, in epoch seconds, and for which worker.
 
-    The moment is one of the taker's own clock, so a row of a worker that lives is nobody else's, whatever the time:
-    that a worker lives is seen by its heartbeat, which compares no clocks. A taker without a worker has the time alone.
+    The time is the taker's own clock, so a row of a live worker is reserved whatever the time: heartbeats show that it
+    lives without comparing clocks. For a taker that is not a worker only the time counts.
     """
 
     until: float
@@ -69,13 +69,13 @@ class Lease:
 
 _N = notifications.c
 _COLUMNS: Final = [_N[one.name] for one in fields(Outgoing)]
-#: SQLite and PostgreSQL both know it; SQLAlchemy has a word of its own for each of them.
+#: One statement for SQLite and PostgreSQL; SQLAlchemy has a construct for each.
 _INSERT: Final = text(
     "INSERT INTO notifications (operation_id, step, kind, change, source, number, facts, state, attempts, due_at,"
     " created_at) VALUES (:operation_id, :step, :kind, :change, :source, :number, :facts, 'Waiting', 0, :created_at,"
     " :created_at) ON CONFLICT DO NOTHING"
 )
-# Written out, as in the partial index: SQLite uses one only where it can see that the rows are among its own.
+# A literal, because SQLite uses a partial index only if the condition is written as in the index.
 _WAITING: Final = text("notifications.state = 'Waiting'")
 _PLACE: Final = tuple_(_N.source, _N.number)
 _LIVING: Final = select(workers.c.id).where(workers.c.stopped_at.is_(None), workers.c.lost_at.is_(None))
@@ -98,7 +98,7 @@ _SENT: Final = (
     .where(_MINE)
     .values(state="Sent", due_at=None, taken_by=None, error=None, finished_at=bindparam("now"))
 )
-#: Only the last who took it puts it off: one whose lease is over has nothing to say about the next try.
+#: Only the last taker reschedules a row: an expired lease has no say.
 _AGAIN: Final = (
     update(notifications)
     .where(_MINE, _N.attempts == bindparam("key_attempts"))
@@ -118,7 +118,7 @@ _COUNT: Final = select(_N.state, func.count()).where(_N.state.in_(("Waiting", "F
 
 
 def insert_notifications(tx: Connection, written: Sequence[Written]) -> None:
-    """Write what is to be told, in the transaction of its change; what was written for that change already stays."""
+    """Insert notifications in the transaction of their change; existing rows of that change are kept."""
     if written:
         tx.execute(_INSERT, [{one.name: getattr(row, one.name) for one in fields(Written)} for row in written])
 
@@ -132,9 +132,15 @@ def take_due(
     besides: Collection[Place] = (),
     only: Place | None = None,
 ) -> list[Outgoing]:
-    """Take what is due, the longest due first: nobody else takes it before the lease is over.
+    """Take due rows, the longest due first; others cannot take them before the lease ends.
 
-    What stands at the places `besides` is left, or all that does not stand at `only`.
+    Args:
+        tx: A transaction that writes.
+        now: Epoch seconds.
+        lease: The reservation.
+        limit: Maximum number of rows.
+        besides: Skip rows of these places.
+        only: Take rows of this place only.
     """
     query = _DUE.where(_PLACE.not_in(besides)) if besides else _DUE
     if only is not None:
@@ -146,30 +152,30 @@ def take_due(
 
 
 def next_notification(tx: Connection, besides: Collection[Place] = (), worker_id: int | None = None) -> float | None:
-    """Return when the next one is due that this worker may take, in seconds since the epoch; none at these places."""
+    """Return when the next row that this worker may take is due, in epoch seconds, skipping these places."""
     query = _NEXT.where(_PLACE.not_in(besides)) if besides else _NEXT
     due: float | None = tx.execute(query, {"me": worker_id}).scalar()
     return due
 
 
 def mark_sent(tx: Connection, row: Outgoing, now: float) -> bool:
-    """Note that it was delivered; False when that was known, or it is gone."""
+    """Mark a row as sent; return False if it was, or is gone."""
     return tx.execute(_SENT, {"key_id": row.id, "now": now}).rowcount == 1
 
 
 def put_off(tx: Connection, row: Outgoing, due_at: float, error: str) -> bool:
-    """Have it tried again then; False when somebody else has it now, or it is gone."""
+    """Reschedule a row; return False if another worker has it now, or it is gone."""
     later = {"key_id": row.id, "key_attempts": row.attempts, "due_at": due_at, "error": cut(redacted(error))}
     return tx.execute(_AGAIN, later).rowcount == 1
 
 
 def give_up(tx: Connection, row: Outgoing, error: str, now: float) -> bool:
-    """Try it no more; False when it was sent meanwhile, or is gone."""
+    """Mark a row as failed for good; return False if it was sent meanwhile, or is gone."""
     return tx.execute(_GIVEN_UP, {"key_id": row.id, "error": cut(redacted(error)), "now": now}).rowcount == 1
 
 
 def revive(tx: Connection, now: float, *, operation_id: int | None = None, ids: Collection[int] = ()) -> int:
-    """Have those tried again that were given up, of one operation, of these ids, or all; returns how many."""
+    """Retry failed rows of one operation, with these ids, or all; return how many."""
     query = _REVIVE
     if operation_id is not None:
         query = query.where(_N.operation_id == operation_id)
@@ -181,7 +187,15 @@ def revive(tx: Connection, now: float, *, operation_id: int | None = None, ids: 
 def list_notifications(
     tx: Connection, *, state: Standing | None, operation_id: int | None, before_id: int | None, limit: int
 ) -> list[Outgoing]:
-    """The newest first, below `before_id`, at most `limit`; None means any."""
+    """Return rows of the outbox, newest first.
+
+    Args:
+        tx: A transaction.
+        state: Only rows in this state; None for all.
+        operation_id: Only rows of this operation; None for all.
+        before_id: Only rows with a smaller id; None for all.
+        limit: Maximum number of rows.
+    """
     query: Select[Any] = select(*_COLUMNS).order_by(_N.id.desc()).limit(limit)
     if state is not None:
         query = query.where(_N.state == state)
@@ -193,7 +207,7 @@ def list_notifications(
 
 
 def count_notifications(tx: Connection) -> dict[str, int]:
-    """How many wait, and how many were given up."""
+    """Return the number of waiting and of failed rows."""
     rows: Any = tx.execute(_COUNT)
     found: dict[str, int] = {state: number for state, number in rows}
     return {"waiting": found.get("Waiting", 0), "failed": found.get("Failed", 0)}

@@ -1,7 +1,7 @@
-"""What is particular about connections to PostgreSQL: how they are made, what bounds them, whether they still live.
+"""Connections to PostgreSQL: how they are made, their time limits, and whether they are still alive.
 
-libpq alone reads the URL, so what it can name (several hosts, a socket, `target_session_attrs`) works here and in the
-checks before the start. Bounds are set by statements, not by start-up options: poolers such as pgbouncer refuse those.
+libpq parses the URL, so everything that it supports (several hosts, a socket, `target_session_attrs`) works here and in
+the checks at startup. Limits are set by statements instead of startup options, which poolers such as pgbouncer refuse.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from sqlalchemy.pool import NullPool
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-#: What the server bounds, in seconds. Nobody waits longer than 5 s for a row. A client that stops inside a transaction
-#: (SIGSTOP, a machine without power) loses it, and the row with it, a second before those who wait for that row would
-#: give up. A transaction that only reads holds no row, and has time to compute between two statements.
+#: Limits that the server enforces, in seconds. Lock waits end after 5 s. A client that stops inside a transaction
+#: (SIGSTOP, power loss) loses it a second before those who wait for its rows give up. A read-only transaction holds no
+#: rows and may compute between statements.
 _LOCK: Final = "lock_timeout"
 _IDLE: Final = "idle_in_transaction_session_timeout"
 _STATEMENT: Final = "statement_timeout"
 _BOUNDS: Final[Mapping[str, str]] = {_LOCK: "5s", _IDLE: "4s", _STATEMENT: "15s"}
 _IDLE_READER: Final = "60s"
-#: Seconds beyond the bound of a statement after which a silent server is given up: it is stopped, or the way to it is.
+#: Seconds beyond the statement limit after which an unresponsive server is given up.
 _BEYOND: Final = 2.0
-#: libpq by itself waits for a server for minutes (postgresql.org/docs/18/libpq-connect.html).
+#: libpq itself waits for minutes (postgresql.org/docs/18/libpq-connect.html).
 _PATIENCE: Final = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "tcp_user_timeout": 15_000}
 
 _OPTION: Final = re.compile(r"(?:-c\s*|--)(\w+)\s*=\s*(\S+)")
@@ -40,17 +40,17 @@ _SECONDS: Final[Mapping[str | None, float]] = {
 
 
 class _Connection(psycopg.Connection[Any]):
-    """A connection that gives its server up when that is silent for too long.
+    """A connection that is closed when the server is unresponsive for too long.
 
-    `silence` is the bound in seconds, if there is one. `begins` are the statements that begin a transaction that reads,
-    and one that writes.
+    `silence` is the limit in seconds, if any. `begins` are the statements that begin a read-only transaction and a
+    writing one.
     """
 
     silence: float | None = None
     begins: tuple[str, str] = ("", "")
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Wait for the server, as psycopg does, and close the connection if it stays silent."""
+        """Wait for the server as psycopg does, and close the connection if nothing arrives in time."""
         if self.silence is None:
             return super().wait(gen, interval, timeout)
         try:
@@ -61,11 +61,11 @@ class _Connection(psycopg.Connection[Any]):
 
 
 class _Silent(psycopg.OperationalError):
-    """The server has not said anything for too long."""
+    """The server has been unresponsive for too long."""
 
 
 def _heard(generator: Generator[Any, Any, Any], silence: float) -> Generator[Any, Any, Any]:
-    """Run what psycopg waits for, and raise when nothing has come from the server for so many seconds."""
+    """Run psycopg's generator, and raise if nothing arrives from the server for so many seconds."""
     try:
         wanted = next(generator)
         until = time.monotonic() + silence
@@ -83,9 +83,9 @@ def _heard(generator: Generator[Any, Any, Any], silence: float) -> Generator[Any
 
 
 def postgresql_engine(url: str) -> Engine:
-    """Make an engine whose connections keep to the bounds on waiting; what the URL asks for goes before them.
+    """Return an engine whose connections enforce the time limits; parameters of the URL take precedence.
 
-    Raises psycopg.Error where libpq cannot read the URL.
+    Raise psycopg.Error if libpq cannot parse the URL.
     """
     given = _PATIENCE | conninfo_to_dict(_for_libpq(url))
     asked = dict(_OPTION.findall(str(given.get("options", ""))))
@@ -104,7 +104,7 @@ def postgresql_engine(url: str) -> Engine:
 
 
 def _for_libpq(url: str) -> str:
-    """The URL as libpq wants it: without the name of a driver, and `=` in a value written as `%3D`."""
+    """Return the URL for libpq: without a driver name, and with `=` in values written as `%3D`."""
     place, mark, query = url.replace("postgresql+psycopg:", "postgresql:", 1).partition("?")
     pairs = (pair.partition("=") for pair in query.split("&"))
     return place + mark + "&".join(name + sign + value.replace("=", "%3D") for name, sign, value in pairs)
@@ -117,10 +117,10 @@ def _silence(statement_timeout: str) -> float | None:
 
 
 def _bound(connection: _Connection, bounds: Mapping[str, str]) -> None:
-    """Set the bounds for the session, or, behind a pooler, have each transaction set them.
+    """Set the limits for the session, or in each transaction behind a pooler.
 
-    A pooler hands out process ids of its own, and may give each transaction another session: what were set for one
-    would be left behind for others, and so would be prepared statements.
+    A pooler reports its own process ids and may use another session per transaction: settings and prepared statements
+    of a session would be left to others.
     """
     settings = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in bounds.items()) or "1"
     of_the_session = f"SELECT {settings} WHERE pg_backend_pid() = {connection.info.backend_pid}"
@@ -140,23 +140,23 @@ def _beginning(begin: str, bounds: Mapping[str, str], already: Mapping[str, str]
 
 
 def begin_reading(connection: _Connection) -> None:
-    """Begin a transaction that sees one moment of the database throughout, and changes nothing."""
+    """Begin a read-only transaction on one snapshot."""
     connection.execute(connection.begins[0].encode(), prepare=False)
 
 
 def begin_writing(connection: _Connection) -> None:
-    """Begin a transaction that writes: behind a row that it waited for it sees what was committed meanwhile."""
+    """Begin a writing transaction; after waiting for a row it sees what was committed meanwhile."""
     connection.execute(connection.begins[1].encode(), prepare=False)
 
 
 def lift_bounds(connection: Any) -> None:
-    """Let the transaction take as long as it needs: it waits for others, or rebuilds tables."""
+    """Remove the time limits of the transaction: it waits for others, or rebuilds tables."""
     connection.silence = None
     connection.execute("; ".join(f"SET LOCAL {name} = 0" for name in _BOUNDS).encode(), prepare=False)
 
 
 def is_gone(connection: _Connection) -> bool:
-    """Whether the server has ended a connection on which nothing is awaited: then there is something to be read."""
+    """Return whether the server has closed an idle connection: its socket is then readable."""
     if connection.closed:
         return True
     poll = select.poll()
@@ -165,7 +165,7 @@ def is_gone(connection: _Connection) -> bool:
 
 
 def is_read_only(error: BaseException | None) -> bool:
-    """Whether the server takes no writes: a standby, which refuses to begin one, or one that is told to read only."""
+    """Return whether the server refuses writes: it is a standby or set to read-only."""
     if isinstance(error, psycopg.errors.FeatureNotSupported):  # of "cannot set transaction read-write mode"
         return "read-write mode" in str(error)
     return isinstance(error, psycopg.errors.ReadOnlySqlTransaction)

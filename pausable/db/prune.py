@@ -1,4 +1,4 @@
-"""The statements that take away what has ended long ago; each transaction is small, for others wait behind it."""
+"""The statements that delete what ended long ago, in small transactions because others wait for them."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
     from pausable.db.database import Database
 
-#: Rows of an operation that one transaction takes away at the most; of logs, whose rows are large, fewer.
+#: Maximum rows of an operation that one transaction deletes; fewer for logs, whose rows are large.
 ROWS: Final = 150
 _LOGS: Final = 15
 _KEYS_AT_ONCE: Final = 500
-#: Seconds in which a worker that was believed dead may come back: its row is kept for so much longer.
+#: Seconds in which a worker declared lost may return: its row is kept for that long.
 _RETURNS_WITHIN: Final = 86400.0
 _PARTS: Final = ((step_logs, _LOGS), (notifications, ROWS), (events, ROWS), (edges, ROWS), (steps, ROWS))
 
 
 @dataclass(frozen=True, slots=True)
 class Old:
-    """Which operations are meant: those that ended before a moment, in one of these completions.
+    """Selects operations that ended before a moment in one of these states.
 
-    What was exported at `exported_before` or later is kept whole, as the export may refer to its results; so is what
-    another operation here was imported of.
+    Operations exported at `exported_before` or later are kept, because the export may refer to their results; so are
+    those that another operation here was imported from.
     """
 
     before: float
@@ -43,7 +43,7 @@ class Old:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """An operation that has ended, and how many rows belong to it."""
+    """An operation that has ended, and its number of rows."""
 
     id: int
     completion: Completion
@@ -52,21 +52,21 @@ class Weighed:
 
 
 def count_old(tx: Connection, old: Old) -> dict[Completion, int]:
-    """How many operations are meant, by completion."""
+    """Return the number of selected operations by state."""
     query = select(operations.c.completion, func.count()).where(_meant(tx, old)).group_by(operations.c.completion)
     counted: Any = tx.execute(query)
     return {Completion(completion): number for completion, number in counted}
 
 
 def count_kept(tx: Connection, old: Old) -> int:
-    """Return how many operations ended before the moment, and are kept as others may refer to their results."""
+    """Return how many operations ended before the moment but are kept because others may refer to their results."""
     query = select(func.count()).select_from(operations).where(_ended(old), not_(_is_free(tx, old)))
     number: int = tx.execute(query).scalar_one()
     return number
 
 
 def oldest(tx: Connection, old: Old, limit: int) -> list[Weighed]:
-    """The next of the operations that are meant, the longest ended first."""
+    """Return the next selected operations, the longest ended first."""
     told = _number_of(events) + _number_of(notifications)
     rows = 1 + 2 * operations.c.steps_total + told + _number_of(step_logs)
     query = select(operations.c.id, operations.c.completion, operations.c.steps_total, rows).where(_meant(tx, old))
@@ -75,7 +75,7 @@ def oldest(tx: Connection, old: Old, limit: int) -> list[Weighed]:
 
 
 def delete_old(tx: Connection, old: Old, ids: Collection[int]) -> list[int]:
-    """Take operations away with all that belongs to them; returns those that still were among the meant."""
+    """Delete operations with everything that belongs to them; return those that were still selected."""
     taken = _locked(tx, old, ids)
     if taken:
         tx.execute(delete(operations).where(operations.c.id.in_(taken)))
@@ -83,10 +83,10 @@ def delete_old(tx: Connection, old: Old, ids: Collection[int]) -> list[int]:
 
 
 def thin_out(tx: Connection, old: Old, one: Weighed) -> bool:
-    """Take away some of the rows of a large operation that has ended; False when there are none left to take.
+    """Delete some rows of a large operation that has ended; return False if none are left.
 
-    Nothing moves an operation that has ended but a retry, which is refused once its history is gone: that goes before
-    what a retry needs.
+    Only a retry could move the operation, and a retry is refused once its history is gone: the history is deleted
+    first.
     """
     if not _locked(tx, old, [one.id]):
         return False
@@ -94,7 +94,7 @@ def thin_out(tx: Connection, old: Old, one: Weighed) -> bool:
 
 
 def documents_of(tx: Connection, ids: Collection[int]) -> dict[int, str | None]:
-    """Where the documents lie that these operations point to, by id; operations that are not there are left out."""
+    """Return the paths of the operations' documents by id, without operations that do not exist."""
     found: dict[int, str | None] = {}
     for some in _some_at_a_time(sorted(ids)):
         query = select(operations.c.id, operations.c.workflow_store).where(operations.c.id.in_(some))
@@ -103,7 +103,7 @@ def documents_of(tx: Connection, ids: Collection[int]) -> dict[int, str | None]:
 
 
 def unknown_ids(tx: Connection, ids: Collection[int]) -> set[int]:
-    """Those of the ids that no operation has, but one once had: newer ones have been given since."""
+    """Return those ids that no operation has but that were assigned, since newer ids exist."""
     newest: int = tx.execute(select(func.coalesce(func.max(operations.c.id), 0))).scalar_one()
     given = {one for one in ids if one <= newest}
     for some in _some_at_a_time(sorted(given)):
@@ -112,7 +112,7 @@ def unknown_ids(tx: Connection, ids: Collection[int]) -> set[int]:
 
 
 def ended_workers(tx: Connection, before: float) -> list[int]:
-    """The workers that ended, or were found dead, before that moment, and that nothing refers to."""
+    """Return the workers that ended or were lost before that moment and that no row refers to."""
     ended = or_(workers.c.stopped_at < before, workers.c.lost_at < before - _RETURNS_WITHIN)
     found = set(tx.execute(select(workers.c.id).where(ended)).scalars())
     for table in (steps, lost_claims) if found else ():
@@ -122,9 +122,9 @@ def ended_workers(tx: Connection, before: float) -> list[int]:
 
 
 def delete_workers(database: Database, ids: Sequence[int]) -> None:
-    """Take away workers that nothing refers to any more, nor ever will: they have ended.
+    """Delete workers that no row refers to.
 
-    SQLite would look for references by reading all steps once for each of them, under the writers' lock.
+    With foreign keys enabled SQLite would scan all steps once per worker while it holds the write lock.
     """
     other = without_references(database)
     try:
@@ -145,7 +145,7 @@ def _ended(old: Old) -> ColumnElement[bool]:
 
 
 def _is_free(tx: Connection, old: Old) -> ColumnElement[bool]:
-    """Whether no export of late, and no operation that has gone on here, may refer to its results."""
+    """Return the condition that neither a recent export nor a continued operation may refer to its results."""
     moments = (operations.c.exported_at, operations.c.moved_at)
     later = operations.alias("later")
     own = literal(f"{installation_name(tx)}/").concat(cast(operations.c.id, Text))

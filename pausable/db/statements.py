@@ -1,4 +1,4 @@
-"""Statements that are compiled once and run many times, and counts that stop at a limit."""
+"""Statements that are compiled once and run many times, and counts with a limit."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
 
 
 class Prepared:
-    """A statement of SQLAlchemy's, compiled once for each kind of database."""
+    """A SQLAlchemy statement, compiled once per dialect."""
 
     def __init__(self, statement: Executable) -> None:
         self._statement = statement
         self._compiled: dict[str, _Compiled] = {}
 
     def first(self, tx: Connection, parameters: Parameters) -> Any:
-        """The first row as a tuple, or None."""
+        """Return the first row as a tuple, or None."""
         compiled = self._for(tx)
         return _driver(tx).execute(compiled.text, compiled.bind(parameters)).fetchone()
 
     def all(self, tx: Connection, parameters: Parameters) -> Sequence[Any]:
-        """Every row, each a tuple."""
+        """Return every row as a tuple."""
         compiled = self._for(tx)
         rows: Sequence[Any] = _driver(tx).execute(compiled.text, compiled.bind(parameters)).fetchall()
         return rows
 
     def change(self, tx: Connection, parameters: Parameters) -> int:
-        """Run a statement that changes rows; returns how many."""
+        """Run a statement that changes rows; return how many."""
         compiled = self._for(tx)
         changed: int = _driver(tx).execute(compiled.text, compiled.bind(parameters)).rowcount
         return changed
 
     def change_many(self, tx: Connection, parameters: Sequence[Parameters]) -> int:
-        """Run it once for each set of parameters; returns how many rows that changed in all."""
+        """Run it once per set of parameters; return the total of changed rows."""
         compiled = self._for(tx)
         cursor = _driver(tx).cursor()
         cursor.executemany(compiled.text, [compiled.bind(each) for each in parameters])
@@ -69,7 +69,7 @@ class _Compiled:
         self._fixed: dict[str, Any] = {name: value for name, value in compiled.params.items() if name not in given}
 
     def bind(self, parameters: Parameters) -> Any:
-        """The parameters as the driver takes them, with the statement's own constants."""
+        """Return the parameters as the driver takes them, with the statement's own constants."""
         fixed, given = self._fixed, storable_parts(parameters)
         if self._order is None:
             return {**fixed, **given}
@@ -80,11 +80,11 @@ def _driver(tx: Connection) -> Any:
     return tx.connection.driver_connection
 
 
-#: Rows that are counted; of more, it is told that there are more.
+#: Maximum of a count; beyond it, callers say "more than".
 COUNTED: Final = 10_000
 
 
 def count_some(tx: Connection, rows: Select[Any], **values: Any) -> int:
-    """How many rows a query has, counted no further than one above `COUNTED`."""
+    """Return the number of rows of a query, up to one above `COUNTED`."""
     number: int = tx.execute(select(func.count()).select_from(rows.limit(COUNTED + 1).subquery()), values).scalar_one()
     return number

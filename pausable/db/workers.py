@@ -1,4 +1,4 @@
-"""The statements on `workers`, and on what they hold and what waits for them."""
+"""The statements on `workers`, on the claims that they hold, and on the steps that wait for them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One incarnation of a worker; times are seconds since the epoch, `running` is how many steps it holds.
+    """One incarnation of a worker; times are epoch seconds, `running` is the number of steps it holds.
 
-    `queues` are those that it takes messages from; None of one that was entered before these were.
+    `queues` are the queues that it consumes; None in rows older than this column.
     """
 
     id: int
@@ -37,7 +37,7 @@ class Worker:
     queues: tuple[str, ...] | None = None
 
     def state(self, now: float, lease: float) -> str:
-        """alive, silent (not seen for a `lease`, in seconds), lost (others took its steps over) or stopped."""
+        """Return alive, silent (not seen for a `lease`, in seconds), lost (its claims were taken) or stopped."""
         if self.stopped_at is not None:
             return "stopped"
         if self.lost_at is not None:
@@ -47,7 +47,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Beating:
-    """A worker that has neither ended nor been lost, and its heartbeat counter."""
+    """A worker that has neither stopped nor been lost, with its heartbeat counter."""
 
     id: int
     host: str
@@ -58,14 +58,14 @@ class Beating:
 
 
 _MINE = workers.c.id == bindparam("key_id")
-#: SQLite and PostgreSQL both know it; SQLAlchemy has a word of its own for each of them.
+#: One statement for SQLite and PostgreSQL; SQLAlchemy has a construct for each.
 _INSERT: Final = text(
     "INSERT INTO workers (host, boot_id, pid, start_time, heartbeat, seen_at, started_at, stopped_at, queues)"
     " VALUES (:host, :boot_id, :pid, :start_time, 0, :now, :now, :stopped_at, :queues)"
     " ON CONFLICT (host, boot_id, pid, start_time) DO UPDATE SET seen_at = :now, stopped_at = :stopped_at,"
     " lost_at = NULL, queues = :queues RETURNING id"
 )
-#: One that beats again was not lost, whatever others believed.
+#: A worker whose heartbeat resumes was not lost.
 _BEAT = (
     update(workers)
     .where(_MINE)
@@ -82,7 +82,7 @@ _SEEN = select(workers.c.seen_at).where(workers.c.stopped_at.is_(None)).order_by
 _BEATING = select(
     workers.c.id, workers.c.host, workers.c.boot_id, workers.c.pid, workers.c.start_time, workers.c.heartbeat
 ).where(workers.c.stopped_at.is_(None), workers.c.lost_at.is_(None))
-#: How many steps each worker holds.
+#: Number of steps that each worker holds.
 RUNNING: Final = (
     select(steps.c.worker_id, func.count().label("running"))
     .where(text("steps.state = 'Running'"))
@@ -116,14 +116,14 @@ _TAKERS = select(workers.c.queues, func.count()).where(*_LIVE).group_by(workers.
 def register_worker(
     tx: Connection, process: Process, now: float, queues: Collection[str] | None = None, *, is_worker: bool = True
 ) -> int:
-    """Enter a process that claims steps; one that is entered already keeps its row.
+    """Insert a process that claims steps; a process that is registered keeps its row.
 
     Args:
         tx: A transaction that writes.
         process: The main process of the worker.
-        now: The present moment, in seconds since the epoch.
-        queues: The queues that it takes messages from; None where they are not known.
-        is_worker: False for a program that runs steps by itself: it has no heart, and counts as ended from the start.
+        now: Epoch seconds.
+        queues: The queues that it consumes; None if unknown.
+        is_worker: False for a program that runs steps itself: it has no heartbeat and is stored as stopped.
 
     Returns:
         The id of its row.
@@ -135,53 +135,53 @@ def register_worker(
 
 
 def record_heartbeat(tx: Connection, worker_id: int, now: float, queues: Collection[str] | None = None) -> bool:
-    """Raise a worker's heartbeat counter, and note its queues where they are told; False when its row is gone."""
+    """Increment a worker's heartbeat and store its queues if given; return False if its row is gone."""
     return tx.execute(_BEAT, {"key_id": worker_id, "now": now, "queues": _written(queues)}).rowcount > 0
 
 
 def stop_worker(tx: Connection, worker_id: int, now: float) -> None:
-    """Note that a worker has ended in good order."""
+    """Record that a worker has stopped in order."""
     tx.execute(_STOP, {"key_id": worker_id, "now": now})
 
 
 def mark_worker_lost(tx: Connection, worker_id: int, now: float) -> None:
-    """Note that a worker's heart was found to stand still, or its process to be gone."""
+    """Record that a worker's heartbeat has stopped or its process is gone."""
     tx.execute(_LOSE, {"key_id": worker_id, "now": now})
 
 
 def last_seen(tx: Connection) -> float | None:
-    """When a worker that has not ended was last heard of, in seconds since the epoch."""
+    """Return when a worker that has not stopped was last seen, in epoch seconds."""
     seen: float | None = tx.execute(_SEEN).scalar()
     return seen
 
 
 def beating_workers(tx: Connection) -> list[Beating]:
-    """The workers that have neither ended nor been lost."""
+    """Return the workers that have neither stopped nor been lost."""
     return [Beating(*row) for row in tx.execute(_BEATING)]
 
 
 def list_workers(tx: Connection, limit: int = 100) -> list[Worker]:
-    """The workers, the youngest first, at most `limit`."""
+    """Return up to `limit` workers, newest first."""
     return _workers(tx.execute(_LIST, {"limit": limit}))
 
 
 def live_workers(tx: Connection, limit: int, heard_since: float) -> list[Worker]:
-    """The workers that have neither ended nor been lost, at most `limit`: first those not heard since then."""
+    """Return up to `limit` workers that have neither stopped nor been lost, those not heard since then first."""
     return _workers(tx.execute(_LIST_LIVE, {"limit": limit, "heard_since": heard_since}))
 
 
 def count_takers(tx: Connection) -> dict[tuple[str, ...] | None, int]:
-    """How many workers that have neither ended nor been lost take from these queues; None where they do not tell."""
+    """Return how many live workers consume each set of queues; the key is None if they did not report any."""
     return {read_queues(queues): number for queues, number in tx.execute(_TAKERS)}
 
 
 def gone_workers(tx: Connection, since: float, limit: int) -> list[Worker]:
-    """The workers that have ended or were lost since then, the youngest first, at most `limit`."""
+    """Return up to `limit` workers that stopped or were lost since then, newest first."""
     return _workers(tx.execute(_LIST_GONE, {"limit": limit, "since": since}))
 
 
 def read_queues(text: str | None) -> tuple[str, ...] | None:
-    """The queues of a worker as its column tells them."""
+    """Return the queues stored in a worker's column."""
     return None if text is None else tuple(json.loads(text))
 
 
@@ -194,7 +194,7 @@ def _written(queues: Collection[str] | None) -> str | None:
 
 
 class InHand(NamedTuple):
-    """A step that runs, and the worker that holds it."""
+    """A running step and the worker that holds it."""
 
     worker_id: int
     operation_id: int
@@ -207,7 +207,7 @@ class InHand(NamedTuple):
 
 
 class Overdue(NamedTuple):
-    """The step that should have been taken longest ago, in seconds since the epoch."""
+    """The step that is overdue longest, in epoch seconds."""
 
     operation_id: int
     requester_id: int
@@ -215,7 +215,7 @@ class Overdue(NamedTuple):
     due_at: float
 
 
-# Written out, as in the partial indexes: SQLite uses one only where it can see that the rows are among its own.
+# Literals, because SQLite uses a partial index only if the condition is written as in the index.
 _IS_RUNNING = text("steps.state = 'Running'")
 _WAITS = text("steps.state IN ('Queued', 'Retrying') AND NOT steps.parked")
 _IS_OVERDUE = steps.c.due_at <= bindparam("now")
@@ -233,10 +233,10 @@ _LONGEST: Final = (
 
 
 def steps_in_hand(tx: Connection, requester_id: int | None, limit: int) -> list[InHand]:
-    """The steps that each worker has held longest, at most `limit` of each: one requester's, or all."""
+    """Return up to `limit` steps per worker that it has held longest, of one requester or of all."""
     ranked = _RANKED
     if requester_id is not None:
-        # Asked of each step; joined, SQLite would begin with all operations of the requester, who may have a million.
+        # A subquery per step: with a join, SQLite would start from all operations of the requester.
         owner = select(operations.c.requester_id).where(operations.c.id == steps.c.operation_id).scalar_subquery()
         ranked = ranked.where(owner == requester_id)
     first = ranked.subquery()
@@ -255,12 +255,12 @@ def count_in_hand(tx: Connection) -> dict[int, int]:
 
 
 def count_waiting(tx: Connection, now: float) -> dict[str, int]:
-    """How many steps wait for a worker or a retry, and, of these, should have been taken; up to one above `COUNTED`."""
+    """Return how many steps wait for a worker or a retry, and how many are overdue, up to one above `COUNTED`."""
     waiting = select(steps.c.operation_id).where(_WAITS)
     return {"waiting": count_some(tx, waiting), "overdue": count_some(tx, waiting.where(_IS_OVERDUE), now=now)}
 
 
 def longest_overdue(tx: Connection, now: float) -> Overdue | None:
-    """The step that should have been taken longest ago."""
+    """Return the step that is overdue longest."""
     row: Any = tx.execute(_LONGEST, {"now": now}).first()
     return row and Overdue(*row)

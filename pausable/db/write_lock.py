@@ -1,4 +1,4 @@
-"""A queue in front of SQLite's one writer: its busy handler sleeps up to 25 ms at a time, a file lock wakes at once."""
+"""A queue in front of SQLite's single writer: SQLite polls every 25 ms, a file lock wakes at once."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from pausable import processes
 if TYPE_CHECKING:
     from types import TracebackType
 
-#: Seconds that a writer waits before somebody looks who holds the lock, and between two such looks.
+#: Seconds that a writer waits before the lock's holder is checked, and between checks.
 _PATIENCE: Final = 1.0
-#: Seconds without any waiting writer after which nobody looks any more, until one waits again.
+#: Seconds without a waiting writer after which the watching thread ends.
 _IDLE: Final = 30.0
 
 _log: Final = logging.getLogger(__name__)
 
 
 class Queue(ABC):
-    """Where writers wait for each other, before the database makes them."""
+    """A queue in which writers wait for each other."""
 
     @abstractmethod
     def __enter__(self) -> object:
-        """Wait until it is this one's turn."""
+        """Wait for the turn."""
 
     @abstractmethod
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Let the next one go on."""
+        """Let the next writer continue."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what the queue holds open."""
+        """Close what the queue holds open."""
 
 
 class WriteLock(Queue):
     """An exclusive `flock` on a file beside the database, held by one thread of one process at a time.
 
-    The kernel frees it when its holder dies. A holder that a signal has stopped in its transaction would stop all the
-    others with it: it is killed by whoever has waited for a second. Each thread needs a lock of its own: `flock`
-    belongs to the open file. A child must close its parent's after a fork, or it would hold it beyond that one's death.
+    The kernel releases it when its holder dies. A holder stopped by a signal would block all others, so it is killed
+    after one second. Each thread needs a lock object of its own, because `flock` belongs to the open file, and a child
+    closes its parent's after a fork, or it would keep the lock beyond the parent's death.
     """
 
     def __init__(self, path: str) -> None:
@@ -67,7 +67,7 @@ class WriteLock(Queue):
         fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Close the lock's file; once is enough, and a number that was given back may name another file by then."""
+        """Close the file once: its descriptor may be reused."""
         file, self._file = self._file, -1
         if file >= 0:
             os.close(file)
@@ -81,7 +81,7 @@ class WriteLock(Queue):
             self.waits_since = None
 
     def holders(self) -> list[int]:
-        """The process ids of those who hold a lock on this file, as /proc/locks has them (man 5 proc)."""
+        """Return the pids of the holders of a lock on this file, from /proc/locks (man 5 proc)."""
         locks = Path("/proc/locks")
         found = os.fstat(self._file)
         place = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
@@ -91,7 +91,7 @@ class WriteLock(Queue):
 
 
 class NoQueue(Queue):
-    """For a database whose writers queue well by themselves."""
+    """The queue for a database that queues its writers itself."""
 
     def __enter__(self) -> None:
         pass
@@ -102,11 +102,11 @@ class NoQueue(Queue):
         pass
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing."""
 
 
 class _Watch:
-    """A thread of a process whose writers wait: it finds out who keeps them from writing."""
+    """A thread of a process with waiting writers, which checks the holder of the lock."""
 
     def __init__(self) -> None:
         self._locks: weakref.WeakSet[WriteLock] = weakref.WeakSet()
@@ -114,7 +114,7 @@ class _Watch:
         self._is_watching = False
 
     def over(self, lock: WriteLock) -> None:
-        """Watch over a lock that is waited for."""
+        """Watch a lock that is waited for."""
         with self._mutex:
             self._locks.add(lock)
             if not self._is_watching:
@@ -136,10 +136,10 @@ class _Watch:
 
 
 def _free(lock: WriteLock) -> None:
-    """Kill the holder of a lock that is stopped; one that runs is only slow, and is left to end."""
+    """Kill the lock's holder if it is stopped; a running one is only slow."""
     try:
         holders = lock.holders()
-    except OSError:  # its thread has it by now, and has closed it
+    except OSError:  # its thread has acquired and closed it
         return
     for pid in holders:
         start = processes.start_of(pid)
@@ -152,7 +152,7 @@ _watch = _Watch()
 
 
 def _watch_anew() -> None:
-    """A child has none of its parent's threads."""
+    """Start with no watching thread: a forked child has none of its parent's threads."""
     global _watch
     _watch = _Watch()
 

@@ -211,17 +211,17 @@ def without_list(held: dict[str, bytes]) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (altered, "what it holds is not what its list says"),
-        (beside("../outside"), "which no backup holds so"),
-        (beside("/outside"), "which no backup holds so"),
-        (beside("documents/../../outside/workflow.json"), "which no backup holds so"),
-        (beside("documents/2/3/workflow.json/"), "which no backup holds so"),
-        (beside("token"), "which no backup holds so"),
-        (beside("documents/9/9/workflow.json"), "what it holds is not what its list says"),
+        (altered, "its files do not match its index"),
+        (beside("../outside"), "it contains the unexpected member"),
+        (beside("/outside"), "it contains the unexpected member"),
+        (beside("documents/../../outside/workflow.json"), "it contains the unexpected member"),
+        (beside("documents/2/3/workflow.json/"), "it contains the unexpected member"),
+        (beside("token"), "it contains the unexpected member"),
+        (beside("documents/9/9/workflow.json"), "its files do not match its index"),
         (without_list, "it has no list of what it holds"),
-        (lambda held: held | {"list.json": b"{"}, "its list cannot be read"),
-        (lambda held: held | {"list.json": b"[" * 100_000}, "its list cannot be read"),
-        (of_format(2), "it has the format 2, and this version reads 1"),
+        (lambda held: held | {"list.json": b"{"}, "its index cannot be read"),
+        (lambda held: held | {"list.json": b"[" * 100_000}, "its index cannot be read"),
+        (of_format(2), "it has the format 2, but this version reads 1"),
     ],
 )
 def test_an_archive_that_is_not_as_it_was_written_changes_nothing(
@@ -244,7 +244,7 @@ def test_an_archive_holds_plain_files_alone(archive: Path, elsewhere: Elsewhere,
         header.type, header.linkname = kind, "../../../../outside"
         hostile.addfile(header)
 
-    assert "which no backup holds so" in elsewhere.terminal.refuses("restore", str(archive))
+    assert "it contains the unexpected member" in elsewhere.terminal.refuses("restore", str(archive))
 
 
 def test_an_archive_that_is_cut_short_anywhere_changes_nothing(archive: Path, elsewhere: Elsewhere) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from pausable import count_by as module
-from pausable import csv_ranges
 from pausable.errors import ArgumentsInvalid, ColumnMissing, InputChanged, InputUnusable
+from pausable.workflows.shipped import count_by as module
+from pausable.workflows.shipped import csv_files
 from pausable.workflows.shipped.count_by import count_by
 from tests.workflows.conftest import run
 
@@ -126,8 +126,8 @@ def test_a_file_that_cannot_be_counted_is_told_in_a_sentence(
 def test_a_row_of_many_fields_is_kept_in_memory_only_up_to_a_length(
     input_dir: Path, monkeypatch: pytest.MonkeyPatch, fields: bytes
 ) -> None:
-    monkeypatch.setattr(csv_ranges, "BLOCK", 1_000)
-    monkeypatch.setattr(csv_ranges, "LONGEST_ROW", 10_000)
+    monkeypatch.setattr(csv_files, "BLOCK", 1_000)
+    monkeypatch.setattr(csv_files, "LONGEST_ROW", 10_000)
     (input_dir / "t.csv").write_bytes(b"a,b\n1,2\n1" + fields + b"\n1,2\n")
 
     with pytest.raises(InputUnusable) as refused:
@@ -202,14 +202,14 @@ def test_what_a_step_hands_on_does_not_grow_with_the_rows(people: Path) -> None:
 ALONE = """
 import tracemalloc
 from celery import Celery
-from pausable import csv_ranges
+from pausable.workflows.shipped import csv_files
 from pausable.workflows.shipped.count_by import count_by
 from tests.workflows.conftest import run
 
 app = Celery("alone", broker="memory://")
 app.conf.input_dir = {folder!r}
 app.set_default()
-csv_ranges.BLOCK = 16_384
+csv_files.BLOCK = 16_384
 canvas = count_by.build(1, {{"path": "t.csv", "by": ["a", "b"], "chunks": 1}})
 tracemalloc.start()
 print(run(canvas)["rows"], tracemalloc.get_traced_memory()[1])

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pausable import count_by as module
 from pausable.errors import InputChanged, InputUnusable
+from pausable.workflows.shipped import count_by as module
 from pausable.workflows.shipped.count_by import count_by
 from tests.workflows.conftest import run
 from tests.workflows.test_count_by import FAULTS, PEOPLE_BY, append, touch

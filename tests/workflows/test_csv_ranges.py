@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pausable import csv_ranges
 from pausable.errors import QuoteUnclosed, RowTooShort, RowUnusable
+from pausable.workflows.shipped import csv_files
 from pausable.workflows.shipped.count_by import count_by
 from tests.workflows.conftest import run
 
@@ -46,7 +46,7 @@ def written_tables(draw: st.DrawFn) -> tuple[str, list[str]]:
 
 def count(place: Path, content: bytes, by: list[str], chunks: int, block: int) -> Counter[tuple[str, ...]]:
     place.write_bytes(content)
-    with patch.object(csv_ranges, "BLOCK", block):
+    with patch.object(csv_files, "BLOCK", block):
         result = run(count_by.build(1, {"path": place.name, "by": by, "chunks": chunks}))
     counts = Counter({tuple(entry[column] for column in by): entry["count"] for entry in result["counts"]})
     assert result["rows"] == counts.total()
@@ -111,7 +111,7 @@ def test_a_block_never_ends_within_a_line_or_between_cr_and_lf(tmp_path: Path, b
     (tmp_path / "t.csv").write_bytes(b"ab\r\ncd\re\xc3\xa9\n\r\n\r\rlast")
 
     with (tmp_path / "t.csv").open("rb") as file:
-        parts = list(iter(lambda: csv_ranges.read_lines(file, block), b""))
+        parts = list(iter(lambda: csv_files.read_lines(file, block), b""))
 
     lines = b"".join(parts).splitlines(keepends=True)
     assert [line for part in parts for line in part.splitlines(keepends=True)] == lines
@@ -123,7 +123,7 @@ def test_a_range_ends_where_the_record_that_began_in_it_does(tmp_path: Path) -> 
     (tmp_path / "t.csv").write_bytes(content)
 
     with (tmp_path / "t.csv").open("rb") as file:
-        records = csv_ranges.Records(file, "t.csv", offset=4, row=1)
+        records = csv_files.Records(file, "t.csv", offset=4, row=1)
         rows = list(records.until(6))
 
     assert rows == [["1", "two\nlines"]]
@@ -134,7 +134,7 @@ def test_a_range_ends_where_the_record_that_began_in_it_does(tmp_path: Path) -> 
 def test_records_that_span_blocks_again_and_again_are_not_too_long(input_dir: Path) -> None:
     row = '"' + "line\n" * 50 + '",x\n'
 
-    with patch.object(csv_ranges, "LONGEST_ROW", 1_000):
+    with patch.object(csv_files, "LONGEST_ROW", 1_000):
         counts = count(input_dir / "t.csv", ("a,b\n" + row * 200).encode(), ["b"], 1, 100)
 
     assert counts == Counter({("x",): 200})

@@ -220,7 +220,7 @@ def test_an_argument_that_no_flow_takes_is_refused() -> None:
     flow = Flow()
     flow.add(give.s(1))
 
-    with pytest.raises(TypeError, match=r"flow\.run takes no argument 'source'"):
+    with pytest.raises(TypeError, match=r"flow\.run has no argument 'source'"):
         flow.run(source="x")
 
     assert done == []
