@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from typing import TYPE_CHECKING
 
 from pausable.config import read_settings
-from pausable.db.files import alone_in
+from pausable.db.files import lock_folder
 from pausable.db.migrations import upgrade
 from pausable.db.users import first_user
 from pausable.errors import DatabaseTooNew, ReferencesBroken
@@ -46,7 +46,7 @@ def _prepare(settings: Settings) -> int:
 
 
 def _run_alone(settings: Settings) -> int:
-    with alone_in(settings.data_dir) as alone:
+    with lock_folder(settings.data_dir) as alone:
         if alone:
             return _run(settings)
     return _refuse([f"DATA_DIR {settings.data_dir} is in use by a service that runs: stop it, or set DATA_DIR."])

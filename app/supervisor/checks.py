@@ -14,7 +14,7 @@ import kombu
 
 from pausable import load_workflows
 from pausable.config import broker_address, broker_options, masked
-from pausable.db.database import Database, is_of_the_database, sqlite_file
+from pausable.db.database import Database, is_database_error, sqlite_file
 from pausable.errors import BrokerProgramMissing, ModuleUnusable, StorePackageMissing, StoreUnknown, WorkflowTwice
 from pausable.results.remote import RemoteResult, store_at
 
@@ -118,7 +118,7 @@ def _database_url(settings: Settings) -> Iterator[str]:
         with database.write():  # a pooler may let one connect, and refuse transactions
             pass
     except Exception as fault:
-        if not is_of_the_database(fault):
+        if not is_database_error(fault):
             raise
         why = getattr(fault, "orig", None) or fault
         yield f"DATABASE_URL {masked(url)} cannot be reached ({_reason(why)}): start it, or correct the URL."

@@ -13,7 +13,7 @@ from flask import current_app, request
 from werkzeug.exceptions import HTTPException
 
 from pausable import errors
-from pausable.db.database import OF_AN_OUTAGE, is_outage, words_of_outage
+from pausable.db.database import OF_AN_OUTAGE, describe_outage, is_outage
 from pausable.texts import cut
 
 from .responses import written
@@ -83,7 +83,7 @@ def _problem_of_database(error: Exception) -> Response:
     if not is_outage(error):
         raise error
     _log.warning("the database cannot be reached (%s)", type(error).__name__)
-    return problem_of(errors.DatabaseUnavailable(why=words_of_outage(error)))
+    return problem_of(errors.DatabaseUnavailable(why=describe_outage(error)))
 
 
 def _problem_of_http(error: HTTPException) -> Response | HTTPException:

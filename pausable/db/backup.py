@@ -21,8 +21,8 @@ from sqlalchemy import and_, bindparam, delete, insert, literal, or_, select, te
 
 from pausable import clock
 from pausable.config import sqlite_url
-from pausable.db.database import Database, is_of_the_database, sqlite_file
-from pausable.db.files import VERSION, alone_in, sync_folder, write_atomically
+from pausable.db.database import Database, is_database_error, sqlite_file
+from pausable.db.files import VERSION, lock_folder, sync_folder, write_atomically
 from pausable.db.migrations import upgrade_database
 from pausable.db.tables import events, lost_claims, operations, steps, workers
 from pausable.errors import BackupNeedsPgDump, BackupUnusable, DatabaseInTheWay, DatabaseInUse, RestoreNeedsPgRestore
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     #: A callable that is given the number of bytes done.
-    Told = Callable[[int], None]
+    Progress = Callable[[int], None]
 
 #: Version of the archive's format.
 FORMAT: Final = 1
@@ -51,7 +51,7 @@ _LARGEST_LIST: Final = 1 << 30
 _CHUNK: Final = 1 << 20
 
 
-def untold(_done: int) -> None:
+def no_progress(_done: int) -> None:
     """Report no progress."""
 
 
@@ -98,7 +98,7 @@ class _Digested:
 class Writer:
     """Adds files to an archive."""
 
-    def __init__(self, archive: tarfile.TarFile, made_at: float, tell: Told) -> None:
+    def __init__(self, archive: tarfile.TarFile, made_at: float, tell: Progress) -> None:
         self._archive = archive
         self._tell = tell
         self._read = 0
@@ -124,7 +124,7 @@ class Writer:
 
 
 @contextmanager
-def writing(path: Path, made_at: float, tell: Told = untold) -> Iterator[Writer]:
+def writing(path: Path, made_at: float, tell: Progress = no_progress) -> Iterator[Writer]:
     """Write an archive that only its owner can read; it is synced to disk at the end of the block.
 
     `tell` is called with the number of bytes of files added so far.
@@ -138,7 +138,7 @@ def writing(path: Path, made_at: float, tell: Told = untold) -> Iterator[Writer]
         os.fsync(file.fileno())
 
 
-def unpack(file: Path, folder: Path, tell: Told) -> Contents:
+def unpack(file: Path, folder: Path, tell: Progress) -> Contents:
     """Unpack an archive into an empty folder and compare it with its index.
 
     Args:
@@ -238,7 +238,7 @@ def size_of(settings: Settings, database: Database, *, only_documents: bool = Fa
 
 
 def back_up(
-    settings: Settings, database: Database, file: Path, *, only_documents: bool = False, tell: Told = untold
+    settings: Settings, database: Database, file: Path, *, only_documents: bool = False, tell: Progress = no_progress
 ) -> Contents:
     """Write an archive of one snapshot of the database, and of the documents, while the service runs.
 
@@ -279,7 +279,7 @@ def back_up(
     return archive.contents
 
 
-def restore(settings: Settings, file: Path, *, force: bool = False, tell: Told = untold) -> Contents:
+def restore(settings: Settings, file: Path, *, force: bool = False, tell: Progress = no_progress) -> Contents:
     """Restore the database and the documents of an archive; every operation can continue from there.
 
     Steps that were running at the time of the backup are queued again.
@@ -301,7 +301,7 @@ def restore(settings: Settings, file: Path, *, force: bool = False, tell: Told =
         DatabaseTooNew: A newer version of the service made the backup.
     """
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with alone_in(settings.data_dir) as alone:
+    with lock_folder(settings.data_dir) as alone:
         if not alone:
             raise DatabaseInUse(settings.data_dir)
         target = _target(settings)
@@ -320,8 +320,8 @@ def _put_in_place(settings: Settings, file: Path, folder: Path, target: Path | N
     if DATABASE in contents.files:
         if target is None:
             raise RestoreNeedsPgRestore(file)
-        _make_fit(file, folder / DATABASE, store)
-        _make_way(target)
+        _adapt(file, folder / DATABASE, store)
+        _remove_database_files(target)
     for name in contents.documents:
         path = store / Path(name).relative_to(DOCUMENTS)
         write_atomically(path, (folder / name).read_bytes(), new_folders=2)
@@ -349,7 +349,7 @@ def _documents(store: Path) -> Iterator[tuple[str, Path]]:
             yield f"{DOCUMENTS}/{operation}/{version}/workflow.json", path
 
 
-def _make_fit(file: Path, copy: Path, store: Path) -> None:
+def _adapt(file: Path, copy: Path, store: Path) -> None:
     """Migrate a database that nobody else has open, and adapt it to this location and moment."""
     database = Database(sqlite_url(copy))
     try:
@@ -358,10 +358,10 @@ def _make_fit(file: Path, copy: Path, store: Path) -> None:
                 raise BackupUnusable(file, f"its database is damaged ({said})")
         upgrade_database(database)
         with database.write() as tx:
-            _hand_back(tx)
+            _release_claims(tx)
             _move_documents(tx, store)
     except Exception as why:
-        if is_of_the_database(why):
+        if is_database_error(why):
             raise BackupUnusable(file, f"its database is damaged ({why})") from why
         raise
     finally:
@@ -369,7 +369,7 @@ def _make_fit(file: Path, copy: Path, store: Path) -> None:
     copy.chmod(0o600)
 
 
-def _hand_back(tx: Connection) -> None:
+def _release_claims(tx: Connection) -> None:
     """Release every claim.
 
     The holders are workers of the service that was backed up, which may still run next to this one: they must not be
@@ -394,7 +394,7 @@ def _move_documents(tx: Connection, store: Path) -> None:
         tx.execute(_MOVE, moved)
 
 
-def _make_way(target: Path) -> None:
+def _remove_database_files(target: Path) -> None:
     """Remove the files of the database being replaced: its write-ahead log would be applied to the new one."""
     if target.exists():
         database = Database(sqlite_url(target))
@@ -403,7 +403,7 @@ def _make_way(target: Path) -> None:
                 driver: Any = tx.connection.driver_connection
                 driver.execute("PRAGMA journal_mode = DELETE")  # fails while another program has the file open
         except Exception as why:
-            if not is_of_the_database(why) or "locked" in str(why):
+            if not is_database_error(why) or "locked" in str(why):
                 raise DatabaseInUse(target) from why
         finally:
             database.close()

@@ -1,4 +1,4 @@
-"""One database, SQLite or PostgreSQL: its connections, its read and write transactions, and what its errors mean."""
+"""One database, SQLite or PostgreSQL: connections, read and write transactions, and the meaning of errors."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ if TYPE_CHECKING:
 
     from pausable.db.write_lock import Queue
 
-try:  # its wheels bundle a SQLite without the WAL-reset fault of 3.7.0 to 3.51.2 (sqlite.org/wal.html#walresetbug)
+try:  # its wheels bundle an SQLite without the WAL-reset bug of 3.7.0 to 3.51.2 (sqlite.org/wal.html#walresetbug)
     import pysqlite3.dbapi2 as sqlite
 except ImportError:  # no wheel for this platform
     import sqlite3 as sqlite
 
 Synchronous = Literal["FULL", "NORMAL"]
 
-#: What SQLite's driver raises when a prepared statement, or a transaction of its own, fails.
+#: Raised by SQLite's driver for prepared statements and for its own transactions.
 DriverError: type[Exception] = sqlite.Error
 
-#: Writers queue at the file lock; this is for what writes without it, such as `sqlite3` on a terminal (milliseconds).
+#: Milliseconds. Our writers queue at the file lock; this is for other programs, such as `sqlite3` in a terminal.
 _BUSY_TIMEOUT: Final = 5000
-#: Seconds that a fork waits for a transaction of another thread to end.
+#: Seconds that a fork waits for another thread's transaction to end.
 _FORK_WAITS: Final = 5.0
 
 
 @dataclass(eq=False)
 class _Own:
-    """What belongs to one thread; `busy` is held while its connection is in use, so that a fork waits for that."""
+    """The connection of one thread; `busy` is held while it is in use, so that a fork waits for it."""
 
     queue: Queue
     connection: Connection | None = None
@@ -54,14 +54,14 @@ class _Own:
 
 
 def sqlite_file(url: str) -> Path | None:
-    """Return the file that an SQLite URL names, or None if the URL is PostgreSQL's. All who want to know ask here."""
+    """Return the file of an SQLite URL; None for a PostgreSQL URL."""
     if not url.startswith("sqlite:"):
         return None
     return Path(make_url(url).database or "")
 
 
 class Database:
-    """The store's door: gives each thread a connection of its own and wraps its statements in transactions."""
+    """A database: one connection per thread, used in transactions."""
 
     def __init__(self, url: str, *, synchronous: Synchronous = "FULL") -> None:
         self.url: Final = url
@@ -77,7 +77,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Run a transaction that only reads, and sees one moment of the database throughout."""
+        """Begin a read-only transaction on one snapshot of the database."""
         with self._in_use(self._own()) as connection:
             if not self.is_sqlite:
                 begin_reading(_raw(connection))
@@ -88,25 +88,25 @@ class Database:
 
     @contextmanager
     def glance(self) -> Iterator[Connection]:
-        """Run a single statement that only reads: cheaper than `read`, without a moment that several could share."""
+        """Run a single read-only statement; cheaper than `read`, without a snapshot shared by several statements."""
         with self._in_use(self._own()) as connection:
             try:
                 yield connection
             finally:
-                if connection.in_transaction():  # SQLAlchemy began one by itself, unless the statement is prepared
+                if connection.in_transaction():  # SQLAlchemy began one, unless the statement is prepared
                     connection.rollback()
 
     @contextmanager
     def write(self, *, survives_power_cut: bool = True) -> Iterator[Connection]:
-        """Run a transaction that writes: committed at the end of the block, rolled back by an exception.
+        """Begin a writing transaction: commit at the end of the block, roll back on an exception.
 
-        One that need not survive a power cut is not waited for until it is on the disk; the next one that is, is behind
-        it. Only SQLite makes that difference.
+        With `survives_power_cut=False`, SQLite does not wait for the disk: the commit is durable with the next one that
+        does. PostgreSQL makes no difference.
         """
         own = self._own()
         if own.connection is None:
             with self._in_use(own):
-                pass  # opened before the queue: a new file turns its write-ahead log on in a queue of its own
+                pass  # connect before queueing: enabling the write-ahead log of a new file takes the queue itself
         always = survives_power_cut
         with own.queue, self._in_use(own) as connection, self._synced(connection, always=always):
             if not self.is_sqlite:
@@ -118,7 +118,7 @@ class Database:
 
     @contextmanager
     def _synced(self, connection: Connection, *, always: bool) -> Iterator[None]:
-        """Commit as the settings say, or, for a transaction that may be lost with the power, without waiting."""
+        """Commit with the configured durability, or without waiting for the disk."""
         if always or not self.is_sqlite or self._synchronous == "NORMAL":
             yield
             return
@@ -129,7 +129,7 @@ class Database:
             _raw(connection).execute(f"PRAGMA synchronous = {self._synchronous}")
 
     def engine(self) -> Engine:
-        """This process's engine; migrations run on it, everything else asks for a transaction."""
+        """Return the SQLAlchemy engine of this process; only migrations use it directly."""
         if self._engine is None:
             self._engine = self._sqlite_engine() if self.is_sqlite else postgresql_engine(self.url)
             event.listen(self._engine, "before_cursor_execute", _make_storable, retval=True)
@@ -146,7 +146,7 @@ class Database:
                 own.connection.close()
 
     def close_beyond(self, most: int) -> None:
-        """Close this thread's connection if more threads than so many have one."""
+        """Close this thread's connection if more than `most` threads have one."""
         if len(self._all) > most:
             self.close()
 
@@ -162,8 +162,8 @@ class Database:
     def _in_use(self, own: _Own) -> Iterator[Connection]:
         with own.busy:
             connection = own.connection
-            if connection is not None and not self._lives(connection):
-                own.connection = None  # first: while the server is away, the next line to connect raises
+            if connection is not None and not self._is_alive(connection):
+                own.connection = None  # clear it first: while the server is down, the next connect raises
                 connection.close()
             if own.connection is None:
                 own.connection = self.engine().connect()
@@ -171,18 +171,18 @@ class Database:
                 yield own.connection
             except Exception as fault:
                 if is_read_only(getattr(fault, "orig", fault)):
-                    self._part_from(own)
+                    self._reconnect_later(own)
                 raise
 
-    def _part_from(self, own: _Own) -> None:
-        """Connect anew next time: of several servers, another may be the one that takes writes by then."""
+    def _reconnect_later(self, own: _Own) -> None:
+        """Reconnect next time: of several servers, another may be the primary by then."""
         connection, own.connection = own.connection, None
         if connection is not None:
             connection.invalidate()
             connection.close()
 
-    def _lives(self, connection: Connection) -> bool:
-        """Whether the server, which may have been restarted, still knows the connection."""
+    def _is_alive(self, connection: Connection) -> bool:
+        """Return whether the server still knows the connection; it may have been restarted."""
         if self.is_sqlite:
             return True
         if not connection.invalidated and is_gone(_raw(connection)):
@@ -197,11 +197,11 @@ class Database:
         return lock
 
     def _rest(self) -> list[_Own]:
-        """Close every connection to an SQLite file; returns those whose threads are kept from opening another.
+        """Close every connection to an SQLite file; return those whose threads must not open another yet.
 
-        SQLite keeps the locks of a process in that process's memory. A child that inherited them would believe that it
-        holds locks which only its parent holds, and once its parent closes the file, others take away the write-ahead
-        log under the child's hands: what it commits then is lost (sqlite.org/howtocorrupt.html, 2.6).
+        SQLite keeps the locks of a process in its memory. A forked child would believe that it holds the parent's
+        locks; once the parent closes the file, others remove the write-ahead log that the child writes to, and its
+        commits are lost (sqlite.org/howtocorrupt.html, 2.6).
         """
         with self._counting:
             everyone = list(self._all)
@@ -213,7 +213,7 @@ class Database:
         return resting
 
     def _forget(self) -> None:
-        """Start anew after a fork. The parent's connections are kept from being closed: they are still the parent's."""
+        """Start anew after a fork, without closing the connections, which belong to the parent."""
         self._inherited = (self._engine, list(self._all))
         self._engine = None
         self._mine = threading.local()
@@ -228,8 +228,8 @@ class Database:
 
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, _record: object) -> None:
-            # The driver must not begin transactions by itself: it begins them deferred, and a deferred transaction
-            # that turns to writing fails at once when another writes, whatever the busy timeout.
+            # The driver must not begin transactions: it begins deferred ones, which fail at once, whatever the busy
+            # timeout, when they turn to writing while another connection writes.
             connection.isolation_level = None
             connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT}")
             self._write_ahead(connection)
@@ -239,7 +239,7 @@ class Database:
         return engine
 
     def _write_ahead(self, connection: Any) -> None:
-        """Turn the write-ahead log on, once for each file: the change itself does not heed the busy timeout."""
+        """Enable the write-ahead log once per file: this change ignores the busy timeout."""
         if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
             return
         queue = self._queue()
@@ -249,7 +249,7 @@ class Database:
 
 
 def _make_storable(_tx: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
-    """Let no text reach the driver that a database cannot hold, wherever it comes from."""
+    """Replace characters in parameters that a database cannot store."""
     return statement, storable_parts(parameters)
 
 
@@ -284,12 +284,12 @@ T = TypeVar("T")
 
 
 def is_taken(error: BaseException) -> bool:
-    """Whether the database refused a row because its key is taken."""
+    """Return whether the database refused a row because its key exists."""
     return isinstance(error, IntegrityError)
 
 
 def is_unknown_reference(error: BaseException) -> bool:
-    """Whether the database refused a row because another one that it names is not there."""
+    """Return whether the database refused a row because a referenced row does not exist."""
     driver = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(driver, psycopg.errors.ForeignKeyViolation):
         return True
@@ -297,9 +297,9 @@ def is_unknown_reference(error: BaseException) -> bool:
 
 
 def once(find: Callable[[], T | None], make: Callable[[], tuple[T, bool]]) -> tuple[T, bool]:
-    """What is found, or else is made; False with it when it was there, as `make` too may find.
+    """Return what `find` returns, or else what `make` creates, and whether it was created.
 
-    Of two that make the same at once the database lets one in: the other is given what that one has made.
+    If two callers create the same row at once, the database accepts one, and both get that row.
     """
     if (known := find()) is not None:
         return known, False
@@ -311,20 +311,20 @@ def once(find: Callable[[], T | None], make: Callable[[], tuple[T, bool]]) -> tu
         return known, False
 
 
-def is_of_the_database(error: BaseException) -> bool:
-    """Whether the database, or the way to it, failed: a transaction may be committed all the same."""
+def is_database_error(error: BaseException) -> bool:
+    """Return whether the database or the connection failed; the transaction may have been committed."""
     return isinstance(error, (SQLAlchemyError, DriverError, psycopg.Error))
 
 
-#: The errors among which are those of a database that is locked or gone; `is_outage` tells which.
+#: Exceptions that include those of a locked or unreachable database; `is_outage` decides.
 OF_AN_OUTAGE: Final[tuple[type[Exception], ...]] = (DBAPIError, PendingRollbackError, DriverError, psycopg.Error)
 
-#: What SQLite says then; its other errors under the same class, such as a missing column, are faults of ours.
+#: SQLite's messages for outages; other errors of the same class, such as a missing column, are bugs.
 _SQLITE_SAYS: Final = ("locked", "busy", "unable to open", "disk I/O", "disk is full", "readonly", "not a database")
 
-#: What PostgreSQL raises then, also to one who had stopped inside a transaction, and while it is still a standby.
-#: Among the operational errors are the classes 08 (connection), 40 (deadlock, serialization), 53 (resources), 55 (lock)
-#: and 57 (shutdown, start, cancelled statements).
+#: PostgreSQL's exceptions for outages, including a session ended inside a transaction and a standby. OperationalError
+#: covers the classes 08 (connection), 40 (deadlock, serialization), 53 (resources), 55 (lock) and 57 (shutdown,
+#: startup, cancelled statements).
 _POSTGRESQL_RAISES: Final[tuple[type[Exception], ...]] = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -332,13 +332,13 @@ _POSTGRESQL_RAISES: Final[tuple[type[Exception], ...]] = (
     psycopg.errors.TransactionTimeout,
     psycopg.errors.ReadOnlySqlTransaction,
 )
-#: What psycopg raises by itself, without a state of the server's, where the protocol broke off.
+#: Raised by psycopg itself, without an SQLSTATE, when the protocol breaks off.
 _OF_THE_PROTOCOL: Final = frozenset({psycopg.Error, psycopg.DatabaseError, psycopg.InternalError})
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether the database is locked for longer than one waits, full or gone: the same request may succeed later."""
-    if isinstance(error, PendingRollbackError):  # its connection broke inside a transaction
+    """Return whether the database is locked too long, full or unreachable, so that a retry may succeed."""
+    if isinstance(error, PendingRollbackError):  # the connection broke inside a transaction
         return True
     driver = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(driver, DriverError):
@@ -349,8 +349,8 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(driver, _POSTGRESQL_RAISES) or is_read_only(driver) or is_of_the_protocol
 
 
-def words_of_outage(error: BaseException) -> str | None:
-    """Return what is wrong with the database, where people can do something about that."""
+def describe_outage(error: BaseException) -> str | None:
+    """Return what is wrong with the database if people can fix it; None otherwise."""
     driver = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(driver, DriverError):
         told = str(driver)
@@ -362,17 +362,17 @@ def words_of_outage(error: BaseException) -> str | None:
     return "it is read-only, as a standby is" if is_read_only(driver) else None
 
 
-#: Seconds before the first repetition and, doubled each time, at the most.
+#: Seconds before the first retry (doubled for each further one), and the maximum.
 _FIRST, _LONGEST = 0.05, 2.0
 
 _log: Final = logging.getLogger(__name__)
 
 
 def retry_outages(action: Callable[[], T]) -> T:
-    """Do it until the database lets it through; whatever else it raises is raised.
+    """Retry the action until the database accepts it; other exceptions are raised.
 
-    There is no last time: nothing else can be done either while the database is out of reach, and a worker that is to
-    end meanwhile is ended by its grace.
+    There is no last attempt: nothing else can be done while the database is unreachable, and a worker that has to end
+    meanwhile is ended by its grace period.
     """
     wait = _FIRST
     while True:
@@ -381,22 +381,22 @@ def retry_outages(action: Callable[[], T]) -> T:
         except Exception as fault:
             if not is_outage(fault):
                 raise
-            _log.warning("the database is out of reach, trying again: %s", type(fault).__name__)
+            _log.warning("the database cannot be reached, retrying: %s", type(fault).__name__)
         time.sleep(wait)
         wait = min(wait * 2, _LONGEST)
 
 
 @contextmanager
 def isolate(operation_id: int, what: str) -> Iterator[None]:
-    """Log what is raised inside the block, and go on behind it; an outage concerns all operations, and is raised.
+    """Log exceptions of the block and continue after it; an outage concerns all operations and is raised.
 
     Args:
         operation_id: The operation that the block is about.
-        what: What is done inside the block, in words that follow "of operation 7,".
+        what: What the block does, as the subject of "failed".
     """
     try:
         yield
     except Exception as fault:
         if is_outage(fault):
             raise
-        _log.exception("of operation %s, %s failed", operation_id, what)
+        _log.exception("%s of operation %s failed", what, operation_id)

@@ -63,7 +63,7 @@ def _name(temporary: Path, path: Path, *, is_new: bool) -> None:
         temporary.replace(path)
 
 
-def keep_secret(path: Path, make: Callable[[], str]) -> str:
+def load_or_create_secret(path: Path, make: Callable[[], str]) -> str:
     """Return the secret stored in a file with access for its owner only; create it if it is missing.
 
     Of concurrent processes the first creates the secret and all return it. Surrounding whitespace is stripped. Raise
@@ -85,7 +85,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def alone_in(data_dir: Path) -> Iterator[bool]:
+def lock_folder(data_dir: Path) -> Iterator[bool]:
     """Yield whether this process alone uses the folder; the lock ends with the block or the process."""
     with (data_dir / _LOCK).open("w") as lock:
         try:

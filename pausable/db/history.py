@@ -1,4 +1,4 @@
-"""What happened to operations: events, edits, the logs of steps, and marks that tell whether anything has changed."""
+"""The history of operations: events, edits, the logs of steps, and marks that show whether anything has changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change: who made it, of what (a step's slug, or the operation itself), from where to where, and why."""
+    """One change: by whom, of what (a step's slug or the operation itself), from which state to which, and why."""
 
     id: int
     operation_id: int
@@ -34,8 +34,8 @@ class Event:
     why: str | None
 
 
-class Told(TypedDict):
-    """What an event tells; the fields of `Event`."""
+class EventFields(TypedDict):
+    """The fields of an event to append."""
 
     at: float
     who: str
@@ -61,7 +61,7 @@ _ASKED = (
         events.c.operation_id == bindparam("operation_id"),
         events.c.step.is_(None),
         events.c.new == bindparam("new"),
-        events.c.old.is_distinct_from(events.c.new),  # a rebuilt document is told as PAUSED to PAUSED
+        events.c.old.is_distinct_from(events.c.new),  # a rebuilt document is recorded as PAUSED to PAUSED
     )
     .order_by(events.c.id.desc())
     .limit(1)
@@ -87,15 +87,15 @@ _HAS_PAUSED = (
 )
 
 
-def append_event(tx: Connection, operation_id: int, **told: Unpack[Told]) -> None:
-    """Append one event, in the transaction of the change that it tells of."""
+def append_event(tx: Connection, operation_id: int, **told: Unpack[EventFields]) -> None:
+    """Append an event, in the transaction of its change."""
     why = told.get("why")
     row = {"operation_id": operation_id, "step": None, "old": None, **told, "why": redacted(why) if why else why}
     _INSERT.change(tx, row)
 
 
 def events_of(tx: Connection, operation_id: int, *, after: int = 0, limit: int = 1000) -> list[Event]:
-    """The events of one operation in the order they happened, those after the event `after`."""
+    """Return the events of an operation in order, those after the event `after`."""
     rows = tx.execute(_EVENTS_OF_OPERATION, {"operation_id": operation_id, "after": after, "limit": limit})
     return [Event(*row) for row in rows]
 
@@ -106,14 +106,14 @@ def has_paused(tx: Connection, operation_id: int, slug: str) -> bool:
 
 
 def last_asked(tx: Connection, operation_id: int, new: str) -> float | None:
-    """When the operation itself came to stand there for the last time, in seconds since the epoch."""
+    """Return when the operation last reached that state, in epoch seconds."""
     at: float | None = tx.execute(_ASKED, {"operation_id": operation_id, "new": new}).scalar()
     return at
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One row of `edits`; `diff` and `former` are JSON, times are seconds since the epoch."""
+    """A row of `edits`; `diff` and `former` are JSON, times are epoch seconds."""
 
     id: int
     operation_id: int
@@ -141,37 +141,37 @@ _RESULT = update(steps).where(*_STEP, steps.c.state.in_(sorted(FINAL))).values(r
 
 
 def insert_edit(tx: Connection, row: Mapping[str, Any]) -> int:
-    """Insert an edit, its columns by name; returns its id."""
+    """Insert an edit and return its id."""
     id_: int = tx.execute(insert(edits).returning(edits.c.id), row).scalar_one()
     return id_
 
 
 def last_edit(tx: Connection, operation_id: int) -> Edit | None:
-    """The newest edit that was not taken back."""
+    """Return the newest edit that was not undone."""
     row: Any = tx.execute(_LAST, {"operation_id": operation_id}).first()
     return None if row is None else Edit(*row)
 
 
 def list_edits(tx: Connection, operation_id: int, *, after: int, limit: int) -> list[Edit]:
-    """The edits of an operation in their order, those after that one."""
+    """Return the edits of an operation in order, those after that one."""
     query = _ALL.where(edits.c.id > after).order_by(edits.c.id).limit(limit)
     rows: Any = tx.execute(query, {"operation_id": operation_id})
     return [Edit(*row) for row in rows]
 
 
 def mark_undone(tx: Connection, edit_id: int, who: str, now: float) -> bool:
-    """Note that an edit was taken back; False when it was already."""
+    """Mark an edit as undone; return False if it was."""
     statement = update(edits).where(edits.c.id == edit_id, edits.c.undone_at.is_(None))
     return tx.execute(statement.values(undone_at=now, undone_by=who)).rowcount == 1
 
 
 def runs_of(tx: Connection, operation_id: int) -> int:
-    """How often code of the operation's steps was started, in all."""
+    """Return how often code of the operation's steps was started in total."""
     return int(tx.execute(_RUNS, {"operation_id": operation_id}).scalar_one())
 
 
 def change_calls(tx: Connection, operation_id: int, calls: Mapping[int, str]) -> bool:
-    """Let steps that have not begun call something else, as JSON; False when one of them has."""
+    """Replace the calls (JSON) of steps that have not begun; return False if one of them has."""
     keys = [
         {"key_operation": operation_id, "key_number": one, "signature": text, "outline": outline_of(text)}
         for one, text in calls.items()
@@ -180,14 +180,14 @@ def change_calls(tx: Connection, operation_id: int, calls: Mapping[int, str]) ->
 
 
 def change_results(tx: Connection, operation_id: int, results: Mapping[int, str | None]) -> bool:
-    """Put other results, as JSON, in the place of those that steps ended with; False when one of them has not ended."""
+    """Replace the results (JSON) of steps that have ended; return False if one of them has not."""
     keys = [{"key_operation": operation_id, "key_number": one, "result": text} for one, text in results.items()]
     return all(tx.execute(_RESULT, key).rowcount == 1 for key in keys)
 
 
 @dataclass(frozen=True, slots=True)
 class LogPart:
-    """Some lines of one run of a step's code; parts are in order by `run` and `part`."""
+    """Some lines of one run of a step's code; parts are ordered by `run` and `part`."""
 
     run: int
     part: int
@@ -195,8 +195,8 @@ class LogPart:
 
 
 _OF_STEP = (step_logs.c.operation_id == bindparam("operation_id")) & (step_logs.c.number == bindparam("number"))
-# The next part is looked up, not counted by the writer: a run whose claim the table never knew has the number of the
-# run after it.
+# The next part is looked up instead of counted by the writer: a run whose claim the table never recorded has the number
+# of the next run.
 _NEXT_PART = (
     select(func.coalesce(func.max(step_logs.c.part), 0) + 1)
     .where(_OF_STEP, step_logs.c.run == bindparam("run"))
@@ -223,33 +223,33 @@ _NUMBER = select(steps.c.number).where(
 
 
 def append_lines(tx: Connection, operation_id: int, number: int, run: int, lines: str) -> None:
-    """Append lines to what one run of a step's code has logged; each line ends with a line feed."""
+    """Append lines to the log of one run of a step's code; each line ends with a line feed."""
     _APPEND.change(tx, {"operation_id": operation_id, "number": number, "run": run, "lines": lines})
 
 
 def log_parts(
     tx: Connection, operation_id: int, number: int, *, after: LogPart | None = None, limit: int = 16
 ) -> list[LogPart]:
-    """The next parts of a step's log after the part `after`, at most `limit`; empty at its end."""
+    """Return the next parts of a step's log after `after`, at most `limit`; none at its end."""
     run, part = (after.run, after.part) if after else (0, 0)
     key = {"operation_id": operation_id, "number": number, "run": run, "part": part, "limit": limit}
     return [LogPart(*row) for row in tx.execute(_AFTER, key)]
 
 
 def number_of_slug(tx: Connection, operation_id: int, slug: str) -> int | None:
-    """The number of an operation's step of that name."""
+    """Return the number of the operation's step with that slug."""
     number: int | None = tx.execute(_NUMBER, {"operation_id": operation_id, "slug": slug}).scalar()
     return number
 
 
-#: Two of these differ where something has changed between the two looks.
+#: A mark: two reads that return different ones have a change between them.
 Mark = tuple[Any, ...]
-#: What tells the mark of something wider than operations that are named.
+#: Marks of wider scope than given operations.
 Sweep = Callable[["Connection"], Mark]
 
-#: Operations that one statement asks for.
+#: Maximum operations per statement.
 _AT_ONCE: Final = 500
-#: PostgreSQL hands ids out before commits, so that a smaller one may appear after a larger: so many ids are counted.
+#: PostgreSQL assigns ids before commits, so a smaller id may appear after a larger one: this many ids are counted.
 _WINDOW: Final = 256
 
 _IDS: Final[BindParameter[Any]] = bindparam("ids", expanding=True)
@@ -260,8 +260,8 @@ _LAST_EVENT = (
     .scalar_subquery()
 )
 _STANDING = select(operations.c.id, operations.c.version, _LAST_EVENT).where(operations.c.id.in_(_IDS))
-_IS_RUNNING = text("steps.state = 'Running'")  # written out, as in the partial index
-# `done` is whatever the code of a step says: as whole numbers, the largest ones could not be added up.
+_IS_RUNNING = text("steps.state = 'Running'")  # literal, to match the partial index
+# `done` is whatever the code reports: as integers, the largest ones could overflow the sum.
 _WHICH_AND_HOW_FAR = (
     func.count(),
     func.sum(steps.c.number),
@@ -284,7 +284,7 @@ _IN_HAND = select(
 
 
 def marks_of(tx: Connection, ids: Sequence[int]) -> Mapping[int, Mark]:
-    """A mark for each operation that there is; it differs once the operation, its history or what runs has changed."""
+    """Return a mark per existing operation that changes with the operation, its history or its running steps."""
     found: dict[int, Mark] = {}
     for first in range(0, len(ids), _AT_ONCE):
         some = ids[first : first + _AT_ONCE]
@@ -294,15 +294,15 @@ def marks_of(tx: Connection, ids: Sequence[int]) -> Mapping[int, Mark]:
 
 
 def mark_of_all(tx: Connection) -> Mark:
-    """A mark that differs once an operation was started, or anything was appended to a history."""
+    """Return a mark that changes when an operation is started or any event is appended."""
     return (*tx.execute(_HISTORY).one(), tx.execute(_NEWEST_OPERATION).scalar())
 
 
 def mark_of_work(tx: Connection) -> Mark:
-    """A mark that differs once a worker has come or gone, or a step was taken, got on, or is in hand no longer."""
+    """Return a mark that changes when a worker comes or goes, or a step is claimed, progresses or ends."""
     return (*tx.execute(_STAFF).one(), *tx.execute(_IN_HAND).one())
 
 
 def newest_event(tx: Connection, operation_id: int) -> int:
-    """The id of the last event in an operation's history; 0 where there is none."""
+    """Return the id of the last event of an operation; 0 if there is none."""
     return tx.execute(_NEWEST_OF, {"operation_id": operation_id}).scalar() or 0

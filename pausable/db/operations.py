@@ -1,4 +1,4 @@
-"""The statements on `operations`, of which only `save` changes a row, and where imported operations come from."""
+"""The statements on `operations`, of which only `save` changes a row, and the origin of imported operations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OperationSummary:
-    """What lists show of an operation: none of the texts that may be large; times are seconds since the epoch."""
+    """An operation as listed, without texts that may be large; times are epoch seconds."""
 
     id: int
     requester_id: int
@@ -39,26 +39,26 @@ class OperationSummary:
     finished_at: float | None
     moved_at: float | None
     moved_to: str | None
-    #: Before this moment no step of it is started.
+    #: No step is started before this moment.
     start_at: float | None
-    #: When the service itself starts it, where it is SCHEDULED, or resumes it, where it is asked to pause or PAUSED.
+    #: When the service itself starts it (SCHEDULED) or resumes it (REQUESTING PAUSE or PAUSED).
     due_at: float | None
 
     @property
     def resume_at(self) -> float | None:
-        """When the service resumes it, if nobody does before."""
+        """Return when the service resumes it, unless somebody does so before."""
         return None if self.completion is Completion.SCHEDULED else self.due_at
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
-        """The operation that a row tells of: its columns are the fields, in their order."""
+        """Return the operation of a row whose columns are the fields in order."""
         id_, requester_id, completion, *rest = row
         return cls(id_, requester_id, Completion(completion), *rest)
 
 
 @dataclass(frozen=True, slots=True)
 class Operation(OperationSummary):
-    """One row of `operations`, whole; arguments, result, error and outcome are JSON."""
+    """A whole row of `operations`; arguments, result, error and outcome are JSON."""
 
     workflow_store: str | None
     result: str | None
@@ -71,11 +71,11 @@ class Operation(OperationSummary):
     slice: int = 0
     origin: str | None = None
     imported: str | None = None
-    #: What the flow that its workflow returned asks for by itself, as JSON; None where it asks for nothing.
+    #: Options of the flow that its workflow returned, as JSON; None if it has none.
     flow_options: str | None = None
 
 
-#: The columns of a summary and of a whole operation, in the order of their fields.
+#: Columns of a summary and of a whole operation, in the order of the fields.
 SUMMARY_COLUMNS: Final = tuple(operations.c[one.name] for one in fields(OperationSummary))
 OPERATION_COLUMNS: Final = tuple(operations.c[one.name] for one in fields(Operation))
 
@@ -118,7 +118,7 @@ _SAVE = Prepared(
     )
 )
 _EXPORTED = update(operations).where(operations.c.id == bindparam("key_id")).values(exported_at=bindparam("now"))
-_IS_DUE = text("operations.due_at IS NOT NULL")  # written out, as in the partial index
+_IS_DUE = text("operations.due_at IS NOT NULL")  # literal, to match the partial index
 _DUE = (
     select(operations.c.id)
     .where(_IS_DUE, operations.c.due_at <= bindparam("now"))
@@ -126,18 +126,18 @@ _DUE = (
     .limit(bindparam("limit"))
 )
 _NEXT_DUE = select(operations.c.due_at).where(_IS_DUE).order_by(operations.c.due_at).limit(1)
-#: Where the service may be the one that moves an operation on; anywhere else nothing of it is due.
+#: States in which the service may move an operation by itself; `due_at` has no effect in others.
 _WAITING = frozenset({Completion.SCHEDULED, Completion.REQUESTING_PAUSE, Completion.PAUSED})
 
 
 def insert_operation(tx: Connection, row: Mapping[str, Any]) -> int:
-    """Insert an operation, its columns by name; returns its id."""
+    """Insert an operation and return its id."""
     id_: int = tx.execute(_INSERT, row).scalar_one()
     return id_
 
 
 def next_id(tx: Connection) -> int:
-    """Take the id that the next operation would get; no other operation ever gets it."""
+    """Take the id that the next operation would get; no other operation will get it."""
     statement = _NEXT_ID_SQLITE if tx.dialect.name == "sqlite" else _NEXT_ID_POSTGRESQL
     if taken := tx.execute(statement).scalar():
         return int(taken)
@@ -146,33 +146,33 @@ def next_id(tx: Connection) -> int:
 
 
 def find_operation(tx: Connection, operation_id: int) -> Operation | None:
-    """The operation of that id, as it stands."""
+    """Return the operation of that id."""
     row = _BY_ID.first(tx, {"id": operation_id})
     return row and Operation.from_row(row)
 
 
 def lock_operation(tx: Connection, operation_id: int) -> Operation | None:
-    """Take the operation's row for the rest of the transaction; it is the lock of all its steps too."""
+    """Return the operation and lock its row, which is also the lock of its steps, until the end of the transaction."""
     row = _LOCKED.first(tx, {"id": operation_id})
     return row and Operation.from_row(row)
 
 
 def find_by_idempotency_key(tx: Connection, requester_id: int, key: str) -> Operation | None:
-    """The operation that this requester started under that key."""
+    """Return the operation that this requester started under that idempotency key."""
     row = tx.execute(_BY_KEY, {"requester_id": requester_id, "key": key}).first()
     return Operation.from_row(row) if row else None
 
 
 def completion_of(tx: Connection, operation_id: int) -> Completion | None:
-    """Where the operation stands: what a pause point asks."""
+    """Return the state of the operation, which a pause point checks."""
     row = _COMPLETION.first(tx, {"id": operation_id})
     return row and Completion(row[0])
 
 
 def save(tx: Connection, before: Operation, after: Operation) -> bool:
-    """Write what `after` says, raising the version by one, if the row still stands as `before` tells.
+    """Write `after` with the next version if the row still equals `before`; return False if it does not.
 
-    Returns False when it does not. Raises MoveRefused for a move that the table of moves does not have.
+    Raise MoveRefused if the table of moves does not allow the change of state.
     """
     if before.completion is not after.completion and (before.completion, after.completion) not in OPERATION_MOVES:
         raise MoveRefused(before.id, before.completion, after.completion)
@@ -183,7 +183,7 @@ def save(tx: Connection, before: Operation, after: Operation) -> bool:
 
 
 def mark_exported(tx: Connection, operation_id: int, now: float) -> bool:
-    """Note that the operation's document was given out; False when there is no such operation."""
+    """Record that the operation's document was exported; return False if the operation does not exist."""
     return tx.execute(_EXPORTED, {"key_id": operation_id, "now": now}).rowcount == 1
 
 
@@ -196,7 +196,16 @@ def list_operations(
     before_id: int | None,
     limit: int,
 ) -> list[OperationSummary]:
-    """The newest operations first, below `before_id`, at most `limit`; None means any."""
+    """Return operations, newest first.
+
+    Args:
+        tx: A transaction.
+        requester_id: Only those of this user; None for all.
+        completions: Only those in these states; empty for all.
+        workflow: Only those of this workflow; None for all.
+        before_id: Only those with a smaller id; None for all.
+        limit: Maximum number of rows.
+    """
     query: Select[Any] = select(*SUMMARY_COLUMNS).order_by(operations.c.id.desc()).limit(limit)
     if requester_id is not None:
         query = query.where(operations.c.requester_id == requester_id)
@@ -210,12 +219,12 @@ def list_operations(
 
 
 def due_operations(tx: Connection, now: float, limit: int) -> list[int]:
-    """The ids of the operations that the service is to start or resume by now, the longest due first."""
+    """Return the ids of operations that the service has to start or resume, the longest due first."""
     return list(tx.execute(_DUE, {"now": now, "limit": limit}).scalars())
 
 
 def next_due_operation(tx: Connection) -> float | None:
-    """When the service is to start or resume an operation next, in seconds since the epoch."""
+    """Return when the service has to start or resume the next operation, in epoch seconds."""
     due: float | None = tx.execute(_NEXT_DUE).scalar()
     return due
 
@@ -229,7 +238,7 @@ def _mutable(operation: Operation) -> dict[str, Any]:
     return dict(zip(_MUTABLE, _mutable_values(operation), strict=True))
 
 
-#: What a table is called that no migration has made: one in memory.
+#: Name of a database in memory, which no migration has named.
 _NAMELESS = "inline"
 
 _NAME = select(installation.c.name)
@@ -238,23 +247,23 @@ _OF_ORIGIN = select(*OPERATION_COLUMNS).where(operations.c.origin == bindparam("
 
 
 def installation_name(tx: Connection) -> str:
-    """What this installation of the service is called in documents."""
+    """Return the name of this installation in documents."""
     name: str | None = tx.execute(_NAME).scalar()
     return name or _NAMELESS
 
 
 def is_named(name: str) -> bool:
-    """Whether this is the name of an installation, and of no other database: one in memory has none of its own."""
+    """Return whether this is the name of an installation; a database in memory has none."""
     return name != _NAMELESS
 
 
-def one_by_one(tx: Connection) -> None:
-    """Let whatever else asks for this wait for the rest of the transaction."""
+def lock_imports(tx: Connection) -> None:
+    """Serialise the transactions that call this."""
     tx.execute(_NAME.with_for_update())
 
 
 def origin_of(tx: Connection, operation: Operation) -> Origin:
-    """Where an operation was started."""
+    """Return where an operation was started."""
     if operation.origin is None:
         return Origin(installation_name(tx), operation.id)
     name, _, number = operation.origin.rpartition("/")
@@ -262,11 +271,11 @@ def origin_of(tx: Connection, operation: Operation) -> Origin:
 
 
 def find_imported(tx: Connection, imported: str) -> Operation | None:
-    """The operation that was made from this document."""
+    """Return the operation that was created from this document."""
     row = tx.execute(_IMPORTED, {"imported": imported}).first()
     return Operation.from_row(row) if row else None
 
 
 def operations_of(tx: Connection, origin: str) -> list[Operation]:
-    """The operations that were imported of one that was started elsewhere."""
+    """Return the operations that were imported from one that was started elsewhere."""
     return [Operation.from_row(row) for row in tx.execute(_OF_ORIGIN, {"origin": origin})]

@@ -163,13 +163,13 @@ def mark_sent(tx: Connection, row: Outgoing, now: float) -> bool:
     return tx.execute(_SENT, {"key_id": row.id, "now": now}).rowcount == 1
 
 
-def put_off(tx: Connection, row: Outgoing, due_at: float, error: str) -> bool:
+def reschedule(tx: Connection, row: Outgoing, due_at: float, error: str) -> bool:
     """Reschedule a row; return False if another worker has it now, or it is gone."""
     later = {"key_id": row.id, "key_attempts": row.attempts, "due_at": due_at, "error": cut(redacted(error))}
     return tx.execute(_AGAIN, later).rowcount == 1
 
 
-def give_up(tx: Connection, row: Outgoing, error: str, now: float) -> bool:
+def mark_failed(tx: Connection, row: Outgoing, error: str, now: float) -> bool:
     """Mark a row as failed for good; return False if it was sent meanwhile, or is gone."""
     return tx.execute(_GIVEN_UP, {"key_id": row.id, "error": cut(redacted(error)), "now": now}).rowcount == 1
 

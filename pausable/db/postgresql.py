@@ -54,7 +54,7 @@ class _Connection(psycopg.Connection[Any]):
         if self.silence is None:
             return super().wait(gen, interval, timeout)
         try:
-            return super().wait(_heard(gen, self.silence), interval, timeout)
+            return super().wait(_with_silence_limit(gen, self.silence), interval, timeout)
         except _Silent:
             self.close()
             raise
@@ -64,7 +64,7 @@ class _Silent(psycopg.OperationalError):
     """The server has been unresponsive for too long."""
 
 
-def _heard(generator: Generator[Any, Any, Any], silence: float) -> Generator[Any, Any, Any]:
+def _with_silence_limit(generator: Generator[Any, Any, Any], silence: float) -> Generator[Any, Any, Any]:
     """Run psycopg's generator, and raise if nothing arrives from the server for so many seconds."""
     try:
         wanted = next(generator)

@@ -96,7 +96,7 @@ def thin_out(tx: Connection, old: Old, one: Weighed) -> bool:
 def documents_of(tx: Connection, ids: Collection[int]) -> dict[int, str | None]:
     """Return the paths of the operations' documents by id, without operations that do not exist."""
     found: dict[int, str | None] = {}
-    for some in _some_at_a_time(sorted(ids)):
+    for some in _in_batches(sorted(ids)):
         query = select(operations.c.id, operations.c.workflow_store).where(operations.c.id.in_(some))
         found |= {id_: place for id_, place in tx.execute(query)}
     return found
@@ -106,7 +106,7 @@ def unknown_ids(tx: Connection, ids: Collection[int]) -> set[int]:
     """Return those ids that no operation has but that were assigned, since newer ids exist."""
     newest: int = tx.execute(select(func.coalesce(func.max(operations.c.id), 0))).scalar_one()
     given = {one for one in ids if one <= newest}
-    for some in _some_at_a_time(sorted(given)):
+    for some in _in_batches(sorted(given)):
         given -= set(tx.execute(select(operations.c.id).where(operations.c.id.in_(some))).scalars())
     return given
 
@@ -128,7 +128,7 @@ def delete_workers(database: Database, ids: Sequence[int]) -> None:
     """
     other = without_references(database)
     try:
-        for some in _some_at_a_time(ids):
+        for some in _in_batches(ids):
             with other.write(survives_power_cut=False) as tx:
                 tx.execute(delete(workers).where(workers.c.id.in_(some)))
     finally:
@@ -169,5 +169,5 @@ def _take_some(tx: Connection, table: Table, operation_id: int, limit: int) -> b
     return tx.execute(delete(table).where(tuple_(*key).in_(some)), {"id": operation_id}).rowcount > 0
 
 
-def _some_at_a_time(ids: Sequence[int]) -> Iterable[Sequence[int]]:
+def _in_batches(ids: Sequence[int]) -> Iterable[Sequence[int]]:
     return (ids[start : start + _KEYS_AT_ONCE] for start in range(0, len(ids), _KEYS_AT_ONCE))

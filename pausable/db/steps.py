@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from pausable.db.transitions import Holder
 
 _S = StepState
-#: Steps that are looked through for one that is queued.
+#: Maximum rows to search for a queued step.
 _FAR = 1000
-#: Results that are looked up one by one: that is quicker than a statement made for as many.
+#: Maximum results to look up one by one, which is faster than a statement built for so many.
 _FEW = 8
-#: Steps whose calls are in memory at a time.
+#: Maximum steps whose calls are in memory at a time.
 _AT_A_TIME = 500
 
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """A step as people are shown it; `result`, `error` and `cursor` are JSON, times are seconds since the epoch."""
+    """A step as shown; `result`, `error` and `cursor` are JSON, times are epoch seconds."""
 
     number: int
     slug: str
@@ -57,9 +57,9 @@ class StepRow:
 
 
 class Aims(NamedTuple):
-    """What of a step nobody is shown: whether its end decides, its point was answered, and its end is told to nobody.
+    """Internal columns of a step: whether it decides the outcome, its point was answered, and its end is not announced.
 
-    `retries` is how often its code asked to be run again.
+    `retries` is how often its code requested a retry.
     """
 
     decides: bool
@@ -70,9 +70,9 @@ class Aims(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A step in a worker's hands: which, since when, and where.
+    """A running step: since when, and by which process.
 
-    One that is not confirmed was taken from a silent worker, since then: nobody knows whether its code still runs.
+    If it is not confirmed, its claim was taken from a silent worker, and its code may still run.
     """
 
     number: int
@@ -86,7 +86,7 @@ class Running:
 
 
 _OPERATION = steps.c.operation_id == bindparam("operation_id")
-# Written out, as in the partial indexes: SQLite uses one only where it can see that the rows are among its own.
+# Literals, because SQLite uses a partial index only if the condition is written as in the index.
 _IS_RUNNING = text("steps.state = 'Running'")
 _SHOWN = (
     steps.c.number,
@@ -167,27 +167,27 @@ _RESULT = Prepared(select(steps.c.result).where(_OPERATION, steps.c.number == bi
 
 
 def list_steps(tx: Connection, operation_id: int, *, after: int = -1, limit: int | None = None) -> list[StepRow]:
-    """The steps of an operation in topological order, those after number `after`, at most `limit`."""
+    """Return the steps of an operation in topological order, those after number `after`, at most `limit`."""
     key = {"operation_id": operation_id, "after": after}
     rows = tx.execute(_LIST, key) if limit is None else tx.execute(_LIST_SOME, key | {"limit": limit})
     return [StepRow(number, slug, StepState(state), *rest) for number, slug, state, *rest in rows]
 
 
 def list_bare_steps(tx: Connection, operation_id: int) -> list[StepRow]:
-    """All steps of an operation in topological order, without their results: these may be large, and few are needed."""
+    """Return all steps in topological order without their results, which may be large."""
     rows: Any = tx.execute(_LIST_BARE, {"operation_id": operation_id})
     return [StepRow(number, slug, StepState(state), *rest) for number, slug, state, *rest in rows]
 
 
 def list_aims(tx: Connection, operation_id: int) -> list[Aims]:
-    """What of the steps nobody is shown, in the order of `list_steps`."""
+    """Return the internal columns of the steps, in the order of `list_steps`."""
     rows: Any = tx.execute(_AIMS, {"operation_id": operation_id})
     return [Aims(*row) for row in rows]
 
 
 def running_steps(tx: Connection, operation_id: int) -> list[Running]:
-    """The steps that run now."""
-    # Sorted here: for an order, SQLite would rather read all of an operation's steps than those that run.
+    """Return the running steps."""
+    # Sorted in Python: with ORDER BY, SQLite reads all steps of the operation instead of the running ones.
     rows = sorted(_RUNNING.all(tx, {"operation_id": operation_id}))
     return [
         Running(number, slug, at, host, process, done=done, total=total)
@@ -196,30 +196,30 @@ def running_steps(tx: Connection, operation_id: int) -> list[Running]:
 
 
 def is_anything_running(tx: Connection, operation_id: int) -> bool:
-    """Whether any step of the operation is in a worker's hands."""
+    """Return whether any step of the operation is running."""
     return _ANY_RUNNING.first(tx, {"operation_id": operation_id}) is not None
 
 
 def queued_steps(tx: Connection, operation_id: int) -> list[StepTask]:
-    """The steps that are ready and published, or about to be."""
+    """Return the queued steps, which are published or about to be."""
     rows: Any = tx.execute(_QUEUED, {"operation_id": operation_id})
     return [StepTask(*row) for row in rows]
 
 
 def queued_after(tx: Connection, operation_id: int, number: int, limit: int) -> list[StepTask]:
-    """The first queued steps behind this number; not farther behind it than one statement should look."""
+    """Return the first queued steps after this number, within `_FAR` rows."""
     key = {"operation_id": operation_id, "after": number, "last": number + _FAR, "limit": limit}
     return [StepTask(*row) for row in _QUEUED_AFTER.all(tx, key)]
 
 
 def retrying_steps(tx: Connection, operation_id: int, *, after: float) -> list[StepTask]:
-    """The steps that wait for a retry which is due after that moment."""
+    """Return the steps that wait for a retry due after that moment."""
     rows: Any = tx.execute(_RETRYING, {"operation_id": operation_id, "after": after})
     return [StepTask(*row) for row in rows]
 
 
 def find_step(tx: Connection, operation_id: int, number: int) -> tuple[StepTask, StepState] | None:
-    """One step and where it stands."""
+    """Return a step and its state."""
     row = _FIND.first(tx, {"operation_id": operation_id, "number": number})
     return row and (StepTask(*row[:-1]), StepState(row[-1]))
 
@@ -227,7 +227,7 @@ def find_step(tx: Connection, operation_id: int, number: int) -> tuple[StepTask,
 def held_step(
     tx: Connection, operation_id: int, number: int, holder: Holder, moments: Collection[float]
 ) -> StepTask | None:
-    """A step that this holder claimed at one of these moments and that runs under that claim; None for any other."""
+    """Return a step that this holder claimed at one of these moments and still runs; None otherwise."""
     mine = (
         steps.c.worker_id.is_not_distinct_from(holder.worker_id),
         steps.c.process == holder.process,
@@ -241,7 +241,7 @@ def held_step(
 def window(
     tx: Connection, operation_id: int, *, after: int, limit: int
 ) -> tuple[list[tuple[StepTask, StepState]], list[tuple[int, int]]]:
-    """The next `limit` steps after number `after` with their states, and every edge from step `after` or from these."""
+    """Return the next `limit` steps after `after` with their states, and the edges from `after` and from them."""
     rows = _WINDOW.all(tx, {"operation_id": operation_id, "after": after, "limit": limit})
     tasks = [(StepTask(*row[:-1]), StepState(row[-1])) for row in rows]
     last = tasks[-1][0].number if tasks else after
@@ -250,17 +250,17 @@ def window(
 
 
 def edges_of(tx: Connection, operation_id: int) -> list[tuple[int, int]]:
-    """All (upstream, downstream) pairs of an operation."""
+    """Return all (upstream, downstream) pairs of an operation."""
     return [(up, down) for up, down in tx.execute(_EDGES, {"operation_id": operation_id})]
 
 
 def results_of(tx: Connection, operation_id: int, numbers: Collection[int]) -> dict[int, str | None]:
-    """The results of those steps as JSON, None for a step that has none."""
+    """Return the results of those steps as JSON, None for a step without one."""
     if len(numbers) <= _FEW:
         rows = {number: _RESULT.first(tx, {"operation_id": operation_id, "number": number}) for number in numbers}
         return {number: row[0] for number, row in rows.items() if row}
     found: dict[int, str | None] = {}
-    for some in _some_at_a_time(sorted(numbers)):
+    for some in _in_batches(sorted(numbers)):
         query = select(steps.c.number, steps.c.result).where(
             steps.c.operation_id == operation_id, steps.c.number.in_(some)
         )
@@ -269,7 +269,7 @@ def results_of(tx: Connection, operation_id: int, numbers: Collection[int]) -> d
 
 
 def slugs_of(tx: Connection, operation_id: int, numbers: Collection[int]) -> dict[int, str]:
-    """The slugs of those steps, by their numbers."""
+    """Return the slugs of those steps by number."""
     rows: Any = tx.execute(_SLUGS, {"operation_id": operation_id, "numbers": numbers}) if numbers else []
     return {number: slug for number, slug in rows}
 
@@ -294,23 +294,23 @@ def calls_where(
         after = rows[-1][0]
 
 
-def _some_at_a_time(numbers: list[int], size: int = 500) -> Iterable[list[int]]:
+def _in_batches(numbers: list[int], size: int = 500) -> Iterable[list[int]]:
     return (numbers[start : start + size] for start in range(0, len(numbers), size))
 
 
-#: Characters of a signature that are read for the name of its task, which nearly always stands first.
+#: Characters of a signature to read for the name of its task, which is nearly always its first key.
 _HEAD: Final = 500
-#: A signature that begins with its task.
+#: A signature whose first key is its task.
 _TASK_FIRST: Final = re.compile(r'\{\s*"task":\s*("[^"\\]*")')
-#: Step numbers that one statement names at the most.
+#: Maximum step numbers per statement.
 _AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class ShownStep:
-    """A step as it is listed; `result` and `error` are JSON, times are seconds since the epoch.
+    """A step as listed; `result` and `error` are JSON, times are epoch seconds.
 
-    `result` is None too where results were not asked for.
+    `result` is also None if results were not requested.
     """
 
     number: int
@@ -332,7 +332,7 @@ class ShownStep:
 
 @dataclass(frozen=True, slots=True)
 class DrawnStep:
-    """A step as a picture shows it."""
+    """A step as drawn in a picture."""
 
     number: int
     slug: str
@@ -387,13 +387,13 @@ def drawn_steps(tx: Connection, operation_id: int) -> list[DrawnStep]:
 
 
 def count_edges(tx: Connection, operation_id: int, limit: int) -> int:
-    """Return how many edges an operation has, counted no further than `limit`."""
+    """Return the number of edges of an operation, up to `limit`."""
     number: int = tx.execute(_COUNT_EDGES, {"operation_id": operation_id, "limit": limit}).scalar_one()
     return number
 
 
 def _tasks(tx: Connection, operation_id: int, rows: Iterable[Sequence[Any]]) -> Mapping[int, str]:
-    """Return the names of the tasks of these steps, by number; signatures that do not begin with it are read whole."""
+    """Return the task names of these steps by number; signatures that do not begin with it are read as a whole."""
     found: dict[int, str] = {}
     others: list[int] = []
     for number, _slug, _state, head, *_rest in rows:
@@ -407,17 +407,17 @@ def _tasks(tx: Connection, operation_id: int, rows: Iterable[Sequence[Any]]) -> 
     return found
 
 
-#: References to results that are looked at.
+#: Maximum references to results to check.
 _MOST: Final = 1000
-#: What a reference to a result begins with: see `pausable.results.references`.
+#: Prefix of a reference to a result: see `pausable.results.references`.
 _REFERENCE: Final = f'{{"{MARK}":{{"store":'
 
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """Steps that have not ended and call a task in the same way: the slug of the first, and how many there are.
+    """Unfinished steps with the same call: the slug of the first, and their number.
 
-    `positional` and `keywords` are what their task is called with, a value that is handed on included.
+    `positional` and `keywords` are the arguments' shape, including a value passed on by upstream steps.
     """
 
     number: int
@@ -430,7 +430,7 @@ class Remaining:
 
     @property
     def call(self) -> dict[str, Any]:
-        """What decides where its message goes."""
+        """Return what decides the queue of its message."""
         return {"task": self.task, "options": self.options}
 
 
@@ -457,7 +457,7 @@ _KEEP = insert(paused_code)
 
 
 def remaining_calls(tx: Connection, operation_id: int) -> list[Remaining]:
-    """Return what an operation has yet to call; 10,000 steps that are called alike are one of these."""
+    """Return the calls that remain; 10,000 steps with the same call are one of them."""
     alike: dict[Any, list[int]] = {}
     calls: dict[Any, dict[str, Any]] = {}
     for number, call, inputs in calls_where(tx, operation_id, _REMAINS):
@@ -470,31 +470,31 @@ def remaining_calls(tx: Connection, operation_id: int) -> list[Remaining]:
 
 
 def signatures_behind(tx: Connection, operation_id: int) -> list[dict[str, Any]]:
-    """The authors' own clauses and callbacks of the pause points before what has not ended."""
+    """Return the authors' own clauses and callbacks of pause points before unfinished steps."""
     rows = tx.execute(_POINTS, {"operation_id": operation_id})
     return [json.loads(text) for row in rows for text in row if text]
 
 
 def needed_results(tx: Connection, operation_id: int) -> list[tuple[str, str]]:
-    """The slugs and references of results that lie in stores, and that what has not ended waits for."""
+    """Return (slug, reference) of the results in stores that unfinished steps need."""
     return [(slug, result) for slug, result in tx.execute(_NEEDED, {"operation_id": operation_id})]
 
 
 def code_when_paused(tx: Connection, operation_id: int) -> dict[str, Any] | None:
-    """The fingerprints that were kept when the operation was paused last; None of one paused before they were."""
+    """Return the fingerprints stored at the last pause; None if it was paused by a version without them."""
     text: str | None = tx.execute(_CODE, {"operation_id": operation_id}).scalar()
     return None if text is None else dict(json.loads(text))
 
 
 def keep_code(tx: Connection, operation_id: int, code: dict[str, Any] | None) -> None:
-    """Keep the fingerprints of the code that an operation is paused with, in the place of those of an earlier pause."""
+    """Replace the fingerprints of the code that the operation is paused with."""
     tx.execute(_FORGET, {"operation_id": operation_id})
     if code is not None:
         tx.execute(_KEEP, {"operation_id": operation_id, "code": json.dumps(code, separators=(",", ":"))})
 
 
 def _is_handed(call: dict[str, Any], inputs: Any) -> bool:
-    """Whether a step is handed a first argument: what others return, unless those only fill places in its call."""
+    """Return whether a step gets a first argument from others, rather than only values bound into its call."""
     if inputs is None or call.get("immutable") or call.get("complete"):
         return False
     return not isinstance(inputs, dict) or inputs["first"] is not None

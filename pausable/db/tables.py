@@ -1,4 +1,4 @@
-"""The tables as SQLAlchemy knows them; `schema.sql` says what each is for and who writes it."""
+"""The tables as SQLAlchemy objects; `schema.sql` says what each is for and who writes it."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ metadata: Final = MetaData(
     }
 )
 
-#: A key that counts up; on SQLite only INTEGER does.
+#: An autoincrementing key; on SQLite only INTEGER is one.
 KEY: Final = BigInteger().with_variant(Integer, "sqlite")
 
 
 def one_of(column: str, values: Iterable[str]) -> CheckConstraint:
-    """The column holds one of these texts."""
+    """Return a constraint that the column holds one of these texts."""
     texts = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({texts})", name=column)
 
 
 def only(condition: str) -> dict[str, Any]:
-    """An index of those rows alone."""
+    """Return the options of a partial index on those rows."""
     return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
@@ -407,5 +407,5 @@ Index("notifications_by_state", notifications.c.state, notifications.c.id)
 
 
 def create_tables(tx: Connection) -> None:
-    """Make the tables of the present schema in a database that has none and is never upgraded."""
+    """Create the tables of the current schema in an empty database that is never upgraded."""
     metadata.create_all(tx)

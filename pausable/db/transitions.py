@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.dml import ReturningUpdate
 
 _S = StepState
-#: Steps that one statement names at the most.
+#: Maximum steps per statement.
 AT_ONCE: Final = 500
-#: Steps that are changed one by one: that is quicker than a statement made for as many.
+#: Maximum steps to change one by one, which is faster than a statement built for so many.
 _FEW: Final = 8
 
-#: What a worker must know of a step in order to run it.
+#: Columns that a worker needs to run a step.
 _TASK = (
     steps.c.number,
     steps.c.slug,
@@ -52,10 +52,10 @@ TASK_COLUMNS = _TASK
 
 @dataclass(frozen=True)
 class StepTask:
-    """A step as a worker needs it; `claim` is the number it is claimed under, or was last.
+    """A step as a worker needs it; `claim` is the number of its current or last claim.
 
-    `spoiled` counts its upstreams that ended without success; a `plain` one asks for nothing but success before it, and
-    nobody is told how it ends. `cursor` is the place that an earlier run of it has kept, as JSON.
+    `spoiled` counts its unsuccessful upstreams. A `plain` step has no trigger but success, and its end is not
+    announced. `cursor` is the place saved by an earlier run, as JSON.
     """
 
     number: int
@@ -77,23 +77,23 @@ class StepTask:
 
     @cached_property
     def call(self) -> dict[str, Any]:
-        """The signature, read."""
+        """Return the parsed signature."""
         call: dict[str, Any] = json.loads(self.signature)
         return call
 
     @property
     def task(self) -> str:
-        """The registered name of the task."""
+        """Return the registered name of the task."""
         return str(self.call["task"])
 
     def claimed(self) -> StepTask:
-        """The step as it is once it has been claimed to be run."""
+        """Return the step as it is after a claim."""
         return replace(self, claim=self.claim + 1, runs=self.runs + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a claim: a worker incarnation, and the process of its pool, known by its id and its start."""
+    """The holder of a claim: a worker, and the process of its pool by id and start."""
 
     worker_id: int | None
     process: int
@@ -104,7 +104,7 @@ _HAS_PLACE = bindparam("has_place", type_=Boolean)
 
 
 def _unless_well(name: str, given: str) -> Case[Any]:
-    """A column of the cursor: a step keeps it until it has ended well, and moves it where a place is given."""
+    """A cursor column: kept until the step has ended well, and replaced where a new place is given."""
     column = steps.c[name]
     is_well, place = bindparam("is_well", type_=Boolean), bindparam(given, type_=column.type)
     return case((is_well, null()), (_HAS_PLACE, place), else_=column)
@@ -124,7 +124,7 @@ _CLAIM = Prepared(
         process_start=bindparam("process_start"),
         started_at=bindparam("now"),
         due_at=None,
-        publishes=0,  # its message came: what is published from now on is a first message again
+        publishes=0,  # its message arrived: the next one counts as the first again
     )
     .returning(*_TASK)
 )
@@ -162,7 +162,7 @@ _RECORD = Prepared(
         cursor=_unless_well("cursor", "place"),
         done=_unless_well("done", "place_done"),
         total=_unless_well("total", "place_total"),
-        # As in `pausable.db.claims`, a place that has moved forgets the losses.
+        # As in `pausable.db.claims`, a cursor that moved resets the losses.
         losses=case(
             (not_(_HAS_PLACE) | (steps.c.cursor == bindparam("place", type_=steps.c.cursor.type)), steps.c.losses),
             else_=0,
@@ -221,14 +221,14 @@ _UNPUBLISHED = Prepared(
 
 
 def claim_step(tx: Connection, operation_id: int, number: int, holder: Holder, now: float) -> StepTask | None:
-    """Claim a queued step; None when it is not queued, or its pause point's own clause has yet to be asked."""
+    """Claim a queued step; None if it is not queued, or its pause point's clause has not been asked yet."""
     key = {"key_operation": operation_id, "key_number": number}
     row = _CLAIM.first(tx, {**key, **_holding(holder), "now": now})
     return row and StepTask(*row)
 
 
 def claim_next(tx: Connection, operation_id: int, step: StepTask, holder: Holder, now: float) -> bool:
-    """Claim a step that the settling worker goes on with; False when somebody changed it meanwhile."""
+    """Claim a step that the settling worker runs next; return False if it was changed meanwhile."""
     key = {"key_operation": operation_id, "key_number": step.number, "key_claim": step.claim}
     return _CONTINUE.change(tx, {**key, **_holding(holder), "now": now}) == 1
 
@@ -238,12 +238,12 @@ def _holding(holder: Holder) -> dict[str, int | None]:
 
 
 def record(tx: Connection, rows: Sequence[dict[str, Any]]) -> bool:
-    """Record how steps ended, each under the state and claim it is expected to have; False when one has another."""
+    """Record how steps ended, each with its expected state and claim; return False if one differs."""
     return _RECORD.change_many(tx, rows) == len(rows)
 
 
 def release(tx: Connection, operation_id: int, due: Mapping[int, float]) -> None:
-    """Queue ready steps, each with the time when it is published again if nobody has claimed it."""
+    """Queue ready steps, each with the time of its republishing if it is not claimed."""
     alike: defaultdict[float, list[int]] = defaultdict(list)
     for number, at in due.items():
         alike[at].append(number)
@@ -257,7 +257,7 @@ def hold(tx: Connection, operation_id: int, numbers: Sequence[int]) -> None:
 
 
 def _change(tx: Connection, one: Prepared, some: Update, key: dict[str, Any], numbers: Sequence[int]) -> None:
-    """Change steps alike: a few one by one, which is quicker, many by a statement for each `AT_ONCE`."""
+    """Apply the same change to steps: one by one if few, else `AT_ONCE` per statement."""
     if len(numbers) <= _FEW:
         for number in numbers:
             one.change(tx, key | {"key_number": number})
@@ -267,64 +267,64 @@ def _change(tx: Connection, one: Prepared, some: Update, key: dict[str, Any], nu
 
 
 def release_held(tx: Connection, operation_id: int, due_at: float) -> int:
-    """Queue every held step; their points are not asked again. Returns how many."""
+    """Queue every held step without asking their points again; return how many."""
     return tx.execute(_RELEASE_HELD, {"key_operation": operation_id, "due_at": due_at}).rowcount
 
 
 def release_first(tx: Connection, operation_id: int, due_at: float) -> int:
-    """Queue the first steps of an operation, held until its time to start; their points are yet to be asked."""
+    """Queue the first steps of an operation that was held until its start; their points have not been asked."""
     return tx.execute(_RELEASE_FIRST, {"key_operation": operation_id, "due_at": due_at}).rowcount
 
 
 def hold_queued(tx: Connection, operation_id: int) -> int:
-    """Hold every queued step: the pause takes effect before anybody claimed it. Returns how many."""
+    """Hold every queued step, because the pause takes effect before any claim; return how many."""
     return tx.execute(_HOLD_QUEUED, {"key_operation": operation_id}).rowcount
 
 
 def park(tx: Connection, operation_id: int) -> None:
-    """Keep the steps that wait for a retry out of every sweep: their operation is paused."""
+    """Hide steps that wait for a retry from sweeps while their operation is paused."""
     tx.execute(_PARK, {"key_operation": operation_id})
 
 
 def unpark(tx: Connection, operation_id: int) -> None:
-    """Let sweeps see again what was parked: the operation goes on."""
+    """Show parked steps to sweeps again when the operation continues."""
     tx.execute(_UNPARK, {"key_operation": operation_id})
 
 
 def answer_point(tx: Connection, operation_id: int, point: int | None, *, pause: bool) -> int:
-    """Write down what a pause point's own clause answered, for all steps behind it. Returns how many."""
+    """Store the answer of a pause point's own clause for all steps behind it; return how many."""
     statement = _HOLD_POINT if pause else _PASS_POINT
     return tx.execute(statement, {"key_operation": operation_id, "key_point": point}).rowcount
 
 
 def cancel_idle(tx: Connection, operation_id: int, now: float) -> int:
-    """Cancel every step that has not ended and does not run. Returns how many."""
+    """Cancel every step that has not ended and is not running; return how many."""
     return tx.execute(_CANCEL, {"key_operation": operation_id, "now": now}).rowcount
 
 
 def publish_again(
     tx: Connection, operation_id: int, number: int, publishes: int, *, now: float, due_at: float
 ) -> StepTask | None:
-    """Queue a step that is due, so that its one winner publishes it; None when another was first."""
+    """Queue a due step so that one worker publishes it; None if another was first."""
     key = {"key_operation": operation_id, "key_number": number, "key_publishes": publishes}
     row = tx.execute(_PUBLISHED_AGAIN, key | {"now": now, "due_at": due_at}).first()
     return StepTask(*row) if row else None
 
 
 def postpone(tx: Connection, operation_id: int, numbers: Sequence[int], seconds: float) -> None:
-    """Let steps wait so much longer for their retry."""
+    """Extend the retry wait of steps by so many seconds."""
     _change(tx, _POSTPONE, _POSTPONE_SOME, {"key_operation": operation_id, "seconds": seconds}, numbers)
 
 
 def mark_unpublished(tx: Connection, operation_id: int, numbers: Iterable[int], due_at: float) -> None:
-    """Bring forward when queued steps are published again: the broker did not take them."""
+    """Make steps due for republishing earlier: the broker did not accept them."""
     keys = [{"key_operation": operation_id, "key_number": number, "due_at": due_at} for number in numbers]
     _UNPUBLISHED.change_many(tx, keys)
 
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """A step that is to run again, where it stands, and how many of its upstreams run again or were skipped."""
+    """A step to run again: its state, and how many of its upstreams run again or were skipped."""
 
     number: int
     state: StepState
@@ -344,11 +344,11 @@ class Upstream:
 
 
 def _unless_before(name: str) -> Case[Any]:
-    """A column of the cursor: where a step before runs again too, the place may lie in what is no more."""
+    """A cursor column: cleared if an upstream step runs again too, because its data may no longer exist."""
     return case((bindparam("waiting", type_=Integer) > 0, null()), else_=steps.c[name])
 
 
-#: Step numbers that one statement names at the most.
+#: Maximum step numbers per statement.
 _AT_ONCE: Final = 500
 
 _TEXTS = frozenset({steps.c.signature, steps.c.inputs, steps.c.clause, steps.c.callback, steps.c.cursor})
@@ -358,8 +358,8 @@ _BELOW_SOME = (edges.c.operation_id == bindparam("key_operation")) & (
 )
 
 
-#: The columns of a step that one of many upstreams has counted down; the texts, which may be large, are left out until
-#: the step waits for nothing: nobody looks at them before, and there are as many rows as upstreams.
+#: Columns of a step after one of many upstreams was counted; large texts are omitted until it waits for nothing, since
+#: there are as many rows as upstreams.
 _WAITING_TASK = tuple(
     case((steps.c.waiting == 0, column), else_=("" if column is steps.c.signature else null())).label(column.name)
     if column in _TEXTS
@@ -400,7 +400,7 @@ _FIRST_BAD = (
     .order_by(steps.c.number)
     .limit(1)
 )
-#: The operation's id goes from row to row, as in `_below`.
+#: The operation's id is passed from row to row, as in `_below`.
 _THIS = (
     select(steps.c.operation_id, steps.c.number)
     .where(_OPERATION, steps.c.number == bindparam("key_number"))
@@ -447,7 +447,7 @@ _READY_AGAIN = (
 
 
 def count_down(tx: Connection, operation_id: int, upstreams: Sequence[int]) -> list[StepTask]:
-    """Tell the steps below `upstreams` that these have ended well; returns those that wait for nothing more."""
+    """Count successful upstreams down in the steps below; return those that wait for nothing more."""
     found: list[StepTask] = []
     for some in _some(upstreams):
         key: dict[str, Any] = {"key_operation": operation_id}
@@ -460,14 +460,14 @@ def count_down(tx: Connection, operation_id: int, upstreams: Sequence[int]) -> l
     return found
 
 
-def spread_failure(tx: Connection, operation_id: int, bad: Iterable[int], now: float, why: str) -> list[int]:
-    """End as TriggerFailed all plain steps that lie downstream of some, past plain ones alone; return their numbers.
+def propagate_failure(tx: Connection, operation_id: int, bad: Iterable[int], now: float, why: str) -> list[int]:
+    """End plain steps downstream of failed ones, through plain steps only, as TriggerFailed; return their numbers.
 
     Args:
         tx: The transaction, which holds the operation's row.
         operation_id: The operation.
         bad: The numbers of the steps that ended badly.
-        now: Seconds since the epoch.
+        now: Epoch seconds.
         why: The message of each step that ends so.
     """
     spread: list[int] = []
@@ -484,9 +484,9 @@ def spread_failure(tx: Connection, operation_id: int, bad: Iterable[int], now: f
 
 
 def _below(operation_id: int, numbers: Sequence[int]) -> CTE:
-    """The plain pending steps that can be reached from these past plain pending steps alone.
+    """The plain pending steps that can be reached from these through plain pending steps only.
 
-    The operation's id goes from row to row: SQLite, were it told twice, would read all its edges for each of them.
+    The operation's id is passed from row to row: given twice, SQLite would read all edges for each row.
     """
     reached = (edges.c.operation_id == steps.c.operation_id) & (edges.c.downstream == steps.c.number)
     from_here = select(steps.c.operation_id, steps.c.number).join(edges, reached)
@@ -498,7 +498,7 @@ def _below(operation_id: int, numbers: Sequence[int]) -> CTE:
 
 
 def spoil(tx: Connection, operation_id: int, ended: Iterable[int]) -> list[StepTask]:
-    """Tell the steps below these that they have ended without success; returns those that wait for nothing more."""
+    """Count unsuccessful upstreams in the steps below; return those that wait for nothing more."""
     ready: list[StepTask] = []
     for some in _some(ended):
         mine = (
@@ -517,41 +517,41 @@ def spoil(tx: Connection, operation_id: int, ended: Iterable[int]) -> list[StepT
 
 
 def skip(tx: Connection, operation_id: int, numbers: Iterable[int], now: float) -> None:
-    """End pending steps as Skipped: one before them was."""
+    """End pending steps as Skipped because an upstream was skipped."""
     keys = [{"key_operation": operation_id, "key_number": number, "now": now} for number in numbers]
     if keys:
         _SKIP.change_many(tx, keys)
 
 
 def upstream_of(tx: Connection, operation_id: int, number: int) -> list[Upstream]:
-    """The steps directly upstream of one."""
+    """Return the steps directly upstream of one."""
     rows = tx.execute(_UPSTREAM, {"key_operation": operation_id, "key_number": number})
     return [Upstream(slug, StepState(state), *rest) for slug, state, *rest in rows]
 
 
 def first_bad_before(tx: Connection, operation_id: int, number: int) -> tuple[str, dict[str, Any], str | None] | None:
-    """The slug, the signature and the error (JSON) of the first step directly upstream of one that has ended badly."""
+    """Return slug, signature and error (JSON) of the first failed step directly upstream."""
     row = tx.execute(_FIRST_BAD, {"key_operation": operation_id, "key_number": number}).first()
     return (row[0], json.loads(row[1]), row[2]) if row else None
 
 
 def failed_before(tx: Connection, operation_id: int, number: int) -> set[int]:
-    """Return the numbers of the failed steps for which one has ended badly: itself, or those before it."""
+    """Return the numbers of the failed steps that caused a step to end badly: itself, or steps before it."""
     return set(tx.execute(_FAILED_BEFORE, {"key_operation": operation_id, "key_number": number}).scalars())
 
 
 def reference_states(tx: Connection, operation_id: int) -> set[StepState]:
-    """Where the steps stand whose ends decide how the operation ends."""
+    """Return the states of the steps that decide how the operation ends."""
     return {StepState(state) for state in tx.execute(_REFERENCES, {"key_operation": operation_id}).scalars()}
 
 
 def standings(tx: Connection, operation_id: int) -> dict[int, StepState]:
-    """Where each step stands, by number."""
+    """Return the state of each step by number."""
     return {number: StepState(state) for number, state in tx.execute(_STANDINGS, {"key_operation": operation_id})}
 
 
 def take_back(tx: Connection, operation_id: int, rows: Iterable[TakenBack]) -> None:
-    """Make steps that have ended pending again, as if they had not run; one that waits for nothing keeps its cursor."""
+    """Make ended steps pending as if they had not run; one that waits for nothing keeps its cursor."""
     alike: defaultdict[tuple[StepState, int, int], list[int]] = defaultdict(list)
     for row in rows:
         alike[row.state, row.waiting, row.spoiled].append(row.number)
@@ -562,7 +562,7 @@ def take_back(tx: Connection, operation_id: int, rows: Iterable[TakenBack]) -> N
 
 
 def ready_again(tx: Connection, operation_id: int) -> list[StepTask]:
-    """The pending steps that wait for nothing."""
+    """Return the pending steps that wait for nothing."""
     rows: Any = tx.execute(_READY_AGAIN, {"key_operation": operation_id})
     return [StepTask(*row) for row in rows]
 
@@ -578,7 +578,7 @@ _BORN: Final = (
     "outline",
 )  # fmt: skip
 _INSERT_STEPS = Prepared(insert(steps).values({name: bindparam(name) for name in _BORN}))
-#: What a step has while a worker holds it: nobody holds one of a document.
+#: Columns set while a worker holds a step: steps of a document have no holder.
 _OF_HOLDERS: Final = {"worker_id", "process", "process_start"}
 _TOLD: Final = [column.name for column in steps.c if column.name not in _OF_HOLDERS]
 _LAY_STEPS = Prepared(insert(steps).values({name: bindparam(name) for name in _TOLD}))
@@ -586,17 +586,17 @@ _INSERT_EDGES = Prepared(insert(edges).values({column.name: bindparam(column.nam
 
 
 def insert_steps(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert steps that nothing has happened to yet."""
+    """Insert new steps."""
     _INSERT_STEPS.change_many(tx, [row | {"outline": outline_of(row["signature"])} for row in rows])
 
 
-def lay_steps(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert steps with all that is known of them, wherever they stand."""
+def insert_imported_steps(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert steps in any state with all their columns."""
     _LAY_STEPS.change_many(tx, [row | {"outline": outline_of(row["signature"])} for row in rows])
 
 
 def insert_edges(tx: Connection, operation_id: int, pairs: Iterable[tuple[int, int]]) -> None:
-    """Insert edges between steps: (upstream, downstream) pairs of their numbers."""
+    """Insert edges: (upstream, downstream) pairs of step numbers."""
     rows = [{"operation_id": operation_id, "upstream": up, "downstream": down} for up, down in pairs]
     if rows:
         _INSERT_EDGES.change_many(tx, rows)
@@ -640,9 +640,9 @@ _REFERENCE: Final = (
 
 
 def last_numbers(tx: Connection, operation_id: int) -> tuple[int, int]:
-    """The largest number that a step of the operation ever had, and that of a pause point, 0 where there is none.
+    """Return the largest number of a step and of a pause point that the operation ever had; 0 if there is none.
 
-    The number of a step that was removed is given to no other: a worker may still hold a claim on it.
+    The number of a removed step is not reused, because a worker may still hold a claim on it.
     """
     key = {"key_operation": operation_id}
     number, point = tx.execute(_LAST, key).one()
@@ -651,21 +651,21 @@ def last_numbers(tx: Connection, operation_id: int) -> tuple[int, int]:
 
 
 def slugs_within(tx: Connection, operation_id: int, prefix: str) -> set[str]:
-    """The slugs of the operation that begin so."""
+    """Return the slugs of the operation with this prefix."""
     begins = func.substr(steps.c.slug, 1, len(prefix)) == prefix
     return set(tx.execute(_SLUGS.where(begins), {"key_operation": operation_id}).scalars())
 
 
-def keep_growth(tx: Connection, operation_id: int, number: int, growth: Growth, last: int) -> None:
-    """Keep what a step put in its own place; `last` is the largest number of these."""
+def store_growth(tx: Connection, operation_id: int, number: int, growth: Growth, last: int) -> None:
+    """Store the growth of a step; `last` is the largest number of the new steps."""
     row = {"operation_id": operation_id, "number": number, "last": last, "growth": growth.as_json()}
     mine = (growths.c.operation_id == operation_id) & (growths.c.number == number)
     if not tx.execute(update(growths).where(mine).values(last=last, growth=row["growth"])).rowcount:
         tx.execute(insert(growths), row)
 
 
-def lay_growths(tx: Connection, operation_id: int, kept: Mapping[int, Growth]) -> None:
-    """Insert what the steps of an imported operation have put in their places."""
+def insert_growths(tx: Connection, operation_id: int, kept: Mapping[int, Growth]) -> None:
+    """Insert the growths of an imported operation's steps."""
     rows = [
         {"operation_id": operation_id, "number": number, "last": 0, "growth": growth.as_json()}
         for number, growth in kept.items()
@@ -675,7 +675,7 @@ def lay_growths(tx: Connection, operation_id: int, kept: Mapping[int, Growth]) -
 
 
 def growths_among(tx: Connection, operation_id: int, numbers: Iterable[int]) -> dict[int, Growth]:
-    """Return what those of these steps that grew have put in their own places, by their numbers."""
+    """Return the growths of those of these steps that were replaced, by number."""
     found: dict[int, Growth] = {}
     every = sorted(numbers)
     for start in range(0, len(every), _AT_ONCE):
@@ -686,13 +686,13 @@ def growths_among(tx: Connection, operation_id: int, numbers: Iterable[int]) -> 
 
 
 def growths_of(tx: Connection, operation_id: int) -> dict[int, Growth]:
-    """What steps of the operation have put in their own places, by their numbers."""
+    """Return the growths of the operation's steps by number."""
     rows = tx.execute(_GROWTHS, {"key_operation": operation_id})
     return {number: Growth.from_json(growth) for number, growth in rows}
 
 
 def inputs_of(tx: Connection, operation_id: int, numbers: Iterable[int]) -> dict[int, str | None]:
-    """What these steps are given, as JSON."""
+    """Return the inputs of these steps as JSON."""
     found: dict[int, str | None] = {}
     every = sorted(numbers)
     for start in range(0, len(every), _AT_ONCE):
@@ -701,13 +701,13 @@ def inputs_of(tx: Connection, operation_id: int, numbers: Iterable[int]) -> dict
     return found
 
 
-def ungrow(tx: Connection, operation_id: int, grown: Iterable[int], gone: Collection[int]) -> None:
-    """Remove the steps that others had put in their own places.
+def remove_growths(tx: Connection, operation_id: int, grown: Iterable[int], gone: Collection[int]) -> None:
+    """Remove the steps that replaced others.
 
     Args:
         tx: A transaction that holds the operation.
         operation_id: The operation.
-        grown: The steps that had put others in their places.
+        grown: The steps that were replaced.
         gone: All the steps that are removed.
     """
     last = max(gone, default=0)
@@ -725,13 +725,13 @@ def ungrow(tx: Connection, operation_id: int, grown: Iterable[int], gone: Collec
 
 
 def waiting_for(tx: Connection, operation_id: int, number: int) -> list[Waiting]:
-    """The steps directly downstream of one."""
+    """Return the steps directly downstream of one."""
     rows = tx.execute(_WAITING, {"key_operation": operation_id, "key_number": number})
     return [Waiting(*row) for row in rows]
 
 
 def hand_over(tx: Connection, operation_id: int, number: int, pairs: Iterable[tuple[int, int]]) -> bool:
-    """Put these edges in the place of those that lead on from a step; True when its end decided the operation's."""
+    """Replace the edges from a step by these; return whether the step decided the operation's outcome."""
     key = {"key_operation": operation_id, "key_number": number}
     tx.execute(_CUT, key)
     insert_edges(tx, operation_id, pairs)
@@ -739,7 +739,7 @@ def hand_over(tx: Connection, operation_id: int, number: int, pairs: Iterable[tu
 
 
 def restore(tx: Connection, operation_id: int, inputs: Mapping[int, str | None], deciding: Iterable[int]) -> None:
-    """Write what steps are given once others are removed, and that the ends of these decide the operation's."""
+    """Restore the inputs of steps after others were removed, and mark these as deciding the outcome."""
     for number, given in inputs.items():
         mine = (steps.c.operation_id == operation_id) & (steps.c.number == number)
         tx.execute(update(steps).where(mine).values(inputs=given))
@@ -749,7 +749,7 @@ def restore(tx: Connection, operation_id: int, inputs: Mapping[int, str | None],
 
 
 def change_waiting(tx: Connection, operation_id: int, waiting: Sequence[Waiting]) -> None:
-    """Write for how many steps others wait now."""
+    """Store how many steps others wait for now."""
     keys = [{"key_operation": operation_id, "key_number": one.number, "waiting": one.waiting} for one in waiting]
     if keys:
         _MOVE.change_many(tx, keys)

@@ -1,4 +1,4 @@
-"""Users and their tokens: only the digest and the prefix of a token are stored."""
+"""Users and their tokens, of which only the digest and the prefix are stored."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 _RANDOM_BYTES: Final = 32
 _PREFIX_LENGTH: Final = 8
-#: What an HTTP header can carry in one word: printable ASCII without the space.
+#: One word in an HTTP header: printable ASCII without the space.
 _GIVEN: Final = re.compile(r"[!-~]{16,}")
 
 
 def new_token() -> str:
-    """A token that nobody can guess: `pa_` and 43 characters that need no quoting in a URL or a shell."""
+    """Return a random token: `pa_` and 43 characters that need no quoting in a URL or a shell."""
     return f"pa_{secrets.token_urlsafe(_RANDOM_BYTES)}"
 
 
 def checked_token(token: str) -> str:
-    """The token as it was given by a person, once it is known to be usable.
+    """Return the token that a person gave if it is usable.
 
     Raises:
         TokenInvalid: It is shorter than 16 characters or not printable ASCII without spaces.
@@ -50,15 +50,15 @@ def checked_token(token: str) -> str:
 
 
 def digest_of(token: str) -> str:
-    """The SHA-256 of a token in hexadecimal: the only form in which it is kept.
+    """Return the SHA-256 of a token in hexadecimal, the only form in which it is stored.
 
-    A token is too random to be guessed from its digest, so the digest needs neither salt nor a slow hash.
+    A token is too random to be guessed from its digest, so the digest needs neither a salt nor a slow hash.
     """
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def prefix_of(token: str) -> str:
-    """The first characters of a token, at most a quarter of it: by these people tell one token from another."""
+    """Return the first characters of a token, at most a quarter, by which people recognise it."""
     return token[: min(_PREFIX_LENGTH, len(token) // 4)]
 
 
@@ -69,7 +69,7 @@ _NAME_LENGTH: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who may call the service: a person or a program."""
+    """A user of the service: a person or a program."""
 
     id: int
     name: str
@@ -77,13 +77,13 @@ class User:
 
     @property
     def is_admin(self) -> bool:
-        """Whether the operations of everybody are this user's to see and to steer."""
+        """Return whether the user may see and control everybody's operations."""
         return self.role == "admin"
 
 
 _USERS: Final = select(user.c.id, user.c.name, user.c.role).order_by(user.c.id)
 _BY_NAME: Final = _USERS.where(user.c.name == bindparam("name"))
-#: Runs for every HTTP request: built once, and answered from the unique index on the digest.
+#: Runs for every HTTP request: compiled once, answered from the unique index on the digest.
 _BY_TOKEN: Final = Prepared(
     select(user.c.id, user.c.name, user.c.role, tokens.c.digest)
     .join_from(tokens, user)
@@ -93,74 +93,74 @@ _TOKEN_KNOWN: Final = select(exists().where(tokens.c.digest == bindparam("digest
 
 
 def add_user(tx: Connection, name: str, role: Role, now: float) -> User:
-    """Add a user who has no token yet; `now` is in seconds since the epoch.
+    """Add a user without a token; `now` is in epoch seconds.
 
     Raises:
-        UserNameInvalid: The name is not 1 to 64 printable characters without spaces around them.
+        UserNameInvalid: The name is not 1 to 64 printable characters without surrounding spaces.
         UserExists: There is a user of that name.
     """
     if not _is_name(name):
         raise UserNameInvalid(name)
     adding = insert(user).values(name=name, role=role, created_at=now).returning(user.c.id)
     try:
-        with tx.begin_nested():  # PostgreSQL would give up the caller's whole transaction for a refused insert
+        with tx.begin_nested():  # on PostgreSQL a refused insert would abort the caller's whole transaction
             return User(tx.execute(adding).scalar_one(), name, role)
     except IntegrityError:
         raise UserExists(name) from None
 
 
 def user_named(tx: Connection, name: str) -> User | None:
-    """The user of that name, to the letter."""
+    """Return the user of exactly that name."""
     row = tx.execute(_BY_NAME, {"name": name}).one_or_none()
     return User(*row) if row else None
 
 
 def user_of_token(tx: Connection, digest: str) -> User | None:
-    """The user whose token, not revoked, has this digest.
+    """Return the user whose unrevoked token has this digest.
 
-    How long the index searches tells how far digests agree, and of a SHA-256 nobody can choose the beginning; what it
-    has found is compared once more, in a time that tells nothing.
+    The index's search time reveals how far digests agree, but nobody can choose the beginning of a SHA-256; the result
+    is compared again in constant time.
     """
     row = _BY_TOKEN.first(tx, {"digest": digest})
     return User(*row[:-1]) if row and compare_digest(row[-1], digest) else None
 
 
 def oldest_user(tx: Connection) -> User | None:
-    """The user who was there first; nobody in a new database."""
+    """Return the first user; None in a new database."""
     row = tx.execute(_USERS.limit(1)).one_or_none()
     return User(*row) if row else None
 
 
 def list_users(tx: Connection) -> list[User]:
-    """All users, the oldest first."""
+    """Return all users, oldest first."""
     return [User(*row) for row in tx.execute(_USERS)]
 
 
 def names_of(tx: Connection, ids: Collection[int]) -> dict[int, str]:
-    """The names of these users by their ids."""
+    """Return the names of these users by id."""
     return {id_: name for id_, name in tx.execute(select(user.c.id, user.c.name).where(user.c.id.in_(ids)))}
 
 
 def add_token(tx: Connection, user_id: int, prefix: str, digest: str, now: float) -> int:
-    """Give a user one more token, and return its id; those they have stay valid."""
+    """Add a token to a user and return its id; existing tokens stay valid."""
     adding = insert(tokens).values(user_id=user_id, prefix=prefix, digest=digest, created_at=now)
     number: int = tx.execute(adding.returning(tokens.c.id)).scalar_one()
     return number
 
 
 def revoke_token(tx: Connection, user_id: int, prefix: str, now: float) -> bool:
-    """Make every token of the user that begins with exactly this kept prefix worthless; false if there is none."""
+    """Revoke every token of the user with exactly this stored prefix; return False if there is none."""
     mine = (tokens.c.user_id == user_id, tokens.c.prefix == prefix, tokens.c.revoked_at.is_(None))
     return tx.execute(update(tokens).where(*mine).values(revoked_at=now)).rowcount > 0
 
 
 def is_token_known(tx: Connection, digest: str) -> bool:
-    """Whether anybody has or had a token of this digest: a revoked one is known too."""
+    """Return whether any token, also a revoked one, has this digest."""
     return bool(tx.execute(_TOKEN_KNOWN, {"digest": digest}).scalar_one())
 
 
 def lock_users(tx: Connection) -> None:
-    """Keep other transactions from adding users until this one ends; a writer of SQLite is alone anyway."""
+    """Block the addition of users by others until this transaction ends; on SQLite a writer is alone anyway."""
     if tx.dialect.name == "postgresql":
         tx.execute(text('LOCK TABLE "user" IN SHARE ROW EXCLUSIVE MODE'))
 
@@ -170,7 +170,7 @@ def _is_name(name: str) -> bool:
 
 
 class Token(NamedTuple):
-    """A valid token, as far as it is known here; `created_at` is in seconds since the epoch."""
+    """A valid token without its secret; `created_at` is in epoch seconds."""
 
     id: int
     prefix: str
@@ -201,48 +201,48 @@ _LOCK = select(user.c.id).where(user.c.id == bindparam("user_id")).with_for_upda
 _OWN = (tokens.c.id == bindparam("key_id")) & (tokens.c.user_id == bindparam("key_user"))
 _REVOKE = update(tokens).where(_OWN, _VALID).values(revoked_at=bindparam("now"))
 _FORGET = delete(ended_sessions).where(ended_sessions.c.ended_at < bindparam("before"))
-#: SQLite and PostgreSQL both know it; SQLAlchemy has a word of its own for each of them.
+#: One statement for SQLite and PostgreSQL; SQLAlchemy has a construct for each.
 _END = text("INSERT INTO ended_sessions (name, ended_at) VALUES (:name, :now) ON CONFLICT (name) DO NOTHING")
 _IS_OWN = select(tokens.c.id).where(_OWN)
 
 
 def token_id(tx: Connection, digest: str) -> int | None:
-    """The id of the token, not revoked, that has this digest."""
+    """Return the id of the unrevoked token with this digest."""
     found: int | None = tx.execute(_ID, {"digest": digest}).scalar()
     return found
 
 
 def user_of_session(tx: Connection, token_id: int, session: str) -> User | None:
-    """The user whose token, not revoked, has this id, if the session of this name was not ended."""
+    """Return the user of this unrevoked token, unless the session of this name has ended."""
     row = _USER.first(tx, {"token_id": token_id, "session": session})
     return User(*row) if row else None
 
 
 def end_session(tx: Connection, session: str, now: float, forgotten: float) -> None:
-    """Let a session be good for nothing from now on; what ended before the moment `forgotten` is forgotten."""
+    """End a session, and forget those that ended before the moment `forgotten`."""
     tx.execute(_FORGET, {"before": forgotten})
     tx.execute(_END, {"name": session, "now": now})
 
 
 def list_tokens(tx: Connection, user_id: int) -> list[Token]:
-    """The valid tokens of a user, the youngest first."""
+    """Return the valid tokens of a user, newest first."""
     rows: Any = tx.execute(_OF_USER, {"user_id": user_id})
     return [Token(*row) for row in rows]
 
 
 def newest_token(tx: Connection, user_id: int) -> int:
-    """The id of the token that a user was given last, revoked or not; 0 where they never had any."""
+    """Return the id of the user's newest token, revoked or not; 0 if there was none."""
     found: int = tx.execute(_NEWEST, {"user_id": user_id}).scalar_one()
     return found
 
 
 def lock_user(tx: Connection, user_id: int) -> None:
-    """Let no other transaction that asks for this user's lock go on before this one ends."""
+    """Serialise the transactions that call this for the same user."""
     tx.execute(_LOCK, {"user_id": user_id})
 
 
 def revoke_own_token(tx: Connection, user_id: int, number: int, now: float) -> tuple[bool, bool]:
-    """Make a user's token worthless; whether there is or was such a token of theirs, and whether it was valid."""
+    """Revoke a token of a user; return whether the user has or had it, and whether it was valid."""
     key = {"key_id": number, "key_user": user_id}
     is_own = tx.execute(_IS_OWN, key).first() is not None
     return is_own, tx.execute(_REVOKE, key | {"now": now}).rowcount > 0
@@ -252,15 +252,15 @@ _FIRST_NAME: Final = "admin"
 
 
 def first_user(settings: Settings) -> Path | None:
-    """Make sure that somebody can get in, and tell which file keeps their token: none if it was taken away.
+    """Make sure that a user exists, and return the file with the token; None if the file was removed.
 
-    A database without users gets the user `admin`, whose token (OPERATIONS_TOKEN, or else a new one) is kept in
-    DATA_DIR/token, readable by its owner alone. Otherwise an OPERATIONS_TOKEN never seen before becomes one more token
-    of the oldest user; one that was revoked stays so. To call it again, or from two processes at once, does no harm.
+    A database without users gets the user `admin`, whose token (OPERATIONS_TOKEN, or a new one) is stored in
+    DATA_DIR/token, readable by its owner only. Otherwise a new OPERATIONS_TOKEN is added to the tokens of the oldest
+    user; a revoked one stays revoked. Calling this again, or from two processes, is safe.
 
     Raises:
         TokenInvalid: OPERATIONS_TOKEN cannot be a token.
-        OSError: The file cannot be written; then no user was added.
+        OSError: The file cannot be written; no user was added.
     """
     given = checked_token(settings.operations_token.get_secret_value()) if settings.operations_token else None
     file = settings.data_dir / "token"
@@ -280,8 +280,8 @@ def _let_in(tx: Connection, given: str | None, file: Path) -> None:
         token = given or new_token()
         admin = add_user(tx, _FIRST_NAME, "admin", clock.now())
         _give(tx, admin.id, token)
-        # Before the commit: a crash in between leaves a useless file, which the next start replaces. The other way
-        # round it would leave a user whose token nobody knows.
+        # Write before the commit: a crash in between leaves a useless file, which the next start replaces. The other
+        # order would leave a user whose token nobody knows.
         write_atomically(file, f"{token}\n".encode("ascii"))
     elif given and not is_token_known(tx, digest_of(given)):
         _give(tx, oldest.id, given)

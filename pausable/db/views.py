@@ -1,4 +1,4 @@
-"""The statements behind the console's pages and behind `explain`: bounded reads, however many operations there are."""
+"""The statements behind the console's pages and `explain`: bounded reads, however many operations there are."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Select
 
-#: Operations that one search looks through for its words, the newest first.
+#: Maximum operations that one search reads, newest first.
 SEARCHED: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Which operations are looked for; None, or nothing, means any."""
+    """A search for operations; None or an empty value means any."""
 
     requester_id: int | None
     completions: tuple[Completion, ...] = ()
@@ -39,7 +39,7 @@ class Search:
 
 
 class Ran(NamedTuple):
-    """When a step began and ended; times are seconds since the epoch."""
+    """When a step began and ended; times are epoch seconds."""
 
     number: int
     slug: str
@@ -48,7 +48,7 @@ class Ran(NamedTuple):
     finished_at: float | None
 
 
-_IS_RUNNING = text("steps.state = 'Running'")  # written out, as in the partial index
+_IS_RUNNING = text("steps.state = 'Running'")  # literal, to match the partial index
 _OF_ONE = steps.c.operation_id == bindparam("operation_id")
 _LATEST_RUNS = (
     select(steps.c.number, steps.c.slug, steps.c.state, steps.c.started_at, steps.c.finished_at)
@@ -78,7 +78,7 @@ _MOVES = (
 
 
 class Move(NamedTuple):
-    """A move of an operation itself: when, to where, by whom and why."""
+    """A change of an operation's state: when, to what, by whom and why."""
 
     at: float
     new: str
@@ -87,9 +87,9 @@ class Move(NamedTuple):
 
 
 def find_operations(tx: Connection, asked: Search, limit: int, down_to: int = 0) -> list[OperationSummary]:
-    """The newest operations that are asked for, at most `limit`, none of whose ids is `down_to` or below.
+    """Return up to `limit` operations that match, newest first, with ids above `down_to`.
 
-    The one whose id is what is searched for comes first, however old it is, and on no page but the first.
+    The operation whose id is the search term comes first on the first page, however old it is.
     """
     query = _among(asked, are_few=_are_few(tx, asked)).limit(limit)
     if not asked.words:
@@ -100,19 +100,19 @@ def find_operations(tx: Connection, asked: Search, limit: int, down_to: int = 0)
 
 
 def searched_down_to(tx: Connection, asked: Search) -> int:
-    """The id down to which a search looks, itself left out; 0 when it looks through all that the requester may see."""
+    """Return the id above which a search looks; 0 if it covers everything that the requester may see."""
     mine = replace(asked, completions=(), workflow=None)
     looked_at = _among(mine, are_few=False).with_only_columns(operations.c.id)
     return tx.execute(looked_at.offset(SEARCHED).limit(1)).scalar() or 0
 
 
 def count_by_completion(tx: Connection, requester_id: int | None) -> dict[Completion, int]:
-    """How many operations stand where, counted no further than one above `COUNTED`."""
+    """Return the number of operations by state, up to one above `COUNTED`."""
     return {one: _count(tx, one, requester_id) for one in Completion}
 
 
 def running_parts(tx: Connection, ids: Collection[int]) -> dict[int, float]:
-    """How much of steps that run is done by their own account, in steps, by the operation."""
+    """Return the progress of running steps, in steps, by operation."""
     query = select(steps.c.operation_id, steps.c.done, steps.c.total).where(
         _IS_RUNNING, steps.c.operation_id.in_(ids), steps.c.total > 0, steps.c.done.is_not(None)
     )
@@ -123,13 +123,13 @@ def running_parts(tx: Connection, ids: Collection[int]) -> dict[int, float]:
 
 
 def latest_runs(tx: Connection, operation_id: int, limit: int) -> list[Ran]:
-    """The steps that began last, the first of them first."""
+    """Return the steps that began last, in the order of their beginning."""
     rows: Any = tx.execute(_LATEST_RUNS, {"operation_id": operation_id, "limit": limit})
     return [Ran(number, slug, StepState(state), *times) for number, slug, state, *times in rows][::-1]
 
 
 def step_to_look_at(tx: Connection, operation_id: int) -> int:
-    """The number of the step that people look for first: one that failed, else the first that has not ended, else 0."""
+    """Return the number of the step to show first: a failed one, else the first unfinished one, else 0."""
     for query in (_FIRST_BAD, _FIRST_LEFT):
         found: int | None = tx.execute(query, {"operation_id": operation_id}).scalar()
         if found is not None:
@@ -138,25 +138,25 @@ def step_to_look_at(tx: Connection, operation_id: int) -> int:
 
 
 def latest_events(tx: Connection, operation_id: int, *, before: int, limit: int) -> list[Event]:
-    """What happened last to an operation, the latest first, of what came before the event `before`."""
+    """Return the last events before the event `before`, newest first."""
     rows = tx.execute(_LATEST_EVENTS, {"operation_id": operation_id, "before": before, "limit": limit})
     return [Event(*row) for row in rows]
 
 
 def latest_moves(tx: Connection, operation_id: int, limit: int) -> list[Move]:
-    """The last moves of the operation itself, the first of them first."""
+    """Return the last changes of the operation's state, oldest first."""
     rows: Any = tx.execute(_MOVES, {"operation_id": operation_id, "limit": limit})
     return [Move(*row) for row in rows][::-1]
 
 
 def _are_few(tx: Connection, asked: Search) -> bool:
-    """Whether so few stand where is asked that to look through all of them is quicker than any other way."""
+    """Return whether so few operations are in the requested states that scanning them is fastest."""
     has_other_ways = bool(asked.completions) and (asked.workflow is not None or len(asked.completions) > 1)
     return has_other_ways and all(_count(tx, one, asked.requester_id) <= COUNTED for one in asked.completions)
 
 
 def _among(asked: Search, *, are_few: bool) -> Select[Any]:
-    # SQLite, which knows nothing of how many there are, looks into no index for what is put together.
+    # SQLite has no statistics and uses no index for a concatenation.
     key, workflow = operations.c.id, operations.c.workflow
     by = key + 0 if are_few and len(asked.completions) > 1 else key
     named = workflow.concat("") if are_few else workflow
@@ -173,9 +173,9 @@ def _among(asked: Search, *, are_few: bool) -> Select[Any]:
 
 
 def _has(words: str) -> Any:
-    """Whether any of an operation's texts has it in it, and its id is something else.
+    """Return the condition that one of an operation's texts contains the words; ids are matched separately.
 
-    Its case does not matter; in SQLite that is true of ASCII alone.
+    The comparison ignores case; SQLite does so for ASCII only.
     """
     columns = (operations.c.workflow, operations.c.arguments, operations.c.reason, operations.c.error)
     found = or_(*(func.lower(column).contains(words.lower(), autoescape=True) for column in columns))
@@ -184,7 +184,7 @@ def _has(words: str) -> Any:
 
 
 def _named(tx: Connection, asked: Search) -> list[OperationSummary]:
-    """The operation whose id is what is searched for, where the first page is asked for and it fits the rest."""
+    """Return the operation whose id is the search term, on the first page and if it matches the other conditions."""
     number = number_in(asked.words)
     if number is None or asked.before_id is not None:
         return []
@@ -203,17 +203,17 @@ def _count(tx: Connection, completion: Completion, requester_id: int | None) -> 
 
 
 _S, _C = StepState, Completion
-#: Rows of a kind at the most: an explanation names few, and counts the others.
+#: Maximum rows of a kind: an explanation names few and counts the others.
 _MOST: Final = 50
-#: Workers that have ended are looked at for when they were seen last: so many of the youngest.
+#: Number of recently ended workers to read for when they were last seen.
 _FORMER: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Alike:
-    """Steps of one task, called with the same options, that are queued: the slug of the first, and how many.
+    """Queued steps with the same task and options: the slug of the first, and their number.
 
-    `due_at` is when the first of them is published, again or for the first time: `publishes` says how often it was.
+    `due_at` is when the first of them is published, `publishes` how often it was before.
     """
 
     number: int
@@ -238,7 +238,7 @@ _ASKED = (
     .limit(1)
 )
 _PROCESS = (workers.c.host, workers.c.boot_id)
-# Written out, as in the partial index: SQLite uses it only where it can see that the rows are among its own.
+# A literal, because SQLite uses a partial index only if the condition is written as in the index.
 _HELD = (
     select(
         steps.c.slug, steps.c.started_at, steps.c.worker_id, *_PROCESS, steps.c.process, steps.c.process_start
@@ -273,7 +273,9 @@ _WAITING = (
     .join(edges, and_(edges.c.operation_id == steps.c.operation_id, edges.c.upstream == steps.c.number))
     .join(_BELOW, and_(_BELOW.c.operation_id == edges.c.operation_id, _BELOW.c.number == edges.c.downstream))
     .where(_OPERATION, steps.c.state.in_(_UNDER_WAY), _BELOW.c.state == _S.PENDING)
-    .order_by(edges.c.upstream, edges.c.downstream)  # the order of their key: the first are found without the others
+    .order_by(
+        edges.c.upstream, edges.c.downstream
+    )  # in key order, so that the first rows are found without reading the others
     .limit(_MOST)
 )
 _LISTENING = (
@@ -303,7 +305,7 @@ _COUNTED: Final = select(steps.c.state, func.count()).where(_OF_OPERATION).group
 _DUE: Final = select(steps.c.number, steps.c.due_at, steps.c.publishes).where(
     _OF_OPERATION, steps.c.state == StepState.QUEUED
 )
-#: What brought an operation to where it stands: the asking, not the moment at which that took effect.
+#: The request that led to the current state, rather than the moment when it took effect.
 _BROUGHT: Final[Mapping[Completion, Completion]] = {
     _C.REQUESTING_PAUSE: _C.REQUESTING_PAUSE,
     _C.PAUSED: _C.REQUESTING_PAUSE,
@@ -313,7 +315,7 @@ _BROUGHT: Final[Mapping[Completion, Completion]] = {
 
 
 def asked(tx: Connection, operation_id: int, completion: Completion) -> Asked | None:
-    """Who brought the operation to where it stands; None where nobody did, or nobody knows."""
+    """Return who brought the operation into its state; None if nobody did, or it is unknown."""
     if completion not in _BROUGHT:
         return None
     row = tx.execute(_ASKED, {"operation_id": operation_id, "new": _BROUGHT[completion]}).first()
@@ -321,7 +323,7 @@ def asked(tx: Connection, operation_id: int, completion: Completion) -> Asked | 
 
 
 def counted(tx: Connection, operation_id: int) -> tuple[dict[StepState, int], list[Alike]]:
-    """How many steps stand where, and those that are queued, by what they call."""
+    """Return the number of steps by state, and the queued steps grouped by call."""
     key = {"operation_id": operation_id}
     counts = {StepState(state): many for state, many in tx.execute(_COUNTED, key)}
     if _S.QUEUED not in counts:
@@ -336,21 +338,21 @@ def counted(tx: Connection, operation_id: int) -> tuple[dict[StepState, int], li
 
 
 def held(tx: Connection, operation_id: int) -> tuple[Held, ...]:
-    """The steps in somebody's hands, and those taken from somebody who is not proven gone."""
+    """Return the running steps, and those taken from holders that are not proven gone."""
     key = {"operation_id": operation_id}
-    # Sorted here: for an order, SQLite would rather read all of an operation's steps than those that run.
+    # Sorted in Python: with ORDER BY, SQLite reads all steps of the operation instead of the running ones.
     running = sorted((since or 0.0, slug, *rest) for slug, since, *rest in tx.execute(_HELD, key))
     lost = [(slug, since, False, *rest) for slug, since, *rest in tx.execute(_LOST, key)]
     return (*(Held(slug, since, True, *rest) for since, slug, *rest in running), *(Held(*row) for row in lost))
 
 
 def retries(tx: Connection, operation_id: int) -> tuple[Retry, ...]:
-    """The steps that wait for a retry, the earliest first."""
+    """Return the steps that wait for a retry, the earliest first."""
     return tuple(Retry(slug, due_at or 0.0, why) for slug, due_at, why in tx.execute(_RETRIES, _key(operation_id)))
 
 
 def waiting(tx: Connection, operation_id: int) -> tuple[Waiting, ...]:
-    """The steps that wait for others of which some are under way."""
+    """Return the steps that wait for others of which some are under way."""
     ahead: dict[int, list[tuple[str, StepState]]] = {}
     below: dict[int, tuple[str, int]] = {}
     for number, slug, waits, up, state in tx.execute(_WAITING, _key(operation_id)):
@@ -360,7 +362,7 @@ def waiting(tx: Connection, operation_id: int) -> tuple[Waiting, ...]:
 
 
 def listening(tx: Connection) -> tuple[Listening, ...]:
-    """The workers that nobody knows to have ended, and the youngest of the others."""
+    """Return the workers that have not ended, and the newest of the others."""
     rows: Any = tx.execute(_LISTENING)
     return tuple(Listening(*(*row[:8], read_queues(row[8]), row[9])) for row in rows)
 
@@ -372,7 +374,7 @@ def _alike(call: str, numbers: list[int], slug: str, due: Mapping[int, tuple[flo
 
 
 def _call(call: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a call decides where its message goes."""
+    """Return the part of a call that decides the queue of its message."""
     return {name: call[name] for name in ("task", "options") if call.get(name)}
 
 

@@ -232,7 +232,7 @@ _LONGEST: Final = (
 )
 
 
-def steps_in_hand(tx: Connection, requester_id: int | None, limit: int) -> list[InHand]:
+def longest_held_steps(tx: Connection, requester_id: int | None, limit: int) -> list[InHand]:
     """Return up to `limit` steps per worker that it has held longest, of one requester or of all."""
     ranked = _RANKED
     if requester_id is not None:
@@ -249,7 +249,7 @@ def steps_in_hand(tx: Connection, requester_id: int | None, limit: int) -> list[
     return [InHand(*row) for row in tx.execute(query)]
 
 
-def count_in_hand(tx: Connection) -> dict[int, int]:
+def count_held_steps(tx: Connection) -> dict[int, int]:
     """Return how many steps each worker holds, by its id."""
     return {worker_id: number for worker_id, number in tx.execute(select(RUNNING))}
 

@@ -19,7 +19,7 @@ from pausable.db.files import write_atomically
 from pausable.db.history import append_event, last_asked
 from pausable.db.operations import Operation, find_operation, origin_of
 from pausable.db.steps import Aims, StepRow, code_when_paused, edges_of, list_aims, list_bare_steps, results_of
-from pausable.db.transitions import growths_of, insert_edges, lay_growths, lay_steps
+from pausable.db.transitions import growths_of, insert_edges, insert_growths, insert_imported_steps
 from pausable.documents.check import LARGEST, check_document, demand_readable, read_document
 from pausable.documents.fingerprint import TAG, Reading, read_code
 from pausable.documents.model import (
@@ -462,9 +462,9 @@ def insert_graph(tx: Connection, operation_id: int, steps: Sequence[StepFacts], 
     """Put the steps of an operation that was started there into the table, with the edges between them."""
     states = {step.number: step.state for step in steps}
     started = (replace(step, signature=started_elsewhere(step.signature, str(origin))) for step in steps)
-    lay_steps(tx, [_row(operation_id, step, states) for step in started])
+    insert_imported_steps(tx, [_row(operation_id, step, states) for step in started])
     insert_edges(tx, operation_id, ((up, step.number) for step in steps for up in step.upstream))
-    lay_growths(tx, operation_id, {step.number: step.growth for step in steps if step.growth})
+    insert_growths(tx, operation_id, {step.number: step.growth for step in steps if step.growth})
 
 
 def tell_of_pauses(tx: Connection, operation_id: int, steps: Iterable[StepFacts], now: float) -> None:

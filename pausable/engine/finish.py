@@ -68,7 +68,7 @@ def propagate(tx: Connection, operation_id: int, ended: Iterable[Ended], now: fl
             good += [number] if one.is_awaited else []
         elif state in BAD:
             why = not_run_after({one.step.slug: state}, "all_successful")
-            also = store.spread_failure(tx, operation_id, [number], now, why)
+            also = store.propagate_failure(tx, operation_id, [number], now, why)
             found.ended += len(also)
             spoiled += [number, *also]
         elif state is StepState.SKIPPED:

@@ -110,7 +110,7 @@ def replace_step(
     ways = ways_to(json.loads(operation.outcome), step.number)
     growth = Growth(moved.result, tuple(one.number for one in waiting), tuple((None, way) for way in ways), decides)
     many = len(moved.nodes)
-    store.keep_growth(tx, operation.id, step.number, growth, last + many)
+    store.store_growth(tx, operation.id, step.number, growth, last + many)
     after = replace(
         operation,
         steps_total=operation.steps_total + many,
@@ -161,7 +161,7 @@ def take_back_replacements(
     kept = {number: growth for number, growth in grown.items() if number not in gone}
     restored = [(number, down) for number, growth in kept.items() for down in growth.below if down not in gone]
     left = [pair for pair in edges if gone.isdisjoint(pair)]
-    store.ungrow(tx, operation.id, grown, gone)
+    store.remove_growths(tx, operation.id, grown, gone)
     insert_edges(tx, operation.id, set(restored).difference(left))
     outcome = _restore(tx, operation, kept, gone)
     for number in gone:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from pausable.db.database import is_of_the_database
+from pausable.db.database import is_database_error
 from pausable.db.history import Sweep, events_of, marks_of, newest_event
 from pausable.errors import OperationNotFound
 
@@ -180,7 +180,7 @@ class Feed:
             with self.database.glance() as tx:
                 return _Seen(marks_of(tx, tuple(ids)), {sweep: sweep(tx) for sweep in sweeps})
         except Exception as fault:
-            if not is_of_the_database(fault):
+            if not is_database_error(fault):
                 _log.exception("a look has failed")
             return None
 
@@ -278,7 +278,7 @@ class _Reading:
                 return self.feed.read_once((self.requester, self.operation_id, after), lambda: self._found(after))
             return self.feed.read(lambda: self._found(after))
         except Exception as fault:
-            if not is_of_the_database(fault):
+            if not is_database_error(fault):
                 raise
             return None, ()
 

@@ -22,13 +22,13 @@ from pausable.db.views import (
     step_to_look_at,
 )
 from pausable.db.workers import (
-    count_in_hand,
+    count_held_steps,
     count_takers,
     count_waiting,
     gone_workers,
     live_workers,
+    longest_held_steps,
     longest_overdue,
-    steps_in_hand,
 )
 from pausable.engine.dispatch import QueueDepths
 from pausable.errors import PictureTooLarge
@@ -239,8 +239,8 @@ def workload(engine: Engine, requester: User, backlog: Mapping[str, int]) -> Wor
     minute = int(now // 60)
     with engine.database.read() as tx:
         live, takers = live_workers(tx, WORKERS, now - engine.lease), count_takers(tx)
-        held = steps_in_hand(tx, None if requester.is_admin else requester.id, STEPS_OF_A_WORKER)
-        counts, waiting = count_in_hand(tx), count_waiting(tx, now)
+        held = longest_held_steps(tx, None if requester.is_admin else requester.id, STEPS_OF_A_WORKER)
+        counts, waiting = count_held_steps(tx), count_waiting(tx, now)
         return Workload(
             list(_at_work(live, held, counts)),
             sum(takers.values()) - len(live),

@@ -161,7 +161,7 @@ def _superseded(engine: Engine) -> Iterator[Path]:
     They stay for a day: a backup that is being made may hold a row that points to one.
     """
     folders = _folders(engine.workflow_store)
-    for some in _some_at_a_time(sorted(folders)):
+    for some in _in_batches(sorted(folders)):
         several = {one: versions for one in some if len(versions := _versions(folders[one])) > 1}
         with engine.database.read() as tx:
             present = documents_of(tx, several)
@@ -188,7 +188,7 @@ def _is_aged(folder: Path) -> bool:
         return False
 
 
-def _some_at_a_time(ids: list[int]) -> Iterator[list[int]]:
+def _in_batches(ids: list[int]) -> Iterator[list[int]]:
     return (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
 
 

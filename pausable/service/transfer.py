@@ -16,10 +16,10 @@ from pausable.db.operations import (
     find_operation,
     insert_operation,
     installation_name,
+    lock_imports,
     lock_operation,
     mark_exported,
     next_id,
-    one_by_one,
     operations_of,
     save,
 )
@@ -263,7 +263,7 @@ _NONE_YET: Final[dict[str, Any]] = dict.fromkeys(
 
 def _locked_kin(tx: Connection, head: Head) -> list[Operation]:
     """Its kin, of which none can be resumed, or come to be, until this has ended."""
-    one_by_one(tx)
+    lock_imports(tx)
     return [one for kin in sorted(_kin(tx, head), key=lambda one: one.id) if (one := lock_operation(tx, kin.id))]
 
 

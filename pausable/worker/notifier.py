@@ -13,7 +13,7 @@ from pausable.canvas.task import is_author_error
 from pausable.db.database import is_outage
 from pausable.db.history import append_event
 from pausable.db.operations import find_operation, lock_operation
-from pausable.db.outbox import Lease, give_up, mark_sent, next_notification, put_off, take_due
+from pausable.db.outbox import Lease, mark_failed, mark_sent, next_notification, reschedule, take_due
 from pausable.engine.notices import message_of
 from pausable.errors import NotDelivered
 from pausable.notifications.notification import DEADLINE
@@ -338,9 +338,13 @@ def _write(tx: Connection, outcome: _Outcome, now: float) -> None:
     if not fault:
         written = mark_sent(tx, row, now), "NotificationSent", f"delivered with attempt {row.attempts}"
     elif outcome.is_last:
-        written = give_up(tx, row, fault, now), "NotificationFailed", f"given up after {row.attempts} attempts: {fault}"
+        written = (
+            mark_failed(tx, row, fault, now),
+            "NotificationFailed",
+            f"given up after {row.attempts} attempts: {fault}",
+        )
     else:
-        written = put_off(tx, row, now + _wait(row.attempts), fault), "NotificationFailed", f"{fault}; retrying"
+        written = reschedule(tx, row, now + _wait(row.attempts), fault), "NotificationFailed", f"{fault}; retrying"
     is_written, new, why = written
     if is_written and outcome.is_recorded:
         _append_event(tx, outcome, now, new, why)

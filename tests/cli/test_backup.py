@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from pausable.db.backup import writing
-from pausable.db.files import alone_in
+from pausable.db.files import lock_folder
 from tests.cli.terminal import Terminal
 from tests.execution.pausing import in_database
 from tests.web.calling import everything
@@ -175,7 +175,7 @@ def test_a_broken_database_is_replaced_by_force(archive: Path, elsewhere: Elsewh
 
 
 def test_a_service_that_runs_is_not_restored_under_its_hands(archive: Path, elsewhere: Elsewhere) -> None:
-    with alone_in(elsewhere.folder):
+    with lock_folder(elsewhere.folder):
         refused = elsewhere.terminal.refuses("restore", str(archive))
 
     assert "is in use by a service that runs: stop it first. Nothing was changed." in refused

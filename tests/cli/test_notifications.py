@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pausable.db.outbox import Lease, Written, give_up, insert_notifications, mark_sent, take_due
+from pausable.db.outbox import Lease, Written, insert_notifications, mark_failed, mark_sent, take_due
 from tests.store.rows import NOW, add_operation
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def several(terminal: Terminal) -> Terminal:
             insert_notifications(tx, [written])
         sent, failed, _ = take_due(tx, now=NOW, lease=Lease(NOW + 60), limit=9)
         mark_sent(tx, sent, NOW)
-        give_up(tx, failed, "it answered 500", NOW)
+        mark_failed(tx, failed, "it answered 500", NOW)
     return terminal
 
 

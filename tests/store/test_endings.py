@@ -48,7 +48,7 @@ def test_a_failure_spreads_to_all_that_lies_downstream_and_to_nothing_else(datab
         insert_steps(tx, [step_row(operation, 4)])
         add_steps(tx, other, _S.PENDING, _S.PENDING)
 
-        assert transitions.spread_failure(tx, operation, [0], NOW, "first is Failed") == [1, 2, 3]
+        assert transitions.propagate_failure(tx, operation, [0], NOW, "first is Failed") == [1, 2, 3]
 
         assert states_of(tx, operation) == [_S.FAILED, *[_S.TRIGGER_FAILED] * 3, _S.PENDING]
         assert states_of(tx, other) == [_S.PENDING, _S.PENDING]
@@ -59,7 +59,7 @@ def test_a_failure_spreads_past_plain_steps_alone(database: Database) -> None:
         operation = add_graph(tx, {0: [], 1: [0], 2: [1], 3: [2]}, s0=_S.FAILED)
         tx.exec_driver_sql("UPDATE steps SET plain = FALSE WHERE number = 2")
 
-        assert transitions.spread_failure(tx, operation, [0], NOW, "first is Failed") == [1]
+        assert transitions.propagate_failure(tx, operation, [0], NOW, "first is Failed") == [1]
 
         assert states_of(tx, operation) == [_S.FAILED, _S.TRIGGER_FAILED, _S.PENDING, _S.PENDING]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pausable.db.files import alone_in, keep_secret, write_atomically
+from pausable.db.files import load_or_create_secret, lock_folder, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,8 +48,8 @@ def test_every_new_folder_that_is_named_is_made_to_last(tmp_path: Path, monkeypa
 
 
 def test_a_secret_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) -> None:
-    first = keep_secret(tmp_path / "new" / "key", lambda: "first")
-    again = keep_secret(tmp_path / "new" / "key", lambda: "second")
+    first = load_or_create_secret(tmp_path / "new" / "key", lambda: "first")
+    again = load_or_create_secret(tmp_path / "new" / "key", lambda: "second")
 
     assert (first, again) == ("first", "first")
     assert stat.S_IMODE((tmp_path / "new" / "key").stat().st_mode) == 0o600
@@ -65,7 +65,7 @@ def test_of_many_that_make_a_secret_at_once_all_are_given_the_same(tmp_path: Pat
         return made[-1]
 
     with ThreadPoolExecutor(8) as pool:
-        given = list(pool.map(lambda _: keep_secret(tmp_path / "key", make), range(8)))
+        given = list(pool.map(lambda _: load_or_create_secret(tmp_path / "key", make), range(8)))
 
     assert len(set(made)) == 8
     assert len(set(given)) == 1
@@ -73,8 +73,8 @@ def test_of_many_that_make_a_secret_at_once_all_are_given_the_same(tmp_path: Pat
 
 
 def test_a_folder_is_kept_by_one_at_a_time(tmp_path: Path) -> None:
-    with alone_in(tmp_path) as first, alone_in(tmp_path) as second:
+    with lock_folder(tmp_path) as first, lock_folder(tmp_path) as second:
         assert (first, second) == (True, False)
 
-    with alone_in(tmp_path) as again:
+    with lock_folder(tmp_path) as again:
         assert again

@@ -12,12 +12,12 @@ from pausable.db.outbox import (
     Lease,
     Written,
     count_notifications,
-    give_up,
     insert_notifications,
     list_notifications,
+    mark_failed,
     mark_sent,
     next_notification,
-    put_off,
+    reschedule,
     revive,
     take_due,
 )
@@ -133,7 +133,7 @@ def test_the_longest_due_are_taken_first(database: Database) -> None:
         operation = add_operation(tx)
         insert_notifications(tx, [written(operation, number) for number in range(3)])
         for row in taken(tx):
-            put_off(tx, row, NOW + 10 - row.number, "it answered 500")
+            reschedule(tx, row, NOW + 10 - row.number, "it answered 500")
 
         assert [row.number for row in taken(tx, NOW + 20, limit=2)] == [1, 2]
 
@@ -159,8 +159,8 @@ def test_what_was_sent_is_never_taken_again_nor_sent_twice(database: Database) -
 
         assert mark_sent(tx, row, NOW + 1)
         assert not mark_sent(tx, row, NOW + 2)
-        assert not put_off(tx, row, NOW, "late")
-        assert not give_up(tx, row, "late", NOW)
+        assert not reschedule(tx, row, NOW, "late")
+        assert not mark_failed(tx, row, "late", NOW)
         assert taken(tx, NOW + 1e6) == []
         assert next_notification(tx) is None
         assert [(kept.state, kept.error, kept.finished_at) for kept in found(tx)] == [("Sent", None, NOW + 1)]
@@ -171,7 +171,7 @@ def test_one_whose_lease_is_over_may_say_that_it_was_sent_but_not_put_it_off(dat
         late = one(tx)
         taken(tx, NOW + LEASE)
 
-        assert not put_off(tx, late, NOW, "late")
+        assert not reschedule(tx, late, NOW, "late")
         assert next_notification(tx) == NOW + 2 * LEASE
         assert mark_sent(tx, late, NOW + LEASE)
 
@@ -180,7 +180,7 @@ def test_what_was_given_up_is_tried_no_more_until_somebody_asks_for_it(database:
     with database.write() as tx:
         row = one(tx)
 
-        assert give_up(tx, row, "it answered 410", NOW + 1)
+        assert mark_failed(tx, row, "it answered 410", NOW + 1)
         assert taken(tx, NOW + 1e6) == []
         assert revive(tx, NOW + 5, operation_id=row.operation_id + 1) == 0
         assert revive(tx, NOW + 5, ids=[row.id]) == 1
@@ -192,7 +192,7 @@ def test_they_are_listed_the_newest_first_by_state_and_operation(database: Datab
     with database.write() as tx:
         first, second = one(tx), one(tx)
         third = one(tx)
-        give_up(tx, second, "no", NOW)
+        mark_failed(tx, second, "no", NOW)
 
         assert [row.id for row in found(tx)] == [third.id, second.id, first.id]
         assert [row.id for row in found(tx, limit=1, before_id=third.id)] == [second.id]

@@ -101,7 +101,7 @@ MOVERS: dict[str, Callable[[Connection, int], object]] = {
     "park": lambda tx, id_: store.park(tx, id_),
     "unpark": lambda tx, id_: store.unpark(tx, id_),
     "cancel": lambda tx, id_: store.cancel_idle(tx, id_, NOW),
-    "spread": lambda tx, id_: transitions.spread_failure(tx, id_, [0], NOW, "a is Failed"),
+    "spread": lambda tx, id_: transitions.propagate_failure(tx, id_, [0], NOW, "a is Failed"),
     "skip": lambda tx, id_: transitions.skip(tx, id_, [1], NOW),
     "take back": lambda tx, id_: transitions.take_back(tx, id_, [TakenBack(1, standing(tx, id_, 1), 0, 0)]),
     **{f"end {state}": partial(record_ending, state) for state in ENDS},

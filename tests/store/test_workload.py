@@ -20,15 +20,15 @@ from pausable.db.tables import steps, user
 from pausable.db.workers import (
     InHand,
     Overdue,
-    count_in_hand,
+    count_held_steps,
     count_takers,
     count_waiting,
     gone_workers,
     live_workers,
+    longest_held_steps,
     longest_overdue,
     mark_worker_lost,
     register_worker,
-    steps_in_hand,
     stop_worker,
 )
 from pausable.model.states import Completion, StepState
@@ -64,8 +64,8 @@ def test_of_each_worker_the_steps_are_told_that_it_has_held_longest(database: Da
             run(tx, operation, number, holder, at)
 
     with database.read() as tx:
-        found = steps_in_hand(tx, None, 2)
-        counts = count_in_hand(tx)
+        found = longest_held_steps(tx, None, 2)
+        counts = count_held_steps(tx)
 
     assert [(one.worker_id, one.number) for one in found] == [(first, 1), (first, 2), (second, 3)]
     assert found[0] == InHand(first, operation, 1, "add-1", 1.0, 7, 1, None)
@@ -83,7 +83,7 @@ def test_the_steps_of_one_requester_are_told_without_those_of_others(database: D
             run(tx, operation, 0, holder, NOW)
 
     with database.read() as tx:
-        assert [one.operation_id for one in steps_in_hand(tx, 1, 5)] == [ada]
+        assert [one.operation_id for one in longest_held_steps(tx, 1, 5)] == [ada]
 
 
 def test_what_waits_is_counted_so_far_and_the_longest_overdue_is_named(

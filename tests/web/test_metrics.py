@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.supervisor.broker import free_port
 from pausable import clock
-from pausable.db.outbox import Lease, Written, give_up, insert_notifications, take_due
+from pausable.db.outbox import Lease, Written, insert_notifications, mark_failed, take_due
 from pausable.db.stats import STEPS_A_MINUTE, list_metrics, list_minutes
 from pausable.db.workers import register_worker
 from pausable.engine.dispatch import QueueDepths
@@ -217,7 +217,7 @@ def test_notifications_that_wait_and_that_were_given_up_are_counted(served: Serv
         for number in range(3):
             written = Written(operation, "clean", "notification", "3:Failed", "all", number, "{}", NOW)
             insert_notifications(tx, [written])
-        give_up(tx, take_due(tx, now=NOW, lease=Lease(NOW), limit=1)[0], "it answered 500", NOW)
+        mark_failed(tx, take_due(tx, now=NOW, lease=Lease(NOW), limit=1)[0], "it answered 500", NOW)
 
     found = figures(bob)
 

@@ -13,7 +13,7 @@ from typing import Final, TypeVar, cast
 from flask import Flask, Response, current_app, render_template, request, session
 
 from pausable import clock
-from pausable.db.database import is_of_the_database
+from pausable.db.database import is_database_error
 from pausable.db.history import Sweep, mark_of_all, mark_of_work
 from pausable.errors import OperationNotFound
 from pausable.model.states import Completion
@@ -138,7 +138,7 @@ class _Watching:
         except (OperationNotFound, _SignedOut):
             return None
         except Exception as fault:
-            if not is_of_the_database(fault):
+            if not is_database_error(fault):
                 raise
             self._is_lost = True
             return last

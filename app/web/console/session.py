@@ -17,7 +17,7 @@ from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
 from pausable import clock
-from pausable.db.files import keep_secret
+from pausable.db.files import load_or_create_secret
 from pausable.db.users import digest_of, end_session, token_id, user_of_session
 
 from ..auth import commands, user_of
@@ -145,4 +145,4 @@ def _to_sign_in() -> Response:
 def _key(settings: Settings) -> str:
     if settings.session_key:
         return settings.session_key.get_secret_value()
-    return keep_secret(settings.data_dir / _KEY_FILE, lambda: secrets.token_urlsafe(48))
+    return load_or_create_secret(settings.data_dir / _KEY_FILE, lambda: secrets.token_urlsafe(48))
