@@ -82,7 +82,7 @@ def test_a_database_that_falls_silent_under_running_workers_loses_nothing(
 
         with server.silent():
             open(gate, "w").close()
-            wait_for(lambda: "out of reach" in (tmp_path / "worker.log").read_text())
+            wait_for(lambda: "cannot be reached" in (tmp_path / "worker.log").read_text())
 
         ended = [service.ended(operation) for operation in (held, *others)]
         assert [one.result for one in ended] == ["3", *["1770"] * 20]

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 WRITES: Final = {
     "register": ("INSERT ON workers", "TRUE", "could not be registered yet"),
     "heartbeat": ("UPDATE OF heartbeat ON workers", "TRUE", "the heartbeat could not be written"),
-    "claim": ("UPDATE ON steps", "NEW.state = 'Running'", "the database is out of reach"),
-    "settle": ("UPDATE ON steps", "OLD.state = 'Running' AND NEW.state = 'Success'", "the database is out of reach"),
+    "claim": ("UPDATE ON steps", "NEW.state = 'Running'", "the database cannot be reached"),
+    "settle": ("UPDATE ON steps", "OLD.state = 'Running' AND NEW.state = 'Success'", "the database cannot be reached"),
     "stop": ("UPDATE OF stopped_at ON workers", "TRUE", "stopped_at"),
     "note that a worker is lost": (
         "UPDATE OF lost_at ON workers",

@@ -86,7 +86,7 @@ def test_what_a_step_returned_while_the_databases_disk_was_full_is_recorded_once
         in_the_way = fill(disk)
 
         Path(gate).touch()
-        wait_for(lambda: "the database is out of reach" in (tmp_path / "data" / "worker.log").read_text())
+        wait_for(lambda: "the database cannot be reached" in (tmp_path / "data" / "worker.log").read_text())
         in_the_way.unlink()
 
         assert [service.ended(operation).result for operation in operations] == ["3"] * 6

@@ -40,7 +40,7 @@ def locked(service: Service) -> subprocess.Popen[str]:
 
 def refusals(service: Service) -> int:
     """How often the database has refused to record what a worker had run."""
-    return (service.settings.data_dir / "worker.log").read_text().count("the database is out of reach")
+    return (service.settings.data_dir / "worker.log").read_text().count("the database cannot be reached")
 
 
 def test_what_ends_while_another_program_holds_the_lock_is_recorded_once_it_lets_go(
