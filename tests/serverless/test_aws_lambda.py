@@ -118,7 +118,7 @@ def test_a_message_that_cannot_be_run_now_comes_again_and_one_that_never_can_doe
 def test_a_function_that_has_no_time_for_any_slice_complains_and_hands_nothing_on(queue: Queue, tmp_path: Path) -> None:
     queue.send(Keys([KEY]).sealed(document(tmp_path)).decode())
 
-    with pytest.raises(TimeoutError, match="give it more than 30 s"):
+    with pytest.raises(TimeoutError, match="set it to more than 30 s"):
         queue.call(queue.receive(), seconds=30.0)
 
     assert queue.receive() == []
