@@ -218,7 +218,7 @@ def without_list(held: dict[str, bytes]) -> dict[str, bytes]:
         (beside("documents/2/3/workflow.json/"), "it contains the unexpected member"),
         (beside("token"), "it contains the unexpected member"),
         (beside("documents/9/9/workflow.json"), "its files do not match its index"),
-        (without_list, "it has no list of what it holds"),
+        (without_list, "it has no index"),
         (lambda held: held | {"list.json": b"{"}, "its index cannot be read"),
         (lambda held: held | {"list.json": b"[" * 100_000}, "its index cannot be read"),
         (of_format(2), "it has the format 2, but this version reads 1"),

@@ -92,7 +92,7 @@ def test_parameters_and_facts_are_fields() -> None:
 
 
 def test_the_task_itself_is_no_field_of_a_bound_step() -> None:
-    with pytest.raises(StepOptionInvalid, match=r"has the field \{self\}"):
+    with pytest.raises(StepOptionInvalid, match=r"has the unknown field \{self\}"):
         declare(bound, bind=True, target="{self}")
     assert declare(bound, bind=True, target="{source}").target is not None
 

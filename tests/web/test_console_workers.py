@@ -191,7 +191,7 @@ def test_while_the_broker_is_silent_everything_else_is_told(served: Served, ada:
 def test_the_broker_is_asked_once_for_all_who_ask_while_its_answer_is_fresh(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "_FRESH_FOR", 3600.0)
+    monkeypatch.setattr(pages, "_QUEUES_FRESH_FOR", 3600.0)
     backlog = Backlog(served.commands.engine)
     start(served, "ada")
 
