@@ -6,13 +6,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from celery import Task, shared_task
-from celery.app.trace import trace_task
 from celery.canvas import Signature, signature
 from celery.exceptions import Ignore
 from celery.utils import uuid
 from celery.utils.functional import maybe_list
 from kombu.serialization import register
 
+from pausable.celery_compat import trace_task
 from pausable.errors import PausePointIncomplete, PausingNeedsWorker
 from pausable.model.identity import PAUSE_TASK
 

@@ -7,11 +7,12 @@ from datetime import datetime
 from math import isfinite
 from typing import TYPE_CHECKING, Any, cast
 
-from celery.canvas import Signature, _chain
+from celery.canvas import Signature
 from celery.utils.time import maybe_make_aware
 from kombu import Exchange, Queue
 
 from pausable.canvas.values import NestedTooDeeply, encode, stored
+from pausable.celery_compat import Chain, app_of, copy_app_and_type
 from pausable.errors import OptionRefused, UnstorableArgument
 from pausable.model.graph import full_signature
 from pausable.model.options import faults_in, read_eta, stamps_in
@@ -222,15 +223,15 @@ class StepSignature(Signature[Any]):
     @classmethod
     def of(cls, call: Any) -> StepSignature:
         """Return the same call as a signature of this kind."""
-        made: Any = cls(call, app=call._app)
-        made._type = call._type
+        made: Any = cls(call)
+        copy_app_and_type(call, made)
         return cast("StepSignature", made)
 
     def __or__(self, other: Any) -> Any:
         return _joined([self, other]) if _is_call(other) else super().__or__(other)
 
 
-class _Calls(_chain):
+class _Calls(Chain):
     """A chain of plain calls; `|` makes a new chain that shares its calls."""
 
     def __or__(self, other: Any) -> Any:
@@ -241,7 +242,7 @@ class _Calls(_chain):
 
 def _joined(calls: list[Any]) -> Any:
     make: Any = _Calls
-    return make(calls, app=calls[0]._app)
+    return make(calls, app=app_of(calls[0]))
 
 
 def _is_call(canvas: Any) -> bool:

@@ -7,13 +7,12 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from billiard.common import terminate_handler_fired  # type: ignore[attr-defined] # its stubs lack it
 from celery import Task
-from celery.canvas import _chain
 from celery.exceptions import Ignore, ImproperlyConfigured, Retry, WorkerShutdown, WorkerTerminate
 from celery.utils import uuid
 
 from pausable.canvas.signatures import StepSignature
+from pausable.celery_compat import Chain, is_terminating
 from pausable.errors import AddToChordRefused, ApplyAsyncUnfit
 
 if TYPE_CHECKING:
@@ -28,11 +27,6 @@ def is_author_error(leaving: BaseException) -> bool:
     if is_terminating() or isinstance(leaving, WorkerShutdown | WorkerTerminate):
         return False
     return not (isinstance(leaving, KeyboardInterrupt) and _is_interruptible())
-
-
-def is_terminating() -> bool:
-    """Return whether a signal has told this pool process to end; exceptions of its code are then no outcome."""
-    return bool(terminate_handler_fired())
 
 
 def _is_interruptible() -> bool:
@@ -115,7 +109,7 @@ class Step(Task[Any, Any]):
         """End here and put a canvas in place of this step: downstream steps get its value instead."""
         if not is_step(self):
             return Task.replace(self, sig)
-        if isinstance(sig, _chain) and not sig.tasks:
+        if isinstance(sig, Chain) and not sig.tasks:
             raise ImproperlyConfigured("Cannot replace with an empty chain")
         return self.on_replace(sig)
 

@@ -15,10 +15,9 @@ from enum import Enum, auto
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-import billiard.pool
-from celery._state import get_current_task
 from celery.exceptions import SoftTimeLimitExceeded
 
+from pausable.celery_compat import handle_soft_time_limits, running_task
 from pausable.engine.publish import RUN_SLICE
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ class SoftLimit:
         """Handle the signal of the pool: raise SoftTimeLimitExceeded, keep it for the code, or ignore it."""
         if self._phase is _Phase.OUTSIDE:
             # After its slice the process has nothing that the limit could end; other people's tasks have.
-            task: Any = get_current_task()
+            task: Any = running_task()
             if task is not None and task.name != RUN_SLICE:
                 raise SoftTimeLimitExceeded
         elif self._phase is _Phase.BEFORE or self._is_held:
@@ -110,11 +109,8 @@ soft_limit: Final = SoftLimit()
 
 
 def take_over() -> None:
-    """Handle the soft time limits of this process, which is about to become one of a pool.
-
-    Billiard looks its own handler up by name once the process has been set up.
-    """
-    vars(billiard.pool)["soft_timeout_sighandler"] = soft_limit.fall_due
+    """Handle the soft time limits of this process, which is about to become one of a pool."""
+    handle_soft_time_limits(soft_limit.fall_due)
 
 
 #: The signals by which a worker speaks to the processes of its pool.

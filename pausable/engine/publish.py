@@ -13,6 +13,7 @@ from kombu.transport import virtual
 from kombu.utils.json import dumps
 
 from pausable import clock
+from pausable.celery_compat import keep_client, library_errors, queue_size
 from pausable.db.database import is_outage
 from pausable.db.operations import lock_operation
 from pausable.db.transitions import mark_unpublished
@@ -85,7 +86,7 @@ class PlainMessage:
         headers = {**self._made.headers, "id": id_, "root_id": id_, PUBLISHED_AT: clock.now()}
         properties = {**self._made.properties, "correlation_id": id_, "delivery_mode": 2}
         message = channel.prepare_message(body, 0, "application/json", "utf-8", headers, properties)
-        with producer.connection._reraise_as_library_errors():
+        with library_errors(producer.connection):
             channel.basic_publish(message, exchange="", routing_key=self._app.conf.task_default_queue)
 
     @cached_property
@@ -177,10 +178,7 @@ class Publisher:
             return None
         try:
             with self._app.producer_or_acquire() as producer:
-                channel: Any = producer.channel
-                if isinstance(channel, virtual.Channel):  # to it, an empty queue is one that does not exist
-                    return int(channel._size(queue))
-                return int(channel.queue_declare(queue, passive=True).message_count)
+                return queue_size(producer.channel, queue)
         except Exception as why:
             _log.warning("the broker does not tell how long the queue %s is: %s", queue, why)
             return None
@@ -262,7 +260,7 @@ class Publisher:
 
     def _send(self, operation_id: int, steps: Sequence[Ready]) -> None:
         with self._app.producer_or_acquire() as producer:
-            _keep_client(producer.channel)
+            keep_client(producer.channel)
             if len(steps) == 1 and not self.own_options(steps[0]) and isinstance(producer.channel, virtual.Channel):
                 self._plain.send(producer, operation_id, steps[0].number)
                 return
@@ -271,13 +269,6 @@ class Publisher:
                 for step in steps:
                     options = _PLAIN | self.own_options(step) | {"headers": headers}
                     self._app.send_task(RUN_SLICE, (operation_id, step.number), producer=producer, **options)
-
-
-def _keep_client(channel: Any) -> None:
-    """Let kombu's Redis channel publish with one client: it would make one for every message, at twice the cost."""
-    if hasattr(channel, "_create_client") and "_create_client" not in vars(channel):
-        client = channel._create_client()
-        channel._create_client = lambda asynchronous=False: client  # noqa: ARG005
 
 
 def _together(producer: Any, steps: Sequence[Ready]) -> AbstractContextManager[object]:

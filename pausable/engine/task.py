@@ -9,21 +9,21 @@ import weakref
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from celery import states
 from celery.app.task import Context
-from celery.app.trace import build_tracer, task_has_custom
 from celery.exceptions import ChordError, Ignore, Reject, Retry
 from celery.states import IGNORED, REJECTED
 from celery.utils import uuid
 
 from pausable import clock
 from pausable.canvas.signatures import in_zone, stored_options
-from pausable.canvas.task import Replaced, is_author_error, is_terminating, make_step
+from pausable.canvas.task import Replaced, is_author_error, make_step
 from pausable.canvas.values import decode, encode
+from pausable.celery_compat import build_tracer, call_task_errbacks, has_own_call, is_terminating, wrap_run
 from pausable.db.operations import find_operation, installation_name, is_named
 from pausable.db.transitions import failed_before, first_bad_before
 from pausable.engine.cursor import StoppedAtCursor
@@ -81,17 +81,13 @@ class SignalledFailure(Exception):
 
 def guard(task: Any) -> None:
     """Let this task's code raise signals, and run again as its author asked; once for each task."""
-    if hasattr(task, "_orig_run"):  # what Celery's `autoretry_for` wraps: a failure that is signalled is one to it
-        task._orig_run = _failing_plainly(task, _limited(task._orig_run))
-        task.run = _guarded(task, task.run)
-    else:
-        task.run = _guarded(task, _limited(task.run))
+    wrap_run(task, _limited, partial(_failing_plainly, task), partial(_guarded, task))
 
 
 def _guarded(task: Any, run: Callable[..., Any]) -> Callable[..., Any]:
     retries = getattr(task, "policy", _PLAIN).retries
     # Such a task may catch exceptions around its `run`: then a signal must stay what it is.
-    is_wrapped = task_has_custom(task, "__call__")
+    is_wrapped = has_own_call(task)
 
     @wraps(run)
     def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -404,11 +400,10 @@ def call_errbacks(engine: Engine, operation_id: int, ended: Ended) -> None:
         hears_of_header(call) and _is_of_header(engine, operation_id, ended)
     ):
         return
-    backend: Any = engine.app.backend
     try:
         told = _told(engine, operation_id, ended)
         with ending_children():
-            backend._call_task_errbacks(*told)
+            call_task_errbacks(engine.app, *told)
     except BaseException as why:  # an author's function, which is called here and now
         if not is_author_error(why):
             raise

@@ -7,12 +7,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from celery import bootsteps
-from celery.worker import state
 from celery.worker.consumer import Consumer
 from kombu.exceptions import DecodeError
 from kombu.transport import redis, virtual
 
 from pausable import clock
+from pausable.celery_compat import (
+    active_deliveries,
+    forget_delivery,
+    read_popped_message,
+    reserved_deliveries,
+    restore_message,
+    withdraw,
+)
 from pausable.engine.publish import RUN_SLICE
 from pausable.worker.recovery import forget
 
@@ -49,7 +56,7 @@ class ValidatingConsumer(Consumer):
         """Forget the deliveries not given to the pool; in a shutdown, hand them to `Shutdown` to publish again."""
         shutdown = self.app.engine.shutdown
         if shutdown.is_set:  # otherwise a connection was lost, and the consumer restarts
-            _read_popped_message(self.task_consumer)
+            read_popped_message(getattr(self.task_consumer, "channel", None))
             shutdown.dropped_deliveries = unstarted()
             shutdown.has_stopped.set()
         super().on_close()
@@ -64,17 +71,7 @@ class ValidatingConsumer(Consumer):
 
 def unstarted() -> set[Any]:
     """Return the deliveries that were taken from the broker but not given to a process of the pool."""
-    return set(state.reserved_requests) - set(state.active_requests)
-
-
-def _read_popped_message(consumer: Any) -> None:
-    """Read the message that Redis may have popped already: kombu sends BRPOP ahead and reads the reply later."""
-    channel: Any = getattr(consumer, "channel", None)
-    if getattr(channel, "_in_poll", None):
-        try:
-            channel._brpop_read()
-        except Exception as why:  # no message was popped, or the broker is gone
-            _log.debug("no popped message was received: %s", type(why).__name__)
+    return reserved_deliveries() - active_deliveries()
 
 
 class SliceAwareQoS(redis.QoS):
@@ -104,9 +101,7 @@ class SliceAwareQoS(redis.QoS):
             super().reject(delivery_tag, requeue)
             return
         if requeue:
-            sent = message.delivery_info
-            with self.channel.conn_or_acquire() as client:
-                self.channel._do_restore_message(message.serializable(), sent["exchange"], sent["routing_key"], client)
+            restore_message(self.channel, message)
         virtual.QoS.ack(self, delivery_tag)
 
     def restore_unacked(self, client: Any = None) -> None:
@@ -209,7 +204,7 @@ class Backpressure(bootsteps.StartStopStep):
 
     def _is_stalled(self, consumer: Any) -> bool:
         """Return whether every process of the pool has been busy with the same delivery for `_LONG` seconds."""
-        running = set(state.active_requests)
+        running = active_deliveries()
         if running != self._running:
             self._running, self._since = running, clock.monotonic()
         return len(running) >= consumer.pool.num_processes and clock.monotonic() - self._since >= _LONG
@@ -222,20 +217,7 @@ def _requeue_unstarted(consumer: Any) -> None:
     run once, so it is requeued only while it waits outside the pool.
     """
     for delivery in unstarted():
-        if _withdraw(consumer, delivery) or delivery.name == RUN_SLICE:
+        if withdraw(consumer.controller.semaphore, delivery) or delivery.name == RUN_SLICE:
             delivery.reject(requeue=True)
-            state.task_ready(delivery)
+            forget_delivery(delivery)
             forget(delivery)
-
-
-def _withdraw(consumer: Any, delivery: Any) -> bool:
-    """Remove a delivery that waits for a process of the pool; return whether it was waiting."""
-    semaphore = consumer.controller.semaphore
-    if semaphore is None:
-        return False
-    for waiter in semaphore._waiting:
-        _, args, _ = waiter
-        if args and args[-1] is delivery:
-            semaphore._waiting.remove(waiter)
-            return True
-    return False

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
-from celery.worker import state
 from celery.worker.request import Request
 
 from pausable import clock
+from pausable.celery_compat import active_deliveries, count_of_deliveries, reserved_deliveries
 from pausable.db.claims import held_claims, lost_claims_of
 from pausable.db.database import isolate
 from pausable.db.workers import beating_workers, mark_worker_lost
@@ -67,8 +67,8 @@ class BrokerWatchdog:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _is_deaf(self) -> bool:
-        heard, self._heard = self._heard, state.all_total_count[0]
-        is_busy = heard != self._heard or bool(state.reserved_requests) or bool(state.active_requests)
+        heard, self._heard = self._heard, count_of_deliveries()
+        is_busy = heard != self._heard or bool(reserved_deliveries()) or bool(active_deliveries())
         if is_busy or not self._is_connected():
             return False
         return any(self._engine.publisher.depth(queue) for queue in self._queues)
@@ -357,4 +357,4 @@ def is_at_work(process: int, operation_id: int) -> bool:
 def _is_of(delivery: Delivery, process: int) -> bool:
     if delivery.worker_pid is None:
         return True
-    return int(delivery.worker_pid) == process and delivery in state.active_requests
+    return int(delivery.worker_pid) == process and delivery in active_deliveries()

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from celery import bootsteps, current_app, signals
-from celery.apps import worker as celery_worker
 from celery.worker.control import control_command
 
 from pausable import clock
+from pausable.celery_compat import write_signal_messages_with
 from pausable.engine.engine import WakeUp
 from pausable.engine.errands import Errands
 from pausable.engine.limits import process_settings, take_over
@@ -170,7 +170,7 @@ def reduce_log_level(logger: logging.Logger, **_: Any) -> None:
 def keep_logging() -> None:
     """Keep the logging that was configured before a worker starts, instead of Celery's."""
     signals.setup_logging.connect(_apply_level, weak=False, dispatch_uid="keep-log")
-    vars(celery_worker)["safe_say"] = _write_signal_message
+    write_signal_messages_with(_write_signal_message)
 
 
 def _write_signal_message(message: str, *_: Any) -> None:
