@@ -12,6 +12,7 @@ from celery.utils import uuid
 from celery.utils.functional import maybe_list
 from kombu.serialization import register
 
+from pausable.canvas.reader import as_plain
 from pausable.celery_compat import trace_task
 from pausable.errors import PausePointIncomplete, PausingNeedsWorker
 from pausable.model.identity import PAUSE_TASK
@@ -20,15 +21,6 @@ if TYPE_CHECKING:
     from celery import Celery
     from celery.app.task import Context
     from celery.result import AsyncResult
-
-
-def as_plain(value: Any) -> Any:
-    """Return a copy of `value` as JSON would restore it: signatures are plain dicts and tuples are lists."""
-    if isinstance(value, dict):
-        return {key: as_plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_plain(item) for item in value]
-    return value
 
 
 def register_yaml_signatures() -> None:

@@ -243,6 +243,15 @@ def _added(canvas: Canvas, given: Given, kwargs: Mapping[str, Any] | None = None
     )
 
 
+def as_plain(value: Any) -> Any:
+    """Return a copy of `value` as JSON would restore it: signatures are plain dicts and tuples are lists."""
+    if isinstance(value, dict):
+        return {key: as_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_plain(item) for item in value]
+    return value
+
+
 def linked(calls: Any) -> Iterator[Canvas]:
     """Yield the calls that an option for callbacks holds, one or several. Raises `NotACanvas`."""
     for call in maybe_list(calls) or ():

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from celery.canvas import Signature, chain, chord, maybe_signature, signature
 from celery.utils.functional import maybe_list
 
-from pausable.canvas.pause import as_plain
-from pausable.canvas.reader import linked
+from pausable.canvas.reader import as_plain, linked
 from pausable.errors import NotACanvas, PauseIntervalInvalid, PauseSignatureInvalid
 from pausable.model.identity import PAUSE_TASK
 
