@@ -1,4 +1,4 @@
-"""The one clock of the system: everything that asks for the time asks here, so that a test can set it."""
+"""The only clock of the system, so that a test can set it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 class FrozenClock:
-    """A clock that stands still at `seconds` until it is told to move."""
+    """A clock that stays at `seconds` until it is advanced."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
     def __call__(self) -> float:
-        """The moment it stands at."""
+        """Return its time."""
         return self._seconds
 
     def advance(self, seconds: float) -> None:
-        """Move the clock on by `seconds`, or back where they are negative."""
+        """Move the clock forward, or backward if `seconds` is negative."""
         self._seconds += seconds
 
 
@@ -29,18 +29,18 @@ _source: Callable[[], float] = time.time
 
 
 def now() -> float:
-    """The present moment in UTC, as seconds since the epoch."""
+    """Return the current time in seconds since the epoch."""
     return _source()
 
 
 def monotonic() -> float:
-    """Seconds of a clock that never jumps, for measuring how long something takes; no test sets it."""
+    """Return a monotonic time in seconds, for measuring durations; tests do not set it."""
     return time.monotonic()
 
 
 @contextmanager
 def frozen_at(seconds: float) -> Iterator[FrozenClock]:
-    """Make `now` answer `seconds`, in every thread of this process, until the block is left."""
+    """Make `now` return `seconds` in every thread of this process until the end of the block."""
     global _source
     before, frozen = _source, FrozenClock(seconds)
     _source = frozen

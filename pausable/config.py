@@ -1,4 +1,4 @@
-"""The settings of the service: read from the environment and `.env`, checked whole before anything starts."""
+"""The settings of the service: read from the environment and `.env`, validated as a whole at startup."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pausable.errors import SettingsInvalid
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Where, under `DATA_DIR`, the embedded broker keeps its URL for the programs that speak to it.
+#: File below `DATA_DIR` in which the embedded broker stores its URL for other programs.
 EMBEDDED_BROKER_URL = Path("broker", "url")
 
 _SQLITE = "sqlite:///"
@@ -26,10 +26,10 @@ _PASSWORD = re.compile(r"(password=)[^&\s]+")
 
 
 def masked(text: str) -> str:
-    """Return the text with the password of every URL in it replaced by `***`: the only form in which one is printed.
+    """Return the text with the password of every URL in it replaced by `***`, the only form in which one is printed.
 
-    A password may hold anything but blanks: it ends at the last `@` of its word. No expression here tries a text twice:
-    whatever anybody sends is printed sooner or later.
+    A password may contain anything but whitespace and ends at the last `@` of its word. The expressions do not
+    backtrack, because the text may come from anybody.
     """
     if "://" in text:
         text = _WORD.sub(_without_password, text)
@@ -75,12 +75,12 @@ def _key(value: SecretStr) -> SecretStr:
 
 
 def sqlite_url(file: Path) -> str:
-    """The URL of an SQLite file, whatever signs there are in its name."""
+    """Return the URL of an SQLite file, with special characters escaped."""
     return f"{_SQLITE}{quote(str(file))}"
 
 
 def _absolute_url(url: str) -> str:
-    """The same URL; a file of SQLite's is named from the root, since the program may change its folder."""
+    """Return the URL with an absolute path for an SQLite file: the program may change its working directory."""
     if not url.startswith(_SQLITE) or url.startswith(f"{_SQLITE}file:"):
         return url
     file, mark, query = url.removeprefix(_SQLITE).partition("?")
@@ -96,7 +96,7 @@ _Host = Annotated[str, Field(pattern=r"^([^\s/@:\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9
 _DatabaseUrl = Annotated[
     str, Field(pattern=r"^(sqlite:///[^:\s].*|postgresql(\+psycopg)?://\S+)$"), AfterValidator(_absolute_url)
 ]
-#: Named from the root once the settings are read, since a step may change the folder of its process.
+#: Absolute once the settings are read, since a step may change the working directory of its process.
 _Folder = Annotated[Path, AfterValidator(Path.absolute)]
 _BrokerUrl = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9+.-]*://\S+$")]
 _Token = Annotated[SecretStr, AfterValidator(_token)]
@@ -107,9 +107,9 @@ _SECRET = frozenset({"operations_token", "document_key", "session_key"})
 
 
 class Settings(BaseModel):
-    """Every setting, under its variable's name in lower case; a field's description says what a right value is.
+    """All settings, named like their variables in lower case; a field's description says which values are valid.
 
-    Making one directly takes defaults for whatever is not given; only `load_settings` looks at the environment.
+    Created directly, it uses defaults for what is not given; only `load_settings` reads the environment.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -191,17 +191,17 @@ class Settings(BaseModel):
     )
 
     def document_keys(self) -> list[str]:
-        """The keys that documents are signed with, the one that signs first."""
+        """Return the keys for documents; the first one signs."""
         return self.document_key.get_secret_value().split(",") if self.document_key else []
 
 
 def load_settings(environ: Mapping[str, str] | None = None, env_file: Path = Path(".env")) -> Settings:
-    """The settings that `environ` (by default this process's environment) and, behind it, `env_file` ask for.
+    """Return the settings from `environ` (by default this process's environment), falling back to `env_file`.
 
-    An empty variable counts as absent, whatever the file says.
+    An empty variable counts as absent and hides the file's value.
 
     Raises:
-        SettingsInvalid: One or more are wrong; it names them all.
+        SettingsInvalid: One or more are invalid; it names them all.
     """
     settings, faults = read_settings(environ, env_file)
     if faults:
@@ -212,9 +212,9 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path = Pat
 def read_settings(
     environ: Mapping[str, str] | None = None, env_file: Path = Path(".env")
 ) -> tuple[Settings, dict[str, str]]:
-    """The settings as far as they are right, defaults in the place of the others, and a sentence for each wrong one.
+    """Return the valid settings with defaults for the others, and a sentence for each invalid one.
 
-    The sentences are keyed by the variable's name; no secret is in them.
+    The sentences are keyed by the variable's name and contain no secret.
     """
     asked = dotenv_values(env_file) | dict(os.environ if environ is None else environ)
     given: dict[str, Any] = {name: asked[name.upper()] for name in Settings.model_fields if asked.get(name.upper())}
@@ -242,9 +242,9 @@ def _sentence(name: str, value: str) -> str:
 
 
 def broker_address(settings: Settings) -> str | None:
-    """The URL of the broker to speak to: `BROKER_URL`, else that of the embedded broker of this `DATA_DIR`, if any.
+    """Return the URL of the broker: `BROKER_URL`, else that of the embedded broker of this `DATA_DIR`, if any.
 
-    Certificates of `rediss://` are checked unless the URL says otherwise; kombu by itself would accept any.
+    Certificates of `rediss://` are verified unless the URL says otherwise; kombu by default accepts any.
     """
     kept, url = settings.data_dir / EMBEDDED_BROKER_URL, settings.broker_url
     if url and url.startswith("rediss://") and "ssl_cert_reqs=" not in url:
@@ -253,5 +253,5 @@ def broker_address(settings: Settings) -> str | None:
 
 
 def broker_options(settings: Settings) -> dict[str, str]:
-    """What kombu is to be told of the broker beside its URL."""
+    """Return the transport options for kombu that are not part of the URL."""
     return {"master_name": settings.broker_master_name} if settings.broker_master_name else {}

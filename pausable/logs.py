@@ -1,6 +1,6 @@
-"""What the programs log, as JSON: one object a line, with the ids of the step whose code runs, and without secrets.
+"""JSON logging: one object per line, with the ids of the running step and without secrets.
 
-Where `LOG_FORMAT` is `plain`, each program logs as it always does, and nothing here is used but the ids.
+With `LOG_FORMAT=plain` each program keeps its own format, and only the ids are used.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     Event = MutableMapping[str, Any]
 
-#: A token as it is made, or one that a header was about to carry.
+#: A token as generated, or one in an Authorization header.
 _TOKEN: Final = re.compile(r"\bpa_[\w-]{20,}|(?i:(?<=bearer ))[^\s'\"]+")
-#: What the web server's own loggers are called; they have handlers of their own.
+#: Names of the web server's own loggers, which have handlers of their own.
 _WEB_SERVER: Final = ("gunicorn.error", "gunicorn.access")
 
 
-#: The ids of the step whose code runs here. A variable of its own: structlog's would cost each step five times as much.
+#: The ids of the running step. A separate context variable: structlog's would cost five times as much per step.
 _step: Final[ContextVar[tuple[int, str] | None]] = ContextVar("step", default=None)
 
 
 class in_step:
-    """Puts these ids into every line that is logged in its block, by this thread."""
+    """Adds these ids to every line logged by this thread in the block."""
 
     __slots__ = ("_ids", "_token")
 
@@ -57,13 +57,13 @@ def _with_ids(_logger: object, _method: str, event: Event) -> Event:
 
 
 def log_as_asked(settings: Settings) -> None:
-    """Let this process log as the settings ask: what is plain stays as the program that runs it has it."""
+    """Configure logging as the settings say; `plain` leaves the program's own format."""
     if settings.log_format == "json":
         log_as_json(settings.log_level)
 
 
 def log_as_json(level: int | str) -> None:
-    """Let everything that is logged in this process go to standard error as JSON, warnings too."""
+    """Log everything of this process to standard error as JSON, warnings included."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(json_formatter())
     root = logging.getLogger()
@@ -76,7 +76,7 @@ def log_as_json(level: int | str) -> None:
 
 
 def json_formatter() -> logging.Formatter:
-    """Makes one line of JSON of a record: `timestamp`, `level`, `logger`, `event`, ids, and `exception` if there is."""
+    """Return the formatter of a JSON line: `timestamp`, `level`, `logger`, `event`, ids, and `exception` if any."""
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             _with_ids,
@@ -94,7 +94,7 @@ def json_formatter() -> logging.Formatter:
 
 
 def _without_secrets(_logger: object, _method: str, event: Event) -> Event:
-    """The event with the passwords of URLs, and tokens, replaced by `***`, and secrets by their names."""
+    """Return the event with passwords in URLs and tokens replaced by `***`, and secrets by their names."""
     for key, value in event.items():
         if isinstance(value, str):
             event[key] = cut(storable(_TOKEN.sub("***", masked(redacted(value)))), LINE)

@@ -1,4 +1,4 @@
-"""What the operating system knows of processes, and work done without the garbage collector."""
+"""What the operating system knows about processes, and work done without the garbage collector."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 _PROC: Final = Path("/proc")
 _HAS_PROC: Final = (_PROC / "self" / "stat").exists()
 _PR_SET_PDEATHSIG: Final = 1
-#: Seconds that a killed process has to be gone; the kernel needs longer only for one that waits for a disk.
+#: Seconds to wait for a killed process to end; the kernel needs longer only if it waits for a disk.
 _DYING: Final = 2.0
 
-# Loaded here: between fork and exec nothing may be imported or allocated that another thread could hold a lock on.
+# Loaded here: between fork and exec nothing may be imported or allocated, since another thread may hold the lock.
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What tells one process from every other, on any machine and across restarts."""
+    """What identifies a process on any machine and across reboots."""
 
     host: str
     boot_id: str
@@ -41,22 +41,22 @@ class Process:
 
 
 def this_process() -> Process:
-    """This process: its host, the boot it belongs to, its pid, and when it started in clock ticks since that boot."""
+    """Return this process: host, boot, pid, and start in clock ticks since the boot."""
     return Process(this_host(), this_boot(), os.getpid(), start_of(os.getpid()) or 0)
 
 
 @cache
 def this_host() -> str:
-    """The name of this machine."""
+    """Return the name of this machine."""
     return socket.gethostname()
 
 
 @cache
 def this_boot() -> str:
-    """The machine, its boot, and the namespace in which its process ids mean what they mean here, parted by slashes.
+    """Return machine id, boot id and pid namespace, separated by slashes.
 
-    Containers on one machine share a boot and may share a host name; their process ids are not each other's. The
-    machine's own id (man 5 machine-id) is missing in many containers.
+    Containers on one machine share a boot and possibly the host name, but not their process ids. The machine id (man 5
+    machine-id) is missing in many containers.
     """
     machine, boot = Path("/etc/machine-id"), _PROC / "sys" / "kernel" / "random" / "boot_id"
     namespace = _PROC / "self" / "ns" / "pid"
@@ -67,10 +67,10 @@ def this_boot() -> str:
 
 
 def start_of(pid: int) -> int | None:
-    """When the process of this id started, in clock ticks since the boot; None when there is none, or only its remains.
+    """Return when the process started, in clock ticks since the boot; None if it is gone or a zombie.
 
-    Field 22 of /proc/PID/stat (man 5 proc); the name in field 2 may hold spaces, so count from its bracket. Where there
-    is no /proc the start is 0: such a process can be seen to be gone, but is never taken for a certain one.
+    Field 22 of /proc/PID/stat (man 5 proc), counted from the bracket because the name in field 2 may contain spaces.
+    Without /proc it is 0: such a process can be found gone, but never identified with certainty.
     """
     if not _HAS_PROC:
         return 0 if _answers(pid) else None
@@ -79,18 +79,18 @@ def start_of(pid: int) -> int | None:
 
 
 def is_stopped(pid: int) -> bool:
-    """Whether a signal has stopped this process (SIGSTOP, Ctrl-Z); one that a debugger holds is not meant."""
+    """Return whether a signal has stopped this process (SIGSTOP, Ctrl-Z); a debugger does not count."""
     fields = _stat(pid) if _HAS_PROC else None
     return fields is not None and fields[0] == "T"
 
 
 def is_gone(pid: int, start: int) -> bool:
-    """Whether the process of this id that started then runs no more."""
+    """Return whether the process with this pid and start has ended."""
     return start_of(pid) != start
 
 
 def kill(pid: int, start: int) -> bool:
-    """Kill the process of this id that started then, and no other; True once it is gone, also when it was before."""
+    """Kill the process with this pid and start, and no other; return True once it is gone."""
     if is_gone(pid, start):
         return True
     if not start or not hasattr(os, "pidfd_open"):
@@ -100,7 +100,7 @@ def kill(pid: int, start: int) -> bool:
     except OSError:
         return is_gone(pid, start)
     try:
-        # The handle belongs to one process for ever: what the id names after this check does not matter any more.
+        # A pidfd refers to one process forever, so it no longer matters whether the pid is reused after the check.
         if not is_gone(pid, start):
             with suppress(OSError):
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
@@ -111,9 +111,9 @@ def kill(pid: int, start: int) -> bool:
 
 
 def tied_to(parent: int) -> Callable[[], None]:
-    """What a new child runs first, so that it dies when `parent` does, even if that is killed.
+    """Return a function for a new child to run first, so that it is killed when `parent` ends.
 
-    Linux ties it to the *thread* that forked it (man 2 prctl, PR_SET_PDEATHSIG); elsewhere it is not tied.
+    Linux ties it to the *thread* that forked it (man 2 prctl, PR_SET_PDEATHSIG); other systems do not support it.
     """
 
     def tie() -> None:
@@ -144,9 +144,9 @@ def _answers(pid: int) -> bool:
 
 @contextmanager
 def ending_children() -> Iterator[None]:
-    """End a child that an author's code forks in this block where it leaves the block, with nothing written by it.
+    """End a child that an author's code forks inside the block when it leaves the block, writing nothing.
 
-    What stands behind the block is its parent's to do: the child would do it a second time.
+    What follows the block is the parent's work, and the child would do it a second time.
     """
     pid = os.getpid()
     try:
@@ -160,7 +160,7 @@ def ending_children() -> Iterator[None]:
 
 
 def _end_child(leaving: BaseException | None) -> NoReturn:
-    """End this process as Python would end with this exception, but without any cleaning up: that is the parent's."""
+    """End this process with the status that Python would give for this exception, but without any cleanup."""
     status = 0
     if isinstance(leaving, SystemExit):
         status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
@@ -176,7 +176,7 @@ Made = TypeVar("Made")
 
 
 def uncollected(make: Callable[Given, Made]) -> Callable[Given, Made]:
-    """Let a function run without the collector, which would look at a large document several times as it grows."""
+    """Run a function without the garbage collector, which would scan a large document repeatedly as it grows."""
 
     @wraps(make)
     def made(*args: Given.args, **kwargs: Given.kwargs) -> Made:
@@ -185,7 +185,7 @@ def uncollected(make: Callable[Given, Made]) -> Callable[Given, Made]:
         try:
             return make(*args, **kwargs)
         finally:
-            if was_on:  # of two threads here at once the first to leave turns it on again: that costs time alone
+            if was_on:  # of two concurrent threads the first to leave enables it again, which only costs time
                 gc.enable()
 
     return made

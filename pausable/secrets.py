@@ -1,6 +1,6 @@
-"""Secrets by their names: where they are looked for, and how those asked for are kept out of what is written.
+"""Secrets by name: where they are looked up, and how their values are kept out of what is written.
 
-Every value that was handed out is remembered by this process alone; `redacted` puts the name in its place.
+Each process remembers the values that it has looked up; `redacted` replaces them by their names.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from pausable.errors import SecretMissing, SecretNameInvalid
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Where container platforms mount secrets as files, unless the setting SECRETS_DIR names another folder.
+#: Where container platforms mount secrets as files, unless SECRETS_DIR names another folder.
 FOLDER: Final = Path("/run/secrets")
-#: Characters that a value needs to be known again: a shorter one is part of too many other words.
+#: Minimum length of a value to be redacted: shorter ones occur in too many other words.
 SHORTEST: Final = 4
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
@@ -32,9 +32,9 @@ _ENV_FILE: Final = Path(".env")
 
 
 class Secret:
-    """The name of a secret; its value is looked up whenever it is asked for, and is never part of this object.
+    """The name of a secret; its value is looked up on each access and never stored in this object.
 
-    Raises SecretNameInvalid.
+    Raise SecretNameInvalid.
     """
 
     __slots__ = ("name",)
@@ -45,9 +45,9 @@ class Secret:
         self.name: Final = name
 
     def get(self) -> str:
-        """The value: of the environment variable, else of the file in `SECRETS_DIR`, else of `.env`.
+        """Return the value of the environment variable, else of the file in `SECRETS_DIR`, else of `.env`.
 
-        An empty one counts as absent; a file's last line break is not part of it. Raises SecretMissing.
+        An empty value counts as absent; a file's last line break is removed. Raise SecretMissing.
         """
         value = _found(self.name)
         _known.remember(self.name, value)
@@ -63,17 +63,17 @@ class Secret:
         return hash((Secret, self.name))
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise TypeError(f"{self!r} is not to be pickled: name it again where it is used.")
+        raise TypeError(f"{self!r} cannot be pickled: create it where it is used.")
 
 
 def redacted(text: str) -> str:
-    """The text with `<secret NAME>` in the place of each secret that this process has asked for, escaped ones too."""
+    """Return the text with `<secret NAME>` in place of each secret that this process has looked up, also escaped."""
     pattern = _known.pattern
     return pattern.sub(lambda found: f"<secret {_known.forms[found[0]]}>", text) if pattern else text
 
 
 def redacted_parts(value: Any) -> Any:
-    """A value of JSON with each text in it `redacted`, names of keys too, and with a number that is a secret named."""
+    """Return a JSON value with each string, key and number that contains a secret redacted."""
     if isinstance(value, dict):
         return {redacted(key): redacted_parts(part) for key, part in value.items()}
     if isinstance(value, list):
@@ -85,7 +85,7 @@ def redacted_parts(value: Any) -> Any:
 
 
 def found_in(text: str) -> str | None:
-    """The name of a secret that this process has asked for and that occurs in the text, plain or escaped."""
+    """Return the name of a looked-up secret that occurs in the text, plain or escaped; None if there is none."""
     pattern = _known.pattern
     found = pattern.search(text) if pattern else None
     return _known.forms[found[0]] if found else None
@@ -103,19 +103,19 @@ def _found(name: str) -> str:
 
 
 def _in_file(path: Path) -> tuple[str, str]:
-    """What the file holds, and why that is nothing where a file is there."""
+    """Return the content of the file, and why it is unusable if the file exists."""
     try:
         return path.read_text().removesuffix("\n").removesuffix("\r"), ""
     except (FileNotFoundError, NotADirectoryError):
         return "", ""
     except UnicodeDecodeError:
-        return "", "which is no text"
+        return "", "which is not text"
     except OSError as why:
         return "", f"which cannot be read: {why.strerror}"
 
 
 class _Known:
-    """The values handed out in this process, in every form in which they might be written."""
+    """The values looked up in this process, in every form in which they may be written."""
 
     def __init__(self) -> None:
         self.forms: dict[str, str] = {}
@@ -123,7 +123,7 @@ class _Known:
         self._mutex = threading.Lock()
 
     def remember(self, name: str, value: str) -> None:
-        """Know this value from now on. Readers take no lock: what they find is always whole."""
+        """Remember a value. Readers take no lock: the list is replaced as a whole."""
         if len(value) < SHORTEST or value in self.forms:
             return
         with self._mutex:
@@ -134,7 +134,7 @@ class _Known:
             logging.setLogRecordFactory(_Record)
 
     def forked(self) -> None:
-        """Another thread may have held the lock when this process was forked."""
+        """Replace the lock in a forked child: another thread may have held it."""
         self._mutex = threading.Lock()
 
 
@@ -142,7 +142,7 @@ def _forms(value: str) -> Iterator[str]:
     yield value
     for escaped in (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]):
         yield escaped
-        yield json.dumps(escaped)[1:-1]  # escaped once more: JSON, or what a traceback shows, inside JSON
+        yield json.dumps(escaped)[1:-1]  # escaped twice: JSON, or a traceback's repr, inside JSON
     raw = value.encode(errors="surrogatepass")
     for quoted in (quote(raw, safe=""), quote(raw), quote_plus(raw)):
         yield quoted
@@ -151,14 +151,14 @@ def _forms(value: str) -> Iterator[str]:
 
 
 class _Record(logging.LogRecord):
-    """A record of the log in which no secret is readable, whichever handler and formatter write it."""
+    """A log record that contains no readable secret, whichever handler and formatter write it."""
 
     def getMessage(self) -> str:
-        """The message, with its arguments."""
+        """Return the message with its arguments."""
         return redacted(super().getMessage())
 
     def __setattr__(self, name: str, value: object) -> None:
-        # A formatter keeps here what it made of a traceback, for itself and for the formatters after it.
+        # Formatters cache the text of a traceback here, for themselves and for later formatters.
         is_text = name in ("exc_text", "stack_info") and isinstance(value, str)
         super().__setattr__(name, redacted(str(value)) if is_text else value)
 

@@ -1,4 +1,4 @@
-"""Texts that come from outside: which of them can be stored, how much of each is kept, and numbers in them."""
+"""Texts from outside: which characters can be stored, how much is kept, and limits on numbers in them."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-#: Characters that are kept of a message, of a traceback, and of the reason of a pause.
+#: Maximum characters kept of a message, of a traceback, and of the reason of a pause.
 MESSAGE: Final = 8 * 1024
 TRACEBACK: Final = 32 * 1024
 REASON: Final = 1000
-#: Characters of a line that a program prints.
+#: Maximum characters of a line that a program prints.
 LINE: Final = 32 * 1024
-#: Characters of a name, such as that of a kind of error.
+#: Maximum characters of a name, such as an error's class.
 NAME: Final = 200
-#: Faults of one request that are named.
+#: Maximum faults of one request that are listed.
 FAULTS: Final = 50
 
 
 def storable(text: str) -> str:
-    r"""Return the text as every database and every encoding takes it.
+    r"""Return the text as every database and encoding accepts it.
 
-    A NUL, which PostgreSQL takes in no text, and half a surrogate, which UTF-8 has no bytes for, are written as Python
-    writes them: `\x00`, `\ud83d`. All else is kept, control characters too: what shows the text makes them visible.
+    A NUL, which PostgreSQL refuses, and lone surrogates, which UTF-8 cannot encode, are written as Python escapes:
+    `\x00`, `\ud83d`. Other control characters are kept and made visible when shown.
     """
     if not text.isascii():
         try:
@@ -34,26 +34,26 @@ def storable(text: str) -> str:
 
 
 def cut(text: str, most: int = MESSAGE) -> str:
-    """Return the text, or so many characters of a longer one and how many it has in all."""
+    """Return the text, cut to `most` characters with a note of the full length."""
     return text if len(text) <= most else f"{text[:most]}… cut: {len(text):,} characters in all"
 
 
 def named_faults(faults: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
-    """Return the first faults of a request with their texts cut, and in a last one how many more there are.
+    """Return the first faults of a request with their texts cut, and a last one with the number of the others.
 
-    Whoever sends a body chooses the names in it: without a bound, the answer is several times as long as the body.
+    The sender chooses the names in a body: without a limit, the answer could be several times as long as the body.
     """
     found = list(faults)
     named = [
         dict(one) | {"field": cut(one["field"], NAME), "message": cut(one["message"], REASON)} for one in found[:FAULTS]
     ]
     if more := found[FAULTS:]:
-        named.append(dict(more[0]) | {"field": "", "message": f"{len(more):,} more faults are not named"})
+        named.append(dict(more[0]) | {"field": "", "message": f"{len(more):,} more faults are not listed"})
     return named
 
 
 def storable_parts(value: Any) -> Any:
-    """Return parameters of a statement with each text in them `storable`; the same object where all are."""
+    """Return statement parameters with each text `storable`; the same object if nothing changes."""
     if isinstance(value, dict):
         made: Any = (
             {key: storable_parts(part) for key, part in value.items()} if _is_doubtful(value.values()) else value
@@ -65,7 +65,7 @@ def storable_parts(value: Any) -> Any:
 
 
 def _is_doubtful(parts: Iterable[Any]) -> bool:
-    """Whether parameters are to be looked at one by one: a loop, since each statement of each step pays for it."""
+    """Return whether parameters need a check one by one; a plain loop, since each statement pays for it."""
     for part in parts:
         kind = part.__class__
         if kind is str:

@@ -81,7 +81,7 @@ def test_a_secret_that_is_nowhere_is_an_error_that_names_all_three_places(tmp_pa
 def test_a_file_that_is_no_text_is_told_and_not_shown(tmp_path: Path) -> None:
     (tmp_path / "mounted" / "API_KEY").write_bytes(b"\xff\xfe")
 
-    with pytest.raises(SecretMissing, match="which is no text"):
+    with pytest.raises(SecretMissing, match="which is not text"):
         Secret("API_KEY").get()
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app.web.console import forms
-from pausable import registry, secrets
+from pausable import secrets
 from pausable.config import masked
 from pausable.db import users
 from pausable.documents import signing
@@ -18,6 +18,7 @@ from pausable.notifications import base
 from pausable.results import remote
 from pausable.secrets import redacted
 from pausable.texts import LINE, cut, storable, storable_parts
+from pausable.workflows import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

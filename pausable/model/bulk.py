@@ -1,4 +1,4 @@
-"""Asking the same of many operations: which are meant, and which of them still stand as they were meant."""
+"""Bulk commands: which operations are meant, and which of them are still in the state that was meant."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _C = Completion
 
 
 class Verb(StrEnum):
-    """What is asked of many operations; the exact texts of the column `bulks.verb`."""
+    """The commands for many operations; the texts of the column `bulks.verb`."""
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -24,14 +24,14 @@ class Verb(StrEnum):
 
 
 class Standing(StrEnum):
-    """How an operation stands to a bulk: meant by it, or no part of it, or meant and moved on since."""
+    """The relation of an operation to a bulk command: meant, not meant, or meant but changed since."""
 
     MEANT = "meant"
     NOT_MEANT = "not meant"
     MOVED_ON = "moved-on"
 
 
-#: Where operations stand that are meant where nothing is said of that.
+#: States of the operations meant if none are given.
 BY_DEFAULT: Final = MappingProxyType(
     {
         Verb.PAUSE: (_C.SCHEDULED, _C.IN_PROGRESS),
@@ -39,7 +39,7 @@ BY_DEFAULT: Final = MappingProxyType(
         Verb.CANCEL: (_C.SCHEDULED, _C.IN_PROGRESS, _C.REQUESTING_PAUSE, _C.PAUSED),
     }
 )
-#: Where operations may stand that are meant: of any other, every one would refuse.
+#: States that may be given: in any other state every operation would refuse the command.
 _POSSIBLE: Final = MappingProxyType(
     {
         Verb.PAUSE: (_C.SCHEDULED, _C.IN_PROGRESS, _C.REQUESTING_PAUSE, _C.PAUSED),
@@ -47,16 +47,16 @@ _POSSIBLE: Final = MappingProxyType(
         Verb.CANCEL: BY_DEFAULT[Verb.CANCEL],
     }
 )
-#: Where an operation comes to by itself, without anybody having asked for anything new.
+#: States that an operation reaches by itself, without another command.
 _BY_ITSELF: Final = MappingProxyType({_C.SCHEDULED: _C.IN_PROGRESS, _C.REQUESTING_PAUSE: _C.PAUSED})
 
 
 def completions_meant(verb: Verb, workflow: str | None, asked: Sequence[Completion]) -> tuple[Completion, ...]:
-    """Where the operations stand that are meant.
+    """Return the states of the operations meant.
 
     Raises:
-        BulkUnbounded: Neither a workflow nor a completion is named: so much is not asked for by leaving words out.
-        BulkMisdirected: Operations that stand there are never changed by it.
+        BulkUnbounded: Neither a workflow nor a state is given: everything is not meant by default.
+        BulkMisdirected: The command never changes operations in that state.
     """
     if workflow is None and not asked:
         raise BulkUnbounded(verb)
@@ -67,13 +67,13 @@ def completions_meant(verb: Verb, workflow: str | None, asked: Sequence[Completi
 
 
 def may_stand_now(meant: Iterable[Completion]) -> frozenset[Completion]:
-    """Where operations can be found that were meant when they stood at one of these."""
+    """Return the states in which operations can be that were in one of these."""
     stood = frozenset(meant)
     return stood | {_BY_ITSELF[one] for one in stood if one in _BY_ITSELF}
 
 
 def standing(meant: Sequence[Completion], then: Completion | None, since: Sequence[Completion]) -> Standing:
-    """How an operation stands to a bulk: where it stood when that was asked for, and where it has come to since."""
+    """Return the relation of an operation, from its state at the time of the command and its later ones."""
     if then is None or then not in meant:
         return Standing.NOT_MEANT
     is_as_it_was = not since or (len(since) == 1 and _BY_ITSELF.get(then) is since[0])

@@ -1,4 +1,4 @@
-"""Why an operation does not move: facts and causes; and what a pre-flight can find."""
+"""Why an operation does not move: facts and causes, and the findings of a preflight."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pausable.model.times import in_utc, spoken
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-#: What stands in the reason of an operation that cannot pause yet, before why.
+#: Prefix of the reason of an operation that cannot pause yet.
 NOT_YET: Final = "it cannot pause yet: "
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who brought an operation to where it stands, when, and why; times are seconds since the epoch."""
+    """Who brought an operation into its state, when, and why; times are epoch seconds."""
 
     who: str
     at: float
@@ -26,9 +26,9 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """A worker, or what is left of one; `queues` is None where it never told, `is_gone` where its process was seen so.
+    """A worker; `queues` is None if it did not report any, `is_gone` is set if its process was found gone.
 
-    `heard` tells whether it has neither ended nor been found lost.
+    `heard` says whether it has neither stopped nor been found lost.
     """
 
     id: int
@@ -45,24 +45,24 @@ class Listening:
 
     @property
     def heard(self) -> bool:
-        """Whether nobody knows that it has ended."""
+        """Return whether it is not known to have ended."""
         return self.stopped_at is None and self.lost_at is None and not self.is_gone
 
     def lives(self, now: float, lease: float) -> bool:
-        """Whether it was heard of within the lease, in seconds, and nobody knows that it has ended."""
+        """Return whether it was seen within the lease (seconds) and is not known to have ended."""
         return self.heard and now - self.seen_at <= lease
 
     def takes(self, queue: str | None) -> bool:
-        """Whether it takes messages from that queue, as far as that is known."""
+        """Return whether it consumes that queue, as far as is known."""
         return queue is None or self.queues is None or queue in self.queues
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A step in somebody's hands since a moment; one that is not confirmed was taken from them then.
+    """A running step; if it is not confirmed, its claim was taken away at that moment.
 
-    `worker_id` is None in rows of earlier versions that were taken from a program which was no worker; `is_gone` tells
-    that its process was looked at, and runs no more.
+    `worker_id` is None in rows of earlier versions for a program that was not a worker; `is_gone` says that its process
+    was checked and has ended.
     """
 
     step: str
@@ -78,9 +78,9 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Steps that wait for a worker in one queue: the first of them, how many, and when the earliest may start.
+    """Steps waiting for a worker in one queue: the first, their number, and when the earliest may start.
 
-    `queue` is None where they are routed past names; `starts_at` where they may start now.
+    `queue` is None if they are routed by exchange; `starts_at` is None if they may start now.
     """
 
     step: str
@@ -91,7 +91,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A step that runs again at `due_at`, and what it said of why."""
+    """A step that runs again at `due_at`, and the reason it gave."""
 
     step: str
     due_at: float
@@ -100,7 +100,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A step that waits for others: how many have not ended, and those of them that are under way."""
+    """A step that waits for others: how many have not ended, and which of them are under way."""
 
     step: str
     waits: int
@@ -109,7 +109,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """All that is told of one operation at one moment; `lease` and `period`, between two beats, are in seconds."""
+    """Everything known about an operation at one moment; `lease` and `period` (heartbeat interval) are in seconds."""
 
     completion: Completion
     asked: Asked | None = None
@@ -119,7 +119,7 @@ class Standing:
     finished_at: float | None = None
     #: When the service itself starts or resumes it.
     due_at: float | None = None
-    #: Since when it may go on elsewhere alone, and where, in the words of who moved it.
+    #: Since when and where it was moved, in the words of whoever moved it.
     moved_at: float | None = None
     moved_to: str | None = None
     counts: Mapping[StepState, int] = field(default_factory=dict)
@@ -134,17 +134,17 @@ class Standing:
 
 
 _C = Completion
-#: Beats of a heart that may be missing before its worker is called silent.
+#: Missed heartbeats after which a worker is called silent.
 _BEATS: Final = 3
-#: Steps of a kind that are told of one by one.
+#: Steps of a kind that are listed individually.
 _TOLD: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One reason why an operation stands where it does; what does not apply is None. Times are since the epoch.
+    """One reason why an operation is in its state; fields that do not apply are None. Times are epoch seconds.
 
-    `step` is the slug of the first step that it concerns, `steps` how many it concerns.
+    `step` is the slug of the first step concerned, `steps` their number.
     """
 
     kind: str
@@ -163,7 +163,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Whether something of the operation runs in a worker that lives, in one sentence how it stands, and all causes."""
+    """Whether a live worker runs something of the operation, a summary sentence, and all causes."""
 
     completion: Completion
     is_moving: bool
@@ -172,7 +172,7 @@ class Explanation:
 
 
 def causes_of(standing: Standing, now: float) -> Explanation:
-    """Why the operation does not move, the cause that a person can do most about first."""
+    """Return why the operation does not move, the most actionable cause first."""
     causes = tuple(_causes(standing, now))
     is_moving = any(cause.kind == "running" for cause in causes)
     summary = causes[0].sentence if causes else "Nothing keeps it: it is between two steps."
@@ -283,7 +283,7 @@ def _holders(standing: Standing, now: float) -> Iterator[Cause]:
 
 
 def _holder(standing: Standing, held: Held, worker: Listening | None, now: float) -> Cause:
-    """What is known of who holds a step: it runs, is silent until its lease ends, is gone, or is out of reach."""
+    """Return what is known about the holder of a step: running, silent, gone or unreachable."""
     where = f"{held.host or 'this machine'}, process {held.process}"
     since = f"since {in_utc(held.since)}"
     kind, until = "running", None
@@ -305,7 +305,7 @@ def _holder(standing: Standing, held: Held, worker: Listening | None, now: float
 
 
 def _alone(standing: Standing, now: float) -> Iterator[Cause]:
-    """That no worker lives at all: nobody runs, recovers or publishes anything then."""
+    """Yield the cause that no worker is alive: nothing runs, recovers or publishes then."""
     if _takers(standing, None, now):
         return
     seen = _last_seen(standing, None)
@@ -396,7 +396,7 @@ def _ended(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
-#: What whoever resumes may answer for: that the code is another, and that workers have what this process has not.
+#: What a resume may accept: changed code, and things that workers have but this process lacks.
 CODE: Final = "code"
 ENVIRONMENT: Final = "environment"
 ACCEPTABLE: Final = (CODE, ENVIRONMENT)
@@ -404,10 +404,10 @@ ACCEPTABLE: Final = (CODE, ENVIRONMENT)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding: `accept` is the word that lets the operation go on in spite of it.
+    """One finding; `accept` is the word that lets the operation continue in spite of it.
 
-    One that blocks and has no such word lets nothing go on; one that does not block only warns. `step` is the first of
-    the `steps` that it concerns, `about` the task, secret, store or queue that it is about.
+    A blocking one without such a word cannot be accepted; one that does not block is a warning. `step` is the first of
+    the `steps` concerned, `about` the task, secret, store or queue.
     """
 
     kind: str
@@ -420,69 +420,69 @@ class Finding:
 
 
 def in_the_way(findings: Iterable[Finding], accepted: Collection[str] = ()) -> list[Finding]:
-    """Those that keep an operation from going on, whatever was accepted left out."""
+    """Return the findings that block, except those accepted."""
     return [one for one in findings if one.blocks and one.accept not in accepted]
 
 
 def document_unusable(why: str) -> Finding:
-    """The document is missing, or is not what was written."""
+    """Return the finding that the document is missing or was altered."""
     return Finding("document_unusable", why)
 
 
 def task_gone(task: str, step: str | None, steps: int) -> Finding:
-    """No code is registered for a task that is yet to run."""
+    """Return the finding that no code is registered for a task that remains."""
     which = f", which {_these(step, steps)} call{'s' * (steps == 1)}" if step else ", which a pause point calls"
     sentence = f"No code is registered here for {task[:80]}{which}."
     return Finding("task_gone", sentence, about=task, step=step, steps=steps or None)
 
 
 def call_misfits(task: str, step: str, steps: int, why: str) -> Finding:
-    """A call does not fit the parameters that its task has now."""
+    """Return the finding that a call does not fit the parameters that its task has now."""
     sentence = f"The call of {task} in {_these(step, steps)} does not fit its parameters any more: {why}."
     return Finding("call_misfits", sentence, about=task, step=step, steps=steps)
 
 
 def step_changed(task: str, step: str, steps: int) -> Finding:
-    """The code of a step is not what it was paused with."""
+    """Return the finding that the code of a step has changed since the pause."""
     sentence = f"The code of {task}, which {_these(step, steps)} call{'s' * (steps == 1)}, has changed since the pause."
     return Finding("step_changed", sentence, accept=CODE, about=task, step=step, steps=steps)
 
 
 def workflow_changed(workflow: str, *, is_gone: bool) -> Finding:
-    """The function of a workflow is not what the operation was paused with."""
+    """Return the finding that the function of a workflow is missing or has changed since the pause."""
     how = "is registered here no more" if is_gone else "has changed since the pause"
     return Finding("workflow_changed", f"The workflow {workflow} {how}.", accept=CODE, about=workflow)
 
 
 def code_unknown(why: str) -> Finding:
-    """Whether the code has changed cannot be told."""
+    """Return the finding that it is unknown whether the code has changed."""
     return Finding("code_unknown", f"Whether the code has changed cannot be told: {why}.", blocks=False)
 
 
 def code_outdated(file: str) -> Finding:
-    """A file of code is not what this process has loaded: what the other findings say of it is of the old code."""
+    """Return the finding that a source file changed after it was loaded: the others describe the old code."""
     sentence = f"{file} has changed since this process loaded it: restart the service and its workers, and look again."
     return Finding("code_outdated", sentence, blocks=False, about=file)
 
 
 def secret_missing(name: str, why: str, *, is_of_code: bool) -> Finding:
-    """A secret cannot be found that a step asks for or, which only warns, that a notification goes to."""
+    """Return the finding that a secret of a step, or (only a warning) of a notification, is missing."""
     return Finding("secret_missing", why, blocks=is_of_code, accept=ENVIRONMENT if is_of_code else None, about=name)
 
 
 def store_missing(location: str, why: str) -> Finding:
-    """A store cannot be used in which targets are to be kept, or results lie."""
+    """Return the finding that a store of targets or results cannot be used."""
     return Finding("store_missing", why, accept=ENVIRONMENT, about=location)
 
 
 def result_missing(place: str, step: str, why: str) -> Finding:
-    """A result that the rest needs is not where it was put."""
+    """Return the finding that a result needed by the remaining steps is missing."""
     sentence = f"The result of {step}, which the rest needs, cannot be reached at {place}: {why}."
     return Finding("result_missing", sentence, accept=ENVIRONMENT, about=place, step=step, steps=1)
 
 
 def no_worker(queue: str, step: str, steps: int) -> Finding:
-    """No worker that lives takes messages from a queue: what goes there waits until one does."""
+    """Return the finding that no live worker consumes a queue."""
     sentence = f"No worker listens to the queue {queue!r}: {_these(step, steps)} will wait there for one."
     return Finding("no_worker", sentence, blocks=False, about=queue, step=step, steps=steps)
 

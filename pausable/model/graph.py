@@ -1,4 +1,4 @@
-"""The graph of an operation: steps, edges, pause points, what replaced a step, and what a retry runs again."""
+"""The graph of an operation: steps, edges, pause points, replacements, and which steps a retry runs again."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pausable.model.states import BAD, StepState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-#: What a step is given from its upstreams: nothing, one step's result, or an ordered list of these, at any depth; or
-#: `Bindings`: `first`, its first argument, and `at`, pairs of a way into its call and what is put there.
+#: The inputs of a step: nothing, one step's result, or a nested list of results; or `Bindings`: `first` is its first
+#: argument, and `at` are pairs of a path into its call and the inputs placed there.
 Inputs = int | list["Inputs"] | dict[str, Any] | None
 
-#: Characters that mean something in a URL, or are hard to see in one.
+#: Characters with a meaning in URLs, or hardly visible in one.
 _NOT_IN_SLUGS: Final = frozenset(" /?#%\\")
-#: Characters of a task's name that a slug has at the most.
+#: Maximum characters of a task's name in a slug.
 _LONGEST_NAME: Final = 200
 
 
@@ -30,8 +30,8 @@ _LONGEST_NAME: Final = 200
 class PausePoint:
     """A place between steps where a pause is noticed.
 
-    Every step that waits behind the same point carries the same `number`. `clause` and `callback` are JSON-able Celery
-    signatures of the author's own; `None` means the service's own (`should_pause`, `save_state`).
+    All steps behind the same point have the same `number`. `clause` and `callback` are signatures of the author's own;
+    None means the service's (`should_pause`, `save_state`).
     """
 
     number: int
@@ -43,10 +43,10 @@ class PausePoint:
 class Node:
     """One step: a task call at its place in the graph.
 
-    `number` counts from 0 in topological order: every upstream has a smaller number. `signature` is the stored form of
-    one task call: `task` and, where there are any, `args`, `kwargs`, `options`, `immutable` and `family`. `inputs` says
-    which results become its first argument; `after` names steps that must end before it without handing it anything.
-    A step is `beside` the canvas where it was linked to a part of it (`link`): it decides nothing.
+    `number` counts from 0 in topological order, so upstream steps have smaller numbers. `signature` is the stored call:
+    `task` and, if present, `args`, `kwargs`, `options`, `immutable` and `family`. `inputs` says which results become
+    its first argument; `after` names further steps to wait for. A step is `beside` the canvas if it was linked to a
+    part of it (`link`): it does not affect the outcome.
     """
 
     number: int
@@ -59,40 +59,40 @@ class Node:
 
     @property
     def task(self) -> str:
-        """The registered name of the task."""
+        """Return the registered name of the task."""
         return str(self.signature["task"])
 
     @property
     def names(self) -> tuple[str, str, str]:
-        """All that it may be called by: its slug, its task's name, and the last part of that."""
+        """Return all its names: slug, task name, and the last part of that."""
         return self.slug, self.task, self.task.rpartition(".")[2]
 
     @property
     def is_given_first(self) -> bool:
-        """Whether results of other steps become its first argument."""
+        """Return whether results of other steps become its first argument."""
         return self.inputs.get("first") is not None if isinstance(self.inputs, dict) else self.inputs is not None
 
     @property
     def upstream(self) -> list[int]:
-        """The numbers of the steps that must end before this one may start, ascending, each once."""
+        """Return the sorted numbers of the steps that must end before it may start."""
         return sorted({*numbers_in(self.inputs), *self.after})
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """All steps of an operation in topological order, and which of their results is the operation's own."""
+    """All steps of an operation in topological order, and which of their results make the operation's result."""
 
     nodes: tuple[Node, ...]
     result: Inputs
 
     def edges(self) -> list[tuple[int, int]]:
-        """Every (upstream, downstream) pair, ordered by downstream."""
+        """Return every (upstream, downstream) pair, ordered by downstream."""
         return [(upstream, node.number) for node in self.nodes for upstream in node.upstream]
 
     def references(self, names: Sequence[str]) -> set[int]:
-        """The steps of these slugs or tasks; without names, those that no other step of the canvas waits for.
+        """Return the steps with these slugs or tasks; without names, those that no other step of the canvas waits for.
 
-        Raises ReferenceUnknown for a name that no step has.
+        Raise ReferenceUnknown for a name without a step.
         """
         if not names:
             canvas = [node for node in self.nodes if not node.beside]
@@ -104,7 +104,7 @@ class Graph:
 
 
 def numbers_in(inputs: Inputs) -> Iterator[int]:
-    """Yield every step number named in `inputs`, left to right; a step named twice comes twice."""
+    """Yield every step number in `inputs` in order, repeated ones repeatedly."""
     if isinstance(inputs, int):
         yield inputs
     elif isinstance(inputs, dict):
@@ -120,7 +120,7 @@ def _bound(inputs: dict[str, Any]) -> list[Inputs]:
 
 
 def put_in_place(inputs: Inputs, of: Callable[[int], Inputs]) -> Inputs:
-    """The same inputs with something else in the place of each number."""
+    """Return the inputs with each number replaced."""
     if isinstance(inputs, int):
         return of(inputs)
     if isinstance(inputs, dict):
@@ -130,12 +130,12 @@ def put_in_place(inputs: Inputs, of: Callable[[int], Inputs]) -> Inputs:
 
 
 def named(inputs: Inputs, names: Mapping[int, str]) -> Any:
-    """The same inputs with the name of each step in the place of its number."""
+    """Return the inputs with names in place of numbers."""
     return put_in_place(inputs, lambda number: names[number])  # type: ignore[return-value,arg-type]
 
 
 def numbered(inputs: Any, numbers: Mapping[str, int]) -> Inputs:
-    """The inputs whose steps are named in these: the reverse of `named`."""
+    """Return the inputs with numbers in place of names: the reverse of `named`."""
     if isinstance(inputs, str):
         return numbers[inputs]
     if isinstance(inputs, dict):
@@ -145,9 +145,9 @@ def numbered(inputs: Any, numbers: Mapping[str, int]) -> Inputs:
 
 
 def gather(inputs: Inputs, results: dict[int, Any]) -> Any:
-    """Put the results in the shape that `inputs` describes: one value, or nested lists of them.
+    """Return the results in the shape of `inputs`: one value, or nested lists.
 
-    Of bindings, the value of `first` and pairs of a way and a value.
+    For bindings, return the value of `first` and pairs of a path and a value.
     """
     if inputs is None:
         return None
@@ -162,22 +162,22 @@ def gather(inputs: Inputs, results: dict[int, Any]) -> Any:
 
 
 def full_signature(signature: Mapping[str, Any]) -> dict[str, Any]:
-    """The stored form of a call with every key that Celery expects: what `celery.signature` and bare Celery take."""
+    """Return the stored call with all keys that `celery.signature` expects."""
     blank: dict[str, Any] = {"args": [], "kwargs": {}, "options": {}, "subtask_type": None, "immutable": False}
     return {**blank, **signature}
 
 
 def name_in_slugs(task: str) -> str:
-    """Return the last part of a task's name as slugs have it: one segment of a URL's path, and never empty."""
+    """Return the last part of a task's name for use in slugs: one URL path segment, never empty."""
     part = task.rpartition(".")[2][:_LONGEST_NAME]
     safe = "".join("-" if letter in _NOT_IN_SLUGS or not letter.isprintable() else letter for letter in part)
     return safe or "step"
 
 
 def slugs_for(tasks: Sequence[str], given: Mapping[int, str] = MappingProxyType({})) -> list[str]:
-    """Name each step by the last part of its task's name; a task used more than once is numbered: `add-1`, `add-2`.
+    """Return slugs from the last part of each task's name; repeated tasks are numbered: `add-1`, `add-2`.
 
-    `given` are the names of those steps that have one of their own, each different, by their places.
+    `given` are the distinct names that authors gave to steps, by index.
     """
     safe = {task: name_in_slugs(task) for task in set(tasks)}
     names = [safe[task] for task in tasks]
@@ -196,13 +196,13 @@ def slugs_for(tasks: Sequence[str], given: Mapping[int, str] = MappingProxyType(
 
 
 def _next_slug(name: str, numbers: Iterator[int], taken: set[str]) -> str:
-    """The next numbered slug of `name` that no step has yet: a task may itself be called `add-1`."""
+    """Return the next free numbered slug: a task may itself be named `add-1`."""
     slug = next(slug for slug in (f"{name}-{number}" for number in numbers) if slug not in taken)
     taken.add(slug)
     return slug
 
 
-#: A way into inputs: indexes of lists, and the keys of bindings.
+#: A path into inputs: indexes of lists, and the keys of bindings.
 Way = list[int | str]
 
 

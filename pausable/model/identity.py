@@ -1,4 +1,4 @@
-"""Names that tables, documents and Celery tasks share, where an operation comes from, and the ids of its steps."""
+"""Names shared by tables, documents and Celery tasks, the origin of an operation, and the ids of its steps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import UUID
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Parts of the name of the Celery tasks that a pause point is made of.
+#: Parts of the names of the Celery tasks of a pause point.
 PAUSE_TASK: Final = "operations.pause_or_continue"
 
 
@@ -21,22 +21,22 @@ CLAUSE_TASK: Final = "operations.should_pause"
 CALLBACK_TASK: Final = "operations.save_state"
 
 
-#: The Celery tasks that call another one, which their argument `task` names, once for each of their parts.
+#: Celery tasks that call the task named in their argument `task` once per item.
 MAPS: Final = frozenset({"celery.map", "celery.starmap"})
 
 
-#: Marks, in the table's JSON, a reference to a result that lies in a store, or a value that could be taken for one.
+#: Marks a reference to a result in a store, or a value that would be mistaken for one, in stored JSON.
 MARK: Final = "__result__"
 
 
 def marked(value: Any) -> Any:
-    """A value as the table has it: one that could be taken for a reference is put into an object."""
+    """Return a value as stored: one that would be mistaken for a reference is wrapped in an object."""
     return {MARK: {"value": value}} if isinstance(value, dict) and next(iter(value), None) == MARK else value
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an operation was started: in which installation of the service, and its id there."""
+    """Where an operation was started: the installation of the service, and its id there."""
 
     installation: str
     operation_id: int
@@ -47,14 +47,14 @@ class Origin:
 
 Reference = str | dict[str, str]
 
-#: The namespace of the ids of steps.
+#: The UUID namespace of the ids of steps.
 _STEPS: Final = UUID("5f0e8a52-0c8c-5f0b-9d57-3d0f8a1c6b7e")
 _BEGUN: Final = sha1(_STEPS.bytes, usedforsecurity=False)
 _NONE: Final[dict[str, Any]] = {}
 
 
 class Ids(NamedTuple):
-    """The ids that Celery's messages carry: of the task, its parent, the first task of its line, its group."""
+    """The ids in Celery's messages: of the task, its parent, the root task and its group."""
 
     own: str
     parent: str | None
@@ -66,7 +66,7 @@ def ids_of(seed: str, slug: str, call: Mapping[str, Any]) -> Ids:
     """Return the ids of a step.
 
     Args:
-        seed: Names the operation: no other one has the same.
+        seed: Identifies the operation.
         slug: The slug of the step.
         call: The stored signature of the step.
     """
@@ -83,7 +83,7 @@ def ids_of(seed: str, slug: str, call: Mapping[str, Any]) -> Ids:
 
 
 def named(slug: Reference, call: Mapping[str, Any]) -> Reference:
-    """Return how others refer to a step: by its slug, or by the id that its author gave it."""
+    """Return how others refer to a step: by its slug, or by the id that its author set."""
     given = call.get("options", _NONE).get("task_id")
     return {"id": str(given)} if given else slug
 
@@ -91,14 +91,14 @@ def named(slug: Reference, call: Mapping[str, Any]) -> Reference:
 def put_within(
     call: Mapping[str, Any], prefix: str, slug: str, within: Mapping[str, Any], *, takes_place: bool
 ) -> dict[str, Any]:
-    """Return the call of a step that another step has put in its own place, its family being that one's.
+    """Return the call of a step that replaces another step, with the family of that step.
 
     Args:
-        call: The stored signature of the new step, compiled as of an operation of its own.
-        prefix: What the slugs of the new steps begin with.
+        call: The stored signature of the new step, compiled as part of an operation of its own.
+        prefix: The prefix of the slugs of the new steps.
         slug: The slug of the replaced step.
         within: The stored signature of the replaced step.
-        takes_place: Whether the value of the new step is what the replaced one hands on: then it takes over its id.
+        takes_place: Whether the value of the new step replaces that of the old one: then it takes over its id.
     """
     old, new = within.get("family", _NONE), call.get("family", _NONE)
     replaced = named(old.get("id", slug), within)
@@ -116,12 +116,12 @@ def _others(family: Mapping[str, Any]) -> dict[str, Reference]:
 
 
 def started_elsewhere(call: Mapping[str, Any], origin: str) -> dict[str, Any]:
-    """Return the call of a step whose operation was started elsewhere: there it got its id."""
+    """Return the call of a step with the id that it got where its operation was started."""
     return {**call, "family": {"seed": origin, **call.get("family", _NONE)}}
 
 
 def as_told(call: Mapping[str, Any], origin: str) -> dict[str, Any]:
-    """Return a call as a document tells it, which names the origin of the whole operation: the reverse of the above."""
+    """Return a call as a document contains it, which names the origin once: the reverse of `started_elsewhere`."""
     family = dict(call.get("family", _NONE))
     if family.pop("seed", None) != origin:
         return dict(call)
@@ -130,7 +130,7 @@ def as_told(call: Mapping[str, Any], origin: str) -> dict[str, Any]:
 
 
 def hears_of_header(call: Mapping[str, Any]) -> bool:
-    """Whether error callbacks of a step are called when a member of the group before it fails: it is a chord's body."""
+    """Return whether a failure in the group before a step calls its error callbacks: it is a chord's body."""
     return bool(call.get("family", _NONE).get("chord"))
 
 
@@ -142,7 +142,7 @@ def _id(seed: str, reference: Reference | None) -> str | None:
 
 @lru_cache(maxsize=256)
 def _made(seed: str, name: str) -> str:
-    """What `str(uuid5(…))` gives, at a third of its cost: every step asks for one that nobody has asked for before."""
+    """Return `str(uuid5(…))` at a third of its cost: every step needs one."""
     sha = _BEGUN.copy()
     sha.update(f"{seed}/{name}".encode(errors="surrogatepass"))
     digits = sha.hexdigest()

@@ -1,13 +1,13 @@
-"""How deep JSON may be nested: one bound for workflow.json, and a smaller one for each value that it holds."""
+"""Limits of JSON nesting: one for workflow.json, and a smaller one for each value in it."""
 
 from __future__ import annotations
 
 from typing import Final
 
-#: How deep workflow.json may be nested; its reader refuses more.
+#: Maximum nesting of workflow.json; its reader refuses more.
 DEEPEST: Final = 500
-#: How deep a value of an author's may be nested. A document puts at most 200 levels around it: 100 of groups that stand
-#: within each other (`links.MAX_DEPTH`), and some of its own. Code that walks through a value fits into Python's stack.
+#: Maximum nesting of an author's value. A document adds at most 200 levels: 100 of nested groups (`reader.MAX_DEPTH`),
+#: and some of its own. Recursive code over a value fits into Python's stack.
 DEEPEST_VALUE: Final = 300
 
 _BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
@@ -15,14 +15,14 @@ _OTHERS: Final = bytes(set(range(256)) - set(b'[]{}"'))
 
 
 def is_nested_deeper(text: str, deepest: int) -> bool:
-    """Return whether JSON is nested more than `deepest` deep.
+    """Return whether JSON is nested deeper than `deepest`.
 
-    The time is linear in the text, and a small part of what it takes to write it.
+    The time is linear in the length of the text, and small compared to writing it.
     """
     if text.count("[") + text.count("{") <= deepest:
         return False
     plain = text.encode(errors="replace").replace(rb"\\", b"").replace(rb"\"", b"")
-    left = plain.translate(_BRACKETS, _OTHERS).replace(b'""', b"")  # between quotes remain texts with brackets
+    left = plain.translate(_BRACKETS, _OTHERS).replace(b'""', b"")  # strings with brackets remain in quotes
     brackets = b"".join(left.split(b'"')[::2])
     for _ in range(deepest):
         if not brackets:

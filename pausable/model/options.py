@@ -1,7 +1,7 @@
-"""The options of a step's call that the engine acts on, and what each of them may hold.
+"""The options of a step's call that the engine uses, and their valid values.
 
-A value that is none would raise later: in the broker's client, in a worker's main process, or where the step before is
-recorded. So calls are refused by it wherever they come from: a canvas, a replacement, a retry, a document, a task.
+An invalid value would raise later: in the broker's client, in a worker's main process, or when the previous step is
+recorded. So it is refused in every call: of a canvas, a replacement, a retry, a document or a task.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-#: Those that a task may have as its own.
+#: Options that a task may define itself.
 OWN_OPTIONS: Final = ("queue", "priority", "time_limit", "soft_time_limit")
-#: Bytes of a name that AMQP can carry.
+#: Maximum bytes of a name in AMQP.
 _LONGEST_NAME: Final = 255
 _HIGHEST: Final = 255
 _SEVERAL: Final = (list, tuple, set, frozenset)
@@ -24,20 +24,20 @@ Fault = tuple[str, str]
 
 
 def faults_in(options: Mapping[str, object]) -> Iterator[Fault]:
-    """Yield each option that holds what it cannot hold, with a clause that says what it holds and what to give."""
+    """Yield each option with an invalid value, and a clause that says what it is and what to give."""
     for name, value in options.items():
         if name in _RULES and value is not None and not _RULES[name][0](value):
             yield name, f"is {_shown(value)}: give {_RULES[name][1]}"
 
 
 def read_eta(eta: str, timezone: tzinfo = UTC) -> datetime:
-    """Return the moment that an `eta` names in ISO 8601; one without a zone is in `timezone`. Raises ValueError."""
+    """Return the moment of an ISO 8601 `eta`; without a zone it is in `timezone`. Raise ValueError."""
     moment = datetime.fromisoformat(eta)
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone)
 
 
 def stamps_in(options: Mapping[str, object]) -> frozenset[str]:
-    """Return the names of what a call was stamped with; none where `faults_in` finds what holds them at fault."""
+    """Return the names of a call's stamps; none if `faults_in` reports `stamped_headers`."""
     names = options.get("stamped_headers")
     return frozenset(names) if isinstance(names, _SEVERAL) and _is_stamps(names) else frozenset()
 
@@ -45,7 +45,7 @@ def stamps_in(options: Mapping[str, object]) -> frozenset[str]:
 def _shown(value: object) -> str:
     try:
         return repr(str(value)[:80])
-    except Exception:  # an author's own class, or a number with thousands of digits
+    except Exception:  # an author's own class, or an integer with thousands of digits
         return f"of the type {type(value).__name__}"
 
 
@@ -70,7 +70,7 @@ def _is_limit(value: object) -> bool:
 def _is_name(value: object) -> bool:
     try:
         return isinstance(value, str) and 0 < len(value.encode()) <= _LONGEST_NAME
-    except UnicodeEncodeError:  # half of a character: no message holds it
+    except UnicodeEncodeError:  # a lone surrogate cannot be sent
         return False
 
 

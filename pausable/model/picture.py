@@ -1,4 +1,4 @@
-"""The picture of an operation in SVG: its steps as boxes, folded where they are many, in layers."""
+"""The picture of an operation as SVG: its steps as boxes in layers, folded where there are many."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
     from pausable.model.states import StepState
 
-#: States from the one that people look for first to the one that they look for last.
+#: States in order of interest.
 _BY_INTEREST: Final = (
     "Failed", "Running", "Retrying", "Paused", "TriggerFailed", "Cancelled", "Queued", "Pending", "Skipped", "Cached",
     "Success",
 )  # fmt: skip
 
-#: How the steps of a box lie that was folded because there are too many: anyhow, in neighbouring layers.
+#: Arrangement of the steps of a box that was folded because there are too many: any, in adjacent layers.
 LAYERS: Final = "layers"
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A step to be drawn; `seconds` is how long its last run took or takes, None while it has not begun."""
+    """A step to draw; `seconds` is the duration of its last run so far, None if it has not begun."""
 
     number: int
     slug: str
@@ -38,16 +38,16 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One box of the picture: a step, or several that were folded into one, and the boxes it waits for."""
+    """One box: a step or several folded ones, and the boxes it waits for."""
 
     steps: tuple[Drawn, ...]
     upstream: tuple[int, ...] = ()
-    #: How the steps of a folded box lie: one after the other ("line"), beside each other ("beside"), or in `LAYERS`.
+    #: Arrangement of a folded box's steps: in sequence ("line"), in parallel ("beside"), or `LAYERS`.
     fold: str = field(default="")
 
     @property
     def label(self) -> str:
-        """What is written in it."""
+        """Return its label."""
         first, many = self.steps[0], len(self.steps)
         if not self.fold:
             return first.slug
@@ -57,13 +57,13 @@ class Box:
 
     @property
     def state(self) -> str:
-        """The state that it shows: of several, the one that people look for first."""
+        """Return its state: of several, the most interesting one."""
         states = {str(step.state or "Pending") for step in self.steps}
         return min(states, key=_BY_INTEREST.index)
 
     @property
     def seconds(self) -> float | None:
-        """How long it took: one after the other in sum, beside each other the longest; of layers nobody knows."""
+        """Return its duration: the sum of a sequence, the maximum of parallel steps, None for layers."""
         known = [step.seconds for step in self.steps if step.seconds is not None]
         if not known or self.fold == LAYERS:
             return None
@@ -71,22 +71,22 @@ class Box:
 
     @property
     def counts(self) -> str:
-        """How many of its steps stand where, the most interesting first."""
+        """Return the number of its steps by state, the most interesting first."""
         found = Counter(str(step.state or "Pending") for step in self.steps)
         return ", ".join(f"{found[state]} {state}" for state in sorted(found, key=_BY_INTEREST.index))
 
 
-#: How often the order within the columns is improved, from left to right and back.
+#: Passes that improve the order within columns, forwards and backwards.
 _SWEEPS: Final = 6
-#: Points that all lines of a picture pass together; where they would pass more, the longest lines pass none.
+#: Maximum points that all lines pass; beyond it the longest lines get none.
 MOST_POINTS: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`place` gives column and row of each box, rows being centred around 0; `ways` the points that a line passes.
+    """`place` gives column and row of each box, with rows centred at 0; `ways` the points that a line passes.
 
-    `rows` are the first and the last row that anything lies in.
+    `rows` are the first and the last row in use.
     """
 
     place: list[tuple[int, float]]
@@ -95,15 +95,15 @@ class Layout:
 
     @property
     def columns(self) -> int:
-        """How many columns there are."""
+        """Return the number of columns."""
         return 1 + max(column for column, _ in self.place)
 
 
 @lru_cache(maxsize=16)
 def lay_out(upstream: tuple[tuple[int, ...], ...]) -> Layout:
-    """Lay out boxes that come in topological order, each with the places of those it waits for; at least one.
+    """Return the layout of boxes in topological order, each with the indexes of those it waits for; at least one.
 
-    The same graph is laid out once while its steps change their states.
+    The result is cached, since the same graph is drawn many times while its steps change their states.
     """
     columns: list[int] = []
     for ups in upstream:
@@ -118,7 +118,7 @@ def lay_out(upstream: tuple[tuple[int, ...], ...]) -> Layout:
 
 
 class _Grid:
-    """Boxes, and points where lines pass a column, numbered on from the boxes."""
+    """Boxes, and the points where lines pass a column, numbered after the boxes."""
 
     def __init__(self, columns: list[int], upstream: Sequence[Sequence[int]]) -> None:
         self.points: dict[tuple[int, int], list[tuple[int, int]]] = {}
@@ -145,7 +145,7 @@ class _Grid:
             self._left[right].append(left)
 
     def improve(self, *, backwards: bool) -> None:
-        """Order each column by the medians of what its boxes are linked with in the one before."""
+        """Order each column by the medians of its neighbours in the previous column."""
         columns = self._columns[::-1] if backwards else self._columns
         links = self._right if backwards else self._left
         for before, column in pairwise(columns):
@@ -154,12 +154,12 @@ class _Grid:
             column.sort(key={box: _middle(links[box], places, was[box]) for box in column}.__getitem__)
 
     def rows(self) -> dict[int, float]:
-        """The row of every box and point: each column is centred."""
+        """Return the row of every box and point, with each column centred."""
         return {box: place - (len(column) - 1) / 2 for column in self._columns for place, box in enumerate(column)}
 
 
 def _longest_with_points(columns: Sequence[int], upstream: Sequence[Sequence[int]]) -> int:
-    """How many columns a line may lead on at the most to have a point in each that it passes."""
+    """Return the maximum length, in columns, of lines that get a point in each column they pass."""
     lengths = Counter(columns[box] - columns[up] for box, ups in enumerate(upstream) for up in ups)
     points = 0
     for length in sorted(lengths):
@@ -170,23 +170,23 @@ def _longest_with_points(columns: Sequence[int], upstream: Sequence[Sequence[int
 
 
 def _middle(linked: Sequence[int], places: Mapping[int, int], otherwise: float) -> float:
-    """The median of where those lie with which a box is linked; lines without points lead past the column before."""
+    """Return the median position of a box's neighbours; lines without points skip the previous column."""
     known = [places[one] for one in linked if one in places]
     return median(known) if len(known) > 1 else known[0] if known else otherwise
 
 
-#: Steps that are shown one by one: of a line, and beside each other.
+#: Maximum steps shown individually: in a line, and in parallel.
 _LINE, _BESIDE = 12, 12
-#: Boxes and lines of a picture at the most. What has more is folded by its layers, into so many boxes.
+#: Maximum boxes and lines of a picture; beyond it layers are folded into so many boxes.
 MOST_BOXES: Final = 1_000
 MOST_LINES: Final = 3_000
 _LAYERS: Final = 60
-#: Of a line that is folded, so many steps are shown at its beginning and at its end.
+#: Steps shown at the beginning and at the end of a folded line.
 _HEAD, _TAIL = 3, 2
 
 
 def fold(steps: Sequence[Drawn], edges: Iterable[tuple[int, int]]) -> list[Box]:
-    """The boxes of a picture of these steps, in topological order; `edges` are pairs of numbers of steps."""
+    """Return the boxes of a picture in topological order; `edges` are pairs of step numbers."""
     boxes = _Boxes(steps, edges)
     boxes.fold_beside()
     boxes.fold_lines()
@@ -196,7 +196,7 @@ def fold(steps: Sequence[Drawn], edges: Iterable[tuple[int, int]]) -> list[Box]:
 
 
 def _by_layers(boxes: Sequence[Box]) -> list[Box]:
-    """The boxes folded by their distance from the start: neighbouring layers become one box, so that few are left."""
+    """Return the boxes folded by distance from the start: adjacent layers become one box."""
     layers: list[int] = []
     for box in boxes:
         layers.append(1 + max((layers[up] for up in box.upstream), default=-1))
@@ -212,14 +212,14 @@ def _by_layers(boxes: Sequence[Box]) -> list[Box]:
 
 @dataclass(slots=True)
 class _Part:
-    """Steps that are one box, with the keys of what they wait for."""
+    """The steps of one box, with the keys of what they wait for."""
 
     steps: tuple[Drawn, ...]
     fold: str = ""
 
 
 class _Boxes:
-    """The boxes as far as they are folded, each known by the number of its first step."""
+    """The boxes during folding, keyed by the number of their first step."""
 
     def __init__(self, steps: Sequence[Drawn], edges: Iterable[tuple[int, int]]) -> None:
         self._parts: dict[int, _Part] = {step.number: _Part((step,)) for step in steps}
@@ -230,7 +230,7 @@ class _Boxes:
             self._below[up].add(down)
 
     def fold_beside(self) -> None:
-        """Fold lines of the same tasks that lie between the same ends, where there are many of them."""
+        """Fold parallel lines of the same tasks between the same ends if there are many."""
         alike: defaultdict[tuple[object, ...], list[list[int]]] = defaultdict(list)
         for line in self._lines():
             tasks = tuple(self._parts[key].steps[0].task for key in line)
@@ -248,7 +248,7 @@ class _Boxes:
                 self._merge_runs(line[_HEAD:-_TAIL])
 
     def _merge_runs(self, keys: list[int]) -> None:
-        """Merge neighbours, but leave boxes alone that are folded already."""
+        """Merge adjacent boxes except those already folded."""
         run: list[int] = []
         for key in [*keys, None]:
             if key is not None and not self._parts[key].fold:
@@ -259,7 +259,7 @@ class _Boxes:
             run = []
 
     def ordered(self) -> list[Box]:
-        """The boxes in topological order; each names those above it by their places in the list."""
+        """Return the boxes in topological order; each names its upstream boxes by index."""
         order: list[int] = []
         waits = {key: len(above) for key, above in self._above.items()}
         ready = deque(sorted(key for key, many in waits.items() if not many))
@@ -277,7 +277,7 @@ class _Boxes:
         ]
 
     def _lines(self) -> list[list[int]]:
-        """The boxes in lines: as long as one has a single box below it that waits for it alone."""
+        """Return the boxes in lines: a line continues while a box has one downstream box that waits for it alone."""
         lines = []
         for key in self._parts:
             if self._single(self._above, key) is None or self._single(self._below, self._one(self._above[key])) is None:
@@ -312,12 +312,12 @@ class _Boxes:
             del self._parts[key], self._above[key], self._below[key]
 
 
-#: Pixels: of a box, between columns and rows, around all, and what a letter takes.
+#: Pixels: a box, gaps between columns and rows, the margin, and the width of a letter.
 _WIDTH, _HEIGHT, _GAP, _ROW, _EDGE, _LETTER = 196, 44, 52, 60, 24, 8.0
-#: Pixels below the boxes for the words for the marks.
+#: Pixels below the boxes for the legend.
 _LEGEND: Final = 34
 
-#: Fill, stroke and the lines of the mark within 16 by 16 pixels, by state; the text is dark on every fill (WCAG AA).
+#: Fill, stroke and path of the 16x16 mark by state; the dark text is readable on every fill (WCAG AA).
 _LOOKS: Final = {
     "Pending": ("#ffffff", "#6b7280", "M3 8h2M7 8h2M11 8h2"),
     "Queued": ("#f3f4f6", "#6b7280", "M3 5h10M3 8h10M3 11h10"),
@@ -331,16 +331,16 @@ _LOOKS: Final = {
     "TriggerFailed": ("#ffe4e6", "#be123c", "M8 2l6 11H2zM8 6v3M8 11v.5"),
     "Cancelled": ("#f3f4f6", "#4b5563", "M8 2.5a5.5 5.5 0 1 0 .01 0zM4 4l8 8"),
 }
-#: What is said of a picture of which too much would have been drawn.
+#: Notes on a picture that was simplified.
 _FOLDED: Final = ", folded by layers"
 _TOO_MANY: Final = "Too many steps and edges to draw each: neighbouring layers are one box."
-#: The lines of the marks alone.
+#: Style of the marks.
 MARKS: Final = {state: mark for state, (_, _, mark) in _LOOKS.items()}
 _MARK_LINE: Final = ' fill="none" stroke="{}" stroke-width="2"'
 
 
 def draw(title: str, steps: Sequence[Drawn], edges: Iterable[tuple[int, int]]) -> str:
-    """The picture of these steps and the edges between their numbers, as an SVG document that stands alone."""
+    """Return these steps and the edges between their numbers as a standalone SVG document."""
     boxes = fold(steps, edges)
     layout = lay_out(tuple(box.upstream for box in boxes))
     first, last = layout.rows
@@ -378,7 +378,7 @@ def _box(box: Box, x: float, y: float) -> Iterator[str]:
     told = ": ".join(part for part in (box.label, box.counts if box.fold else box.state, seconds) if part)
     yield f'<g transform="translate({x:g} {y:g})" aria-label={quoteattr(_shown(told))}>'
     yield f"<title>{escape(_shown(told))}</title>"
-    if box.fold:  # the edges of those behind it
+    if box.fold:  # the edges of the boxes behind it
         yield f'<rect x="5" y="5" width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="{fill}" stroke="{stroke}"/>'
     yield f'<rect width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="{fill}" stroke="{stroke}" stroke-width="1.5"/>'
     yield f'<path transform="translate(8 6)" d="{mark}"{_MARK_LINE.format(stroke)}/>'
@@ -412,7 +412,7 @@ def _point(layout: Layout, column: int, row: float) -> tuple[float, float]:
 
 
 def _legend(boxes: Sequence[Box], height: float) -> Iterator[str]:
-    """What the marks mean, of those states alone that are to be seen."""
+    """Yield the legend of the states in the picture."""
     x = float(_EDGE)
     for state in _seen(boxes):
         _, stroke, mark = _LOOKS[state]
@@ -437,13 +437,13 @@ def _legend_width(boxes: Sequence[Box]) -> float:
 
 
 def _cut(text: str, width: float, letter: float = _LETTER) -> str:
-    """As much of a text as there is room for."""
+    """Return the part of a text that fits."""
     room, text = int(width / letter), _shown(text)
     return text if len(text) <= room else f"{text[: room - 1]}…"
 
 
 def _shown(text: str) -> str:
-    """The text without what XML cannot hold."""
+    """Return the text without characters that XML cannot contain."""
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 

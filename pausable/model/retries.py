@@ -1,4 +1,4 @@
-"""When a step that failed is run again by itself, and after which wait."""
+"""When a failed step is retried, and after which wait."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from typing import Any, Final
 from pausable.errors import StepOptionInvalid
 from pausable.model.signals import FAIL
 
-#: Which failures are worth another run: types of exceptions, or a function that tells.
+#: Failures to retry after: exception types, or a predicate.
 RetryOn = type[BaseException] | tuple[type[BaseException], ...] | Callable[[BaseException], bool]
 
-#: Seconds that a wait grows to at the most, unless said otherwise.
+#: Default maximum of a wait, in seconds.
 LONGEST: Final = 3600.0
-#: A wait with jitter is between this share of it and the whole.
+#: A wait with jitter is between this fraction of it and the whole.
 _LEAST: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How often, how long after a failure (in seconds), and after which; each wait is `backoff` times the one before.
+    """The number of retries, the wait before each (in seconds) and the failures; each wait is multiplied by `backoff`.
 
-    With `jitter` a wait is shortened at random by up to a half, so that many do not come back at once.
+    With `jitter` a wait is shortened at random by up to a half, so that many steps do not return at once.
     """
 
     most: int
@@ -36,17 +36,17 @@ class Retries:
     on: RetryOn = Exception
 
     def wants(self, fault: BaseException, done: int) -> bool:
-        """Whether to run again after this failure and so many retries before it."""
+        """Return whether to retry after this failure and so many retries."""
         if done >= self.most:
             return False
         on: Any = self.on
         if not isinstance(on, type | tuple):
             return bool(on(fault))
-        # A failure that is signalled is no Exception, yet a failure like any other.
+        # The signal FAIL is not an Exception, but a failure like any other.
         return isinstance(fault, on) or (isinstance(fault, FAIL) and issubclass(Exception, on))
 
     def wait(self, done: int) -> float:
-        """Seconds to wait before the next run, so many retries having been made before it."""
+        """Return the seconds before the next run, after so many retries."""
         try:
             wait = min(self.delay * self.backoff**done, self.longest)
         except OverflowError:
@@ -55,7 +55,7 @@ class Retries:
 
 
 def seconds(option: str, given: object) -> float:
-    """A number of seconds, or a timedelta, as seconds. Raises StepOptionInvalid."""
+    """Return a number of seconds or a timedelta in seconds. Raise StepOptionInvalid otherwise."""
     value = given.total_seconds() if isinstance(given, timedelta) else given
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise StepOptionInvalid(option, f"is {given!r}: give a number of seconds, 0 or more, or a timedelta")
@@ -63,7 +63,7 @@ def seconds(option: str, given: object) -> float:
 
 
 def checked_retry_on(on: object) -> RetryOn:
-    """The failures to retry after. Raises StepOptionInvalid."""
+    """Return the failures to retry after. Raise StepOptionInvalid if they are invalid."""
     parts = on if isinstance(on, tuple) else tuple(on) if isinstance(on, list) else (on,)
     if parts and all(isinstance(part, type) and issubclass(part, BaseException) for part in parts):
         return parts

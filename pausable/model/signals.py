@@ -1,4 +1,4 @@
-"""Signals: exceptions by which a step's code, or a state handler, says in which state to end. Names as in Prefect 1."""
+"""Signals: exceptions by which a step's code or a state handler chooses the final state. Names as in Prefect 1."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _NOTHING: Final = object()
 
 
 class Signal(BaseException):
-    """Says in which state what raises it ends. As in Prefect 1 it is no Exception: `except Exception` lets it pass.
+    """Sets the state of whatever raises it. As in Prefect 1 it is not an Exception, so `except Exception` passes it on.
 
-    What it is given by name, at once or set as an attribute afterwards, is the state's result, unless `result` says
-    otherwise: `signal.flag = True` is read by a handler as `state.result.flag`.
+    Keyword arguments and attributes set later form the state's result unless `result` is given: a handler reads
+    `signal.flag = True` as `state.result.flag`.
     """
 
     kind: ClassVar[type[State]]
@@ -43,7 +43,7 @@ class Signal(BaseException):
 
     @property
     def state(self) -> State:
-        """The state that it stands for."""
+        """Return its state."""
         return self.kind(self._message, self._outcome())
 
     def _outcome(self) -> Any:
@@ -51,25 +51,25 @@ class Signal(BaseException):
 
 
 class FAIL(Signal):
-    """It has failed."""
+    """End as Failed."""
 
     kind = Failed
 
 
 class SUCCESS(Signal):
-    """It has succeeded, with what it carries as its result."""
+    """End as Success with the given result."""
 
     kind = Success
 
 
 class SKIP(Signal):
-    """It is not needed; neither is what waits for it, unless that says otherwise."""
+    """End as Skipped; downstream steps are skipped too unless they say otherwise."""
 
     kind = Skipped
 
 
 class RETRY(Signal):
-    """It is to be run again, at `start_time` or at once, however often it has run before."""
+    """Run again at `start_time` or at once, however often it has run."""
 
     kind = Retrying
 
@@ -81,19 +81,19 @@ class RETRY(Signal):
 
     @property
     def start_time(self) -> datetime:
-        """When, in UTC."""
+        """Return the time in UTC."""
         return self._start_time
 
     @property
     def state(self) -> State:
-        """The state that it stands for."""
+        """Return its state."""
         return Retrying(self._message, self._outcome(), self._start_time)
 
 
 class PAUSE(Signal):
-    """Its operation is to pause here; when that is resumed, the code is run again from its beginning.
+    """Pause the operation here; after the resume the code runs again from its beginning.
 
-    With `start_time`, a moment (without a zone: in UTC) or a timedelta from now, the service resumes it then.
+    With `start_time`, a moment (UTC unless it has a zone) or a timedelta from now, the service resumes it then.
     """
 
     kind = Paused
@@ -106,12 +106,12 @@ class PAUSE(Signal):
 
     @property
     def state(self) -> State:
-        """The state that it stands for."""
+        """Return its state."""
         return Paused(self._message, self._outcome(), self._start_time)
 
 
 class ENDRUN(Signal):
-    """It ends at once, in the state given: a handler's word that no other handler is to be asked."""
+    """End at once in the given state, without calling further handlers."""
 
     def __init__(self, state: State) -> None:
         super().__init__(state.message)
@@ -119,7 +119,7 @@ class ENDRUN(Signal):
 
     @property
     def state(self) -> State:
-        """The state that it stands for."""
+        """Return its state."""
         return self._state
 
 

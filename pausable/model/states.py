@@ -1,4 +1,4 @@
-"""The states of operations and steps, the table of legal moves between them, and the objects that handlers get."""
+"""The states of operations and steps, the table of legal moves, and the state objects given to handlers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pausable.errors import StateMalformed
 
 
 class Completion(StrEnum):
-    """Where an operation stands; the exact texts of the column `operations.completion`."""
+    """The states of operations; the texts of the column `operations.completion`."""
 
     SCHEDULED = "SCHEDULED"
     IN_PROGRESS = "IN PROGRESS"
@@ -25,7 +25,7 @@ class Completion(StrEnum):
 
 
 class StepState(StrEnum):
-    """Where a step stands; the exact texts of the column `steps.state`."""
+    """The states of steps; the texts of the column `steps.state`."""
 
     PENDING = "Pending"
     QUEUED = "Queued"
@@ -40,14 +40,14 @@ class StepState(StrEnum):
     CANCELLED = "Cancelled"
 
 
-#: An operation that stands here has ended; only a retry of one that failed moves it again.
+#: Final states of an operation; only a retry of a failed one leaves them.
 ENDED: Final = frozenset({Completion.COMPLETED, Completion.FAILED, Completion.CANCELLED})
-#: A worker may claim a step of an operation that stands here.
+#: States in which a worker may claim steps of an operation.
 CLAIMABLE: Final = frozenset({Completion.SCHEDULED, Completion.IN_PROGRESS})
-#: `drain` ends these as soon as nothing of the operation runs.
+#: States that `drain` ends as soon as nothing of the operation runs.
 REQUESTING: Final = frozenset({Completion.REQUESTING_PAUSE, Completion.REQUESTING_CANCEL})
 
-#: A step that stands here has ended; only a retry of its operation moves it again.
+#: Final states of a step; only a retry of its operation leaves them.
 FINAL: Final = frozenset(
     {
         StepState.SUCCESS,
@@ -58,18 +58,18 @@ FINAL: Final = frozenset(
         StepState.CANCELLED,
     }
 )
-#: What waits for such a step may go on, unless it says otherwise.
+#: States after which downstream steps may run by default.
 GOOD: Final = frozenset({StepState.SUCCESS, StepState.CACHED})
-#: A step that stands here has ended well: it counts as done, and keeps no cursor.
+#: Successful final states: the step counts as done and keeps no cursor.
 DONE: Final = GOOD | {StepState.SKIPPED}
-#: A step that ended so keeps those from running that want all before them to be successful.
+#: States that keep downstream steps with the default trigger from running.
 BAD: Final = frozenset({StepState.FAILED, StepState.TRIGGER_FAILED, StepState.CANCELLED})
-#: A step that stands here has not ended and is in nobody's hands.
+#: States of a step that has not ended and is not running.
 IDLE: Final = frozenset({StepState.PENDING, StepState.QUEUED, StepState.RETRYING, StepState.PAUSED})
 
 
 class State:
-    """Where a step or an operation stands, with what is known of it; `result` is any value that JSON holds."""
+    """The state of a step or an operation, with its message and `result`, any JSON value."""
 
     def __init__(self, message: str | None = None, result: Any = None) -> None:
         self.message = message
@@ -77,67 +77,67 @@ class State:
 
     @property
     def name(self) -> str:
-        """The word for it, as in the column `steps.state`."""
+        """Return its name, as in the column `steps.state`."""
         return type(self).__name__
 
     def is_pending(self) -> bool:
-        """Whether it has yet to run, for whatever it waits."""
+        """Return whether it has yet to run, whatever it waits for."""
         return isinstance(self, Pending)
 
     def is_scheduled(self) -> bool:
-        """Whether it waits for a time or a person."""
+        """Return whether it waits for a time or a person."""
         return isinstance(self, Scheduled)
 
     def is_retrying(self) -> bool:
-        """Whether it waits to be run again after a failure."""
+        """Return whether it waits for a retry."""
         return isinstance(self, Retrying)
 
     def is_paused(self) -> bool:
-        """Whether it is held until somebody resumes it."""
+        """Return whether it is held until somebody resumes it."""
         return isinstance(self, Paused)
 
     def is_running(self) -> bool:
-        """Whether it runs."""
+        """Return whether it is running."""
         return isinstance(self, Running)
 
     def is_finished(self) -> bool:
-        """Whether it has ended, however it did."""
+        """Return whether it has ended in any way."""
         return isinstance(self, _Finished)
 
     def is_successful(self) -> bool:
-        """Whether it has ended well: also when it was cached or skipped."""
+        """Return whether it has ended well, which includes cached and skipped."""
         return isinstance(self, Success)
 
     def is_cached(self) -> bool:
-        """Whether its result was there already."""
+        """Return whether its result existed already."""
         return isinstance(self, Cached)
 
     def is_skipped(self) -> bool:
-        """Whether it ended well without having been run to its end."""
+        """Return whether it ended well without running to its end."""
         return isinstance(self, Skipped)
 
     def is_failed(self) -> bool:
-        """Whether it has failed, or could not run since others had."""
+        """Return whether it has failed, or could not run because others had."""
         return isinstance(self, Failed)
 
     def is_cancelled(self) -> bool:
-        """Whether it ended because somebody wanted no more of it."""
+        """Return whether it was cancelled."""
         return isinstance(self, Cancelled)
 
     def serialize(self) -> dict[str, Any]:
-        """The state as JSON holds it: `type`, `message`, `result`, and what its kind has beside them."""
+        """Return the state as JSON values: `type`, `message`, `result`, and fields of its kind."""
         return {"type": self.name, "message": self.message, "result": self.result}
 
     @staticmethod
     def deserialize(facts: Mapping[str, Any]) -> State:
-        """The state that `serialize` wrote. Raises StateMalformed, also for anything that comes from elsewhere."""
+        """Return the state that `serialize` wrote. Raise StateMalformed for anything else."""
         return _deserialized(facts)
 
     def __repr__(self) -> str:
         return f'{self.name}("{self.message}")' if self.message else f"{self.name}()"
 
     def says_the_same(self, other: State) -> bool:
-        """Return whether both would be written down alike, the message included."""
+        """Return whether both serialise alike, message included."""
         return self.serialize() == other.serialize()
 
     def __eq__(self, other: object) -> bool:
@@ -145,15 +145,15 @@ class State:
         return type(self) is type(other) and vars(self) | {"message": None} == vars(other) | {"message": None}
 
     def __hash__(self) -> int:
-        return id(self)  # as in Prefect 1: the result may be any value, so only the same object is the same key
+        return id(self)  # as in Prefect 1: results may be unhashable, so keys are compared by identity
 
 
 class Pending(State):
-    """It waits for others, or for a worker."""
+    """Waiting for other steps or for a worker."""
 
 
 class Scheduled(Pending):
-    """It waits for a time, or for anything that is not another step; a time without a zone is taken for UTC."""
+    """Waiting for a time, or anything but another step; a time without a zone is in UTC."""
 
     def __init__(self, message: str | None = None, result: Any = None, start_time: datetime | None = None) -> None:
         super().__init__(message, result)
@@ -162,12 +162,12 @@ class Scheduled(Pending):
         self.start_time = start_time.replace(tzinfo=start_time.tzinfo or UTC) if start_time else None
 
     def serialize(self) -> dict[str, Any]:
-        """As of any state, and `start_time` in ISO 8601."""
+        """Return the JSON values with `start_time` in ISO 8601."""
         return {**super().serialize(), "start_time": self.start_time and self.start_time.isoformat()}
 
 
 class Retrying(Scheduled):
-    """It failed, or asked for it, and is run again at `start_time`; `run_count` is how often it has run."""
+    """Waiting for a retry at `start_time`; `run_count` is how often it has run."""
 
     def __init__(
         self,
@@ -180,48 +180,48 @@ class Retrying(Scheduled):
         self.run_count = run_count
 
     def serialize(self) -> dict[str, Any]:
-        """As of any scheduled state, and `run_count`."""
+        """Return the JSON values with `run_count`."""
         return {**super().serialize(), "run_count": self.run_count}
 
 
 class Paused(Scheduled):
-    """It is held until its operation is resumed: by a person, or at `start_time` by the service."""
+    """Held until its operation is resumed: by a person, or at `start_time` by the service."""
 
 
 class Running(State):
-    """Its code runs."""
+    """Running."""
 
 
 class _Finished(State):
-    """It has ended."""
+    """Ended."""
 
 
 class Success(_Finished):
-    """It has ended well."""
+    """Ended well."""
 
 
 class Cached(Success):
-    """Its result was there already."""
+    """Its result existed already."""
 
 
 class Skipped(Success):
-    """It was not needed."""
+    """Not needed."""
 
 
 class Failed(_Finished):
-    """It has ended badly."""
+    """Ended badly."""
 
 
 class TriggerFailed(Failed):
-    """It was not run, because of how the steps upstream of it ended."""
+    """Not run, because of the states of its upstream steps."""
 
 
 class Cancelled(_Finished):
-    """It was not wanted any more."""
+    """Cancelled."""
 
 
 class Attributes(dict[str, Any]):
-    """Values by name, to be had as attributes too: what a signal carries."""
+    """Values by name that are also attributes: the payload of a signal."""
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -230,7 +230,7 @@ class Attributes(dict[str, Any]):
             raise AttributeError(name) from None
 
 
-#: Every kind of state by its name.
+#: Every kind of state by name.
 KINDS: Final[Mapping[str, type[State]]] = {
     kind.__name__: kind
     for kind in (
@@ -384,7 +384,7 @@ The objects that state handlers, triggers and notifications are told of (`pausab
 
 
 def as_page() -> str:
-    """The tables as the page `docs/states.md`."""
+    """Return the tables as the page `docs/states.md`."""
     tables = {"operations": _rows(OPERATION_MOVES), "steps": _rows(STEP_MOVES), "predicates": _predicates()}
     return _PAGE.format(**{name: "\n".join(rows) for name, rows in tables.items()})
 

@@ -1,4 +1,4 @@
-"""Points in time, durations, and the time line of an operation."""
+"""Moments, durations, and the timeline of an operation."""
 
 from __future__ import annotations
 
@@ -12,40 +12,43 @@ from pausable.model.states import ENDED, Completion
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-#: Seconds ahead that something may be asked for at the most: ten years.
+#: Maximum seconds ahead for a scheduled moment: ten years.
 FARTHEST: Final = 10 * 366 * 86400.0
-#: The first and the last moment that are told apart, in seconds since the epoch: a day within what `datetime` holds,
-#: so that each of them exists in every time zone.
+#: The first and last supported moments in epoch seconds: a day inside the range of `datetime`, so that they exist in
+#: every time zone.
 _FIRST: Final = datetime(1, 1, 2, tzinfo=UTC).timestamp()
 LATEST: Final = datetime(9999, 12, 30, 23, 59, 59, tzinfo=UTC).timestamp()
 
 
 def bounded(seconds: float) -> float:
-    """Return a moment, or the nearest one that every calendar has; one that is no number counts as the latest."""
+    """Return a moment clamped to the supported range; NaN counts as the latest."""
     return max(_FIRST, min(seconds, LATEST)) if seconds == seconds else LATEST  # noqa: PLR0124
 
 
 def utc(seconds: float) -> datetime:
-    """Return a moment as a datetime in UTC; one that no calendar has, as the nearest that it has."""
+    """Return a moment, clamped to the supported range, as a datetime in UTC."""
     return datetime.fromtimestamp(bounded(seconds), UTC)
 
 
 def seconds_of(moment: datetime) -> float:
-    """Return a datetime as seconds since the epoch; one without an offset is in this machine's time."""
+    """Return a datetime in epoch seconds; one without an offset is in this machine's zone."""
     try:
         return bounded(moment.timestamp())
-    except (ValueError, OverflowError, OSError):  # local time, at the very edge of the calendar
+    except (ValueError, OverflowError, OSError):  # a local time at the edge of the range
         return bounded(moment.replace(tzinfo=UTC).timestamp())
 
 
 def moment_of(text: str, now: float, *, is_local: bool = False) -> float:
-    """The moment that is written, in seconds since the epoch; `now` only judges how far ahead it is.
+    """Return a written moment in epoch seconds.
 
-    Without an offset it is this machine's time where it `is_local`, and is refused elsewhere.
+    Args:
+        text: An ISO 8601 date and time.
+        now: The current time, for the limit on how far ahead it may be.
+        is_local: Take a time without an offset as this machine's; otherwise it is refused.
 
     Raises:
-        MomentMalformed: It is no date and time of ISO 8601, or says no offset.
-        MomentTooFar: It lies more than `FARTHEST` ahead.
+        MomentMalformed: It is not an ISO 8601 date and time, or has no offset.
+        MomentTooFar: It is more than `FARTHEST` ahead.
     """
     try:
         read = datetime.fromisoformat(text)
@@ -61,7 +64,7 @@ def moment_of(text: str, now: float, *, is_local: bool = False) -> float:
 
 
 def spoken(seconds: float) -> str:
-    """A stretch of time in its two largest units; one that is negative is none."""
+    """Return a duration in its two largest units; a negative one counts as zero."""
     if seconds < 10:
         return f"{max(seconds, 0):.1f} s"
     minutes, rest = divmod(int(seconds), 60)
@@ -75,31 +78,31 @@ def spoken(seconds: float) -> str:
 
 
 def in_utc(seconds: float) -> str:
-    """A moment, in seconds since the epoch, as people write it."""
+    """Return a moment in epoch seconds as readable text."""
     return f"{utc(seconds):%Y-%m-%d %H:%M:%S} UTC"
 
 
-#: The part of the width that one rest takes, and all of them together at the most.
+#: Fraction of the width for one rest, and the maximum for all of them.
 _REST: Final = 0.03
 _RESTS: Final = 0.3
-#: Seconds without a running step from which on an operation stands still: it waits for a worker, or for a retry.
+#: Seconds without a running step after which an operation counts as waiting for a worker or a retry.
 _STANDSTILL: Final = 2.0
-#: So many steps tell how long others take, however short they were.
+#: Number of steps needed for an estimate, however short they were.
 _ENOUGH: Final = 20
-#: Nothing of an operation runs while it stands here.
+#: States in which nothing of an operation runs.
 _AT_REST: Final = frozenset({*ENDED, Completion.PAUSED, Completion.SCHEDULED})
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A stretch of time, in seconds since the epoch, in which an operation was at rest; the last may have no end."""
+    """A period in epoch seconds in which an operation rested; the last may have no end."""
 
     begin: float
     end: float | None
 
 
 def stretches(moves: Iterable[tuple[float, str]]) -> list[Stretch]:
-    """The rests between the moves of an operation, each a moment and where it came to stand; not the one before all."""
+    """Return the rests between the moves (moment, new state) of an operation."""
     found: list[Stretch] = []
     since: float | None = None
     has_run = False
@@ -114,12 +117,12 @@ def stretches(moves: Iterable[tuple[float, str]]) -> list[Stretch]:
 
 
 def left(spans: Iterable[tuple[float, float]], done: float, rest: float) -> float | None:
-    """Return the seconds that the rest takes if steps go on as the latest have; None while that tells nothing.
+    """Return the estimated seconds for the remaining steps; None if there is not enough data.
 
     Args:
-        spans: When each of the latest steps began and ended, or the present moment for one that runs; in seconds.
-        done: How many steps these came to, each that runs by the part that it has done.
-        rest: How many steps are left.
+        spans: Begin and end of each of the latest steps, or the current time for a running one; in seconds.
+        done: How many steps these amount to; a running one counts with its progress.
+        rest: The number of remaining steps.
     """
     seconds = covered(spans)
     is_enough = (seconds > 1 or done >= _ENOUGH) and done > 0.01 * min(rest, 100)
@@ -127,7 +130,7 @@ def left(spans: Iterable[tuple[float, float]], done: float, rest: float) -> floa
 
 
 def covered(spans: Iterable[tuple[float, float]]) -> float:
-    """Return the seconds in which steps ran, the short waits between them included, but no standstill."""
+    """Return the seconds in which steps ran, including short waits between them."""
     total, until = 0.0, None
     for begin, end in sorted(spans):
         if until is None or begin - until > _STANDSTILL:
@@ -138,7 +141,7 @@ def covered(spans: Iterable[tuple[float, float]]) -> float:
 
 
 class Axis:
-    """Where moments lie between 0 and 1 on a line from `begin` to `end` on which rests are short."""
+    """Maps moments between `begin` and `end` to 0 to 1, with rests shortened."""
 
     def __init__(self, begin: float, end: float, rests: Sequence[Stretch]) -> None:
         self._begin, self._end = begin, max(end, begin + 0.001)
@@ -150,7 +153,7 @@ class Axis:
         self._scale = (1 - wide * len(self.rests)) / working if working > 0 else 0.0
 
     def place(self, at: float) -> float:
-        """Where this moment lies."""
+        """Return the position of this moment."""
         at = min(max(at, self._begin), self._end)
         rested = [(start, stop) for start, stop in self.rests if start < at]
         within = sum((min(at, stop) - start) / (stop - start) * self._wide for start, stop in rested)

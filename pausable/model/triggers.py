@@ -1,6 +1,6 @@
-"""Triggers: whether a step is run, by how the steps directly upstream of it have ended. Names as in Prefect 1.
+"""Triggers: whether a step runs, depending on the states of its upstream steps. Names as in Prefect 1.
 
-A trigger is asked once all of them have ended, with their states by slug; it says True, or False, or raises a signal.
+A trigger is called once all upstream steps have ended, with their states by slug; it returns a bool or raises a signal.
 """
 
 from __future__ import annotations
@@ -15,61 +15,61 @@ from pausable.errors import StepOptionInvalid
 from pausable.model.signals import PAUSE
 from pausable.model.states import State
 
-#: The message of a step that is skipped because one before it was.
+#: Message of a step that is skipped because an upstream step was.
 SKIPPED_WITH: Final = "A step upstream was skipped (skip_on_upstream_skip=False runs this one all the same)."
-#: Upstream steps that the message of a failed trigger names at most.
+#: Maximum upstream steps named in the message of a failed trigger.
 _SHOWN: Final = 5
 
 _is_resumed: ContextVar[bool] = ContextVar("is_resumed", default=False)
 
-#: The states of the steps directly upstream, by slug.
+#: The states of the upstream steps, by slug.
 Upstream = Mapping[str, State]
 Trigger = Callable[[Upstream], bool]
 
 
 def all_successful(upstream: Upstream) -> bool:
-    """Run when every step upstream has succeeded: the default."""
+    """Run if every upstream step has succeeded: the default."""
     return all(state.is_successful() for state in upstream.values())
 
 
 def all_failed(upstream: Upstream) -> bool:
-    """Run when every step upstream has failed."""
+    """Run if every upstream step has failed."""
     return all(state.is_failed() for state in upstream.values())
 
 
 def any_successful(upstream: Upstream) -> bool:
-    """Run when at least one step upstream has succeeded."""
+    """Run if at least one upstream step has succeeded."""
     return any(state.is_successful() for state in upstream.values())
 
 
 def any_failed(upstream: Upstream) -> bool:
-    """Run when at least one step upstream has failed."""
+    """Run if at least one upstream step has failed."""
     return any(state.is_failed() for state in upstream.values())
 
 
 def all_finished(upstream: Upstream) -> bool:  # noqa: ARG001
-    """Run in any case, once all steps upstream have ended: for cleaning up."""
+    """Run in any case once all upstream steps have ended: for cleanup."""
     return True
 
 
 def manual_only(upstream: Upstream) -> bool:  # noqa: ARG001
-    """Pause, and run once a person has resumed the operation; a first step asks it too."""
+    """Pause, and run once a person has resumed the operation; this applies to first steps too."""
     if not is_resumed():
         raise PAUSE('Trigger function is "manual_only"')
     return True
 
 
 def is_resumed() -> bool:
-    """Return whether the step whose trigger is asked has paused its operation before, and a person has resumed it.
+    """Return whether the step of the current trigger has paused its operation and a person has resumed it.
 
-    A trigger that raises the signal PAUSE asks this first, or the step never runs. A retry by a person begins anew.
+    A trigger that raises PAUSE has to check this first, or the step never runs. A retry by a person starts anew.
     """
     return _is_resumed.get()
 
 
 @contextmanager
 def asking(*, is_resumed: bool) -> Iterator[None]:
-    """Let `is_resumed` answer this in the block in which a trigger is asked."""
+    """Set the answer of `is_resumed` for the block in which a trigger is called."""
     token = _is_resumed.set(is_resumed)
     try:
         yield
@@ -78,9 +78,9 @@ def asking(*, is_resumed: bool) -> Iterator[None]:
 
 
 def some_successful(at_least: float) -> Trigger:
-    """Run when so many steps upstream have succeeded: a count of 1 or more, or a share of them below 1.
+    """Run if so many upstream steps have succeeded: a count of 1 or more, or a fraction below 1.
 
-    Raises StepOptionInvalid.
+    Raise StepOptionInvalid.
     """
     given: object = at_least
     if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < math.inf:
@@ -94,7 +94,7 @@ def some_successful(at_least: float) -> Trigger:
     return some
 
 
-#: The triggers that may be given by name.
+#: Triggers that can be given by name.
 BY_NAME: Final[Mapping[str, Trigger]] = {
     trigger.__name__: trigger
     for trigger in (all_successful, all_failed, any_successful, any_failed, all_finished, manual_only)
@@ -102,7 +102,7 @@ BY_NAME: Final[Mapping[str, Trigger]] = {
 
 
 def trigger_of(given: str | Trigger) -> Trigger:
-    """The trigger that was given by name or as a function. Raises StepOptionInvalid."""
+    """Return the trigger given by name or as a function. Raise StepOptionInvalid otherwise."""
     if callable(given):
         return given
     name: object = given
@@ -113,10 +113,10 @@ def trigger_of(given: str | Trigger) -> Trigger:
 
 
 def not_run_after(bad: Mapping[str, str], trigger: str) -> str:
-    """Return the message of a step that its trigger did not let run.
+    """Return the message of a step that its trigger kept from running.
 
     Args:
-        bad: The states of the steps before it that stood in its way, by slug.
+        bad: The states of the upstream steps responsible, by slug.
         trigger: The name of the trigger.
     """
     found = ", ".join(f"{slug} is {state}" for slug, state in list(bad.items())[:_SHOWN])
@@ -124,5 +124,5 @@ def not_run_after(bad: Mapping[str, str], trigger: str) -> str:
 
 
 def name_of_trigger(trigger: Trigger) -> str:
-    """What a trigger is called in messages."""
+    """Return the name of a trigger for messages."""
     return getattr(trigger, "__name__", None) or repr(trigger)

@@ -183,7 +183,7 @@ def test_an_answer_names_a_few_of_the_faults_that_a_body_has_and_none_at_length(
     assert answer.status_code == 422
     assert len(answer.data) < 32 * 1024
     told = problem(answer)["errors"]
-    assert len(told) == 1 or told[-1]["message"] == f"{20_000 - 50:,} more faults are not named"
+    assert len(told) == 1 or told[-1]["message"] == f"{20_000 - 50:,} more faults are not listed"
 
 
 def test_a_method_that_is_not_allowed_is_answered_with_those_that_are(bob: Caller) -> None:
