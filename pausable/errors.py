@@ -404,6 +404,12 @@ class ProgramKeepsDying(PausableError):
     sentence = "{program} ended {times} times within a minute, at last {ending}: giving up."
 
 
+class DriverMissing(PausableError):
+    """DATABASE_URL names PostgreSQL, whose driver is not installed."""
+
+    sentence = "DATABASE_URL names PostgreSQL, and its driver is missing: pip install 'pausable[postgres]'."
+
+
 class DatabaseTooNew(PausableError):
     """The database stands at a migration, `revision`, that this version of the service does not know."""
 

@@ -15,7 +15,14 @@ import kombu
 from pausable import load_workflows
 from pausable.config import broker_address, broker_options, masked
 from pausable.db.database import Database, is_database_error, sqlite_file
-from pausable.errors import BrokerProgramMissing, ModuleUnusable, StorePackageMissing, StoreUnknown, WorkflowTwice
+from pausable.errors import (
+    BrokerProgramMissing,
+    DriverMissing,
+    ModuleUnusable,
+    StorePackageMissing,
+    StoreUnknown,
+    WorkflowTwice,
+)
 from pausable.results.remote import RemoteResult, store_at
 
 from .broker import find_server
@@ -117,6 +124,8 @@ def _database_url(settings: Settings) -> Iterator[str]:
             pass
         with database.write():  # a pooler may let one connect, and refuse transactions
             pass
+    except DriverMissing as fault:
+        yield str(fault)
     except Exception as fault:
         if not is_database_error(fault):
             raise

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
-import psycopg
 from sqlalchemy import Connection as Connection
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from pausable.db.drivers import psycopg
 from pausable.db.postgresql import begin_reading, begin_writing, is_gone, is_read_only, postgresql_engine
 from pausable.db.write_lock import NoQueue, WriteLock
 from pausable.texts import storable_parts

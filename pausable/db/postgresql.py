@@ -11,10 +11,11 @@ import select
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import NullPool
+
+from pausable.db.drivers import HAS_POSTGRESQL, psycopg
+from pausable.errors import DriverMissing
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -85,8 +86,12 @@ def _with_silence_limit(generator: Generator[Any, Any, Any], silence: float) -> 
 def postgresql_engine(url: str) -> Engine:
     """Return an engine whose connections enforce the time limits; parameters of the URL take precedence.
 
-    Raise psycopg.Error if libpq cannot parse the URL.
+    Raise psycopg.Error if libpq cannot parse the URL, DriverMissing if psycopg is not installed.
     """
+    if not HAS_POSTGRESQL:
+        raise DriverMissing
+    from psycopg.conninfo import conninfo_to_dict
+
     given = _PATIENCE | conninfo_to_dict(_for_libpq(url))
     asked = dict(_OPTION.findall(str(given.get("options", ""))))
     bounds = {name: value for name, value in _BOUNDS.items() if name not in asked}

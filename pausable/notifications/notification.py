@@ -30,8 +30,11 @@ def checked_address(address: str) -> str:
     address = address.strip()
     scheme = scheme_of(address)
     if scheme not in WEBHOOKS:
-        from pausable.notifications.apprise import check  # imported lazily: 300 modules
-
+        try:
+            from pausable.notifications.apprise import check  # imported lazily: 300 modules
+        except ModuleNotFoundError as missing:
+            why = f"{scheme}:// needs a package that is not installed: pip install 'pausable[notify]'"
+            raise AddressMalformed(why) from missing
         check(address)
     return address
 
