@@ -23,4 +23,4 @@ VOLUME ["/data"]
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 
-CMD ["python", "-m", "gunicorn", "wsgi:app", "--bind", "0.0.0.0:8000", "--workers", "1", "--threads", "296", "--no-control-socket"]
+CMD ["python", "-m", "gunicorn", "app.wsgi:app", "--bind", "0.0.0.0:8000", "--workers", "1", "--threads", "296", "--no-control-socket"]

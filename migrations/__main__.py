@@ -21,8 +21,8 @@ from alembic.operations.ops import CreateTableOp
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Column
 
-from pausable.db.database import Database
-from pausable.db.migrations import FOLDER, config_for, snapshot, upgrade_database
+from pausable.db.migrations import FOLDER, config_for
+from pausable.db.schema import SCHEMA, migrated, schema_text
 from pausable.db.tables import metadata
 
 if TYPE_CHECKING:
@@ -33,16 +33,13 @@ if TYPE_CHECKING:
     from alembic.operations.ops import MigrationScript
     from sqlalchemy.sql.schema import SchemaItem
 
-SCHEMA: Final = FOLDER.parent / "schema.sql"
-
-_COMMENT_COLUMN: Final = 40
 _NUMBER_AND_NAME: Final = re.compile(r"(\d+)_(\w+)\.py")
 
 
 def write_migration(name: str) -> None:
     """Write the migration that leads from the migrations so far to the tables; none where nothing differs."""
     with tempfile.TemporaryDirectory() as folder:
-        database = _migrated(folder)
+        database = migrated(folder)
         with database.write() as tx:
             if compare_metadata(MigrationContext.configure(tx), metadata):
                 config = config_for(FOLDER, tx)
@@ -65,64 +62,6 @@ def rewrite_newest() -> None:
         raise
 
 
-def schema_text(former: str) -> str:
-    """The text of `schema.sql` as the migrations give it, with the comments of the former text at their places."""
-    with tempfile.TemporaryDirectory() as folder:
-        database = _migrated(folder)
-        statements = snapshot(database)
-        database.close()
-    return with_comments(statements, former)
-
-
-def with_comments(statements: str, former: str) -> str:
-    """The statements, each under the comment block that stood above it and each line before the comment behind it."""
-    above, behind = _comments(former)
-    blocks = [above.get("", "")]
-    for statement in statements.split("\n\n"):
-        first, *lines = statement.strip().splitlines()
-        table = _opening(first)
-        commented = [_with_comment(line, behind.get((table, _word(line)))) for line in lines]
-        blocks.append("\n".join(filter(None, [above.get(table, ""), first, *commented])))
-    return "\n\n".join(filter(None, blocks)) + "\n"
-
-
-def _comments(text: str) -> tuple[dict[str, str], dict[tuple[str, str], str]]:
-    """Comment blocks by the statement below them (the file's head by no name), and comments by table and column."""
-    above: dict[str, str] = {}
-    behind: dict[tuple[str, str], str] = {}
-    block: list[str] = []
-    table = ""
-    for line in text.splitlines():
-        code, _, comment = line.partition("-- ")
-        if line.startswith("--"):
-            block.append(line)
-            continue
-        if not line:
-            above.setdefault("", "\n".join(block))
-        elif line.startswith("CREATE"):
-            table = _opening(line)
-            above[table] = "\n".join(block)
-        elif comment:
-            behind[table, _word(code)] = comment
-        block = []
-    return above, behind
-
-
-def _opening(line: str) -> str:
-    """The words by which a statement is known, such as `CREATE TABLE steps`."""
-    return line.partition(" (")[0].partition(" ON ")[0]
-
-
-def _word(line: str) -> str:
-    """The words by which a line of a table's definition is known: a column's name, or a constraint's."""
-    words = line.split()
-    return " ".join(words[:2]) if words[:1] == ["CONSTRAINT"] else "".join(words[:1])
-
-
-def _with_comment(line: str, comment: str | None) -> str:
-    return f"{line.ljust(_COMMENT_COLUMN)} -- {comment}" if comment else line
-
-
 def _polish_with_ruff(config: Config) -> None:
     hooks = {"format": "format", "excuse": "check --select E501 --add-noqa"}  # the text of a check may be one long line
     config.set_section_option("post_write_hooks", "hooks", ",".join(hooks))
@@ -143,12 +82,6 @@ def _keep_checks(_context: object, _revision: object, directives: list[Migration
 def _column_checks(parts: Sequence[SchemaItem]) -> list[CheckConstraint]:
     checks = [check for part in parts if isinstance(part, Column) for check in part.constraints]
     return [CheckConstraint(check.sqltext, name=check.name) for check in checks if isinstance(check, CheckConstraint)]
-
-
-def _migrated(folder: str) -> Database:
-    database = Database(f"sqlite:///{folder}/scratch.db")
-    upgrade_database(database)
-    return database
 
 
 def _versions() -> list[Path]:

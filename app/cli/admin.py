@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 import click
 from flask import current_app
 
-from migrations.__main__ import SCHEMA, schema_text
 from pausable import clock
 from pausable.db.backup import DATABASE, back_up, size_of
 from pausable.db.backup import restore as put_back
@@ -20,6 +19,7 @@ from pausable.db.migrations import is_current
 from pausable.db.migrations import upgrade as bring_up_to_date
 from pausable.db.outbox import list_notifications, revive
 from pausable.db.prune import Old
+from pausable.db.schema import SCHEMA, schema_text
 from pausable.db.users import add_user, list_users, prefix_of, revoke_token, user_named
 from pausable.db.workers import list_workers
 from pausable.errors import DatabaseBehind, TokenUnknown, UserUnknown

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 _STARTED, _NOT_STARTED, _INTERRUPTED = 0, 2, 130
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Check everything, lay what is missing, run until asked to stop; returns the exit status."""
-    parser = ArgumentParser(prog="python -m app.supervisor", description="Run the service on this machine.")
+def main(arguments: Sequence[str] | None = None, name: str = "python -m app.supervisor") -> int:
+    """Check everything, lay what is missing, run until asked to stop; returns the exit status of the command `name`."""
+    parser = ArgumentParser(prog=name, description="Run the service on this machine.")
     parser.add_argument("only", nargs="?", choices=["prepare"], help="lay the database and the first user, then end")
     only_prepare = parser.parse_args(arguments).only == "prepare"
     settings, wrong = read_settings()

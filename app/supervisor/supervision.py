@@ -211,8 +211,8 @@ def _ending(status: int) -> str:
     return f"with status {status}" if status >= 0 else f"by {signal.Signals(-status).name}"
 
 
-#: The folder of `gunicorn.conf.py`.
-_ROOT: Final = Path(__file__).resolve().parents[2]
+#: The package of the service: `app` in a clone, `pausable.app` where it is installed.
+_SERVICE: Final = __package__.rpartition(".")[0]
 #: 64 that answer, and one for each stream that may be open.
 _WEB_THREADS = 64 + 232
 #: Seconds that a worker has, after its grace, to hand back what it held.
@@ -240,7 +240,7 @@ def worker_command(settings: Settings) -> tuple[str, ...]:
         "celery",
         "--quiet",
         "-A",
-        "worker:celery",
+        f"{_SERVICE}.worker:celery",
         "worker",
         *options.split(),
         *quiet.split(),
@@ -250,10 +250,10 @@ def worker_command(settings: Settings) -> tuple[str, ...]:
 def web_command(settings: Settings) -> tuple[str, ...]:
     """A web server of one process and many threads: a thread that waits for a pause holds up nobody."""
     options = f"--workers 1 --threads {_WEB_THREADS} --no-control-socket"
-    configured = ("--config", str(_ROOT / "gunicorn.conf.py"), "--log-level", settings.log_level.lower())
+    configured = ("--config", f"python:{_SERVICE}.web.gunicorn_settings", "--log-level", settings.log_level.lower())
     where = ("--bind", f"{_in_url(settings.host)}:{settings.port}")
-    logger = ("--logger-class", "app.web.server.JsonLogger") if settings.log_format == "json" else ()
-    return (sys.executable, "-m", "gunicorn", "wsgi:app", *where, *configured, *options.split(), *logger)
+    logger = ("--logger-class", f"{_SERVICE}.web.server.JsonLogger") if settings.log_format == "json" else ()
+    return (sys.executable, "-m", "gunicorn", f"{_SERVICE}.wsgi:app", *where, *configured, *options.split(), *logger)
 
 
 def address_of(settings: Settings) -> str:

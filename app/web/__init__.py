@@ -48,7 +48,7 @@ class IdConverter(BaseConverter):
 def make_web(commands: Commands, settings: Settings) -> OpenAPI:
     """The Flask application that translates requests into these commands."""
     app = OpenAPI(
-        "app",
+        __package__.rpartition(".")[0],  # of the service: another package may be called `app` where it is installed
         info=INFO,
         security_schemes=SECURITY_SCHEMES,
         validation_error_model=Problem,

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     Tell = Callable[[int, int], None]
 
-#: Found beside the package, so from whatever folder the service is started.
-FOLDER: Final = Path(__file__).resolve().parents[2] / "migrations"
+_PACKAGE: Final = Path(__file__).resolve().parents[1]
+#: In a clone it lies beside the package, where the package is installed, in it.
+FOLDER: Final = (_PACKAGE if (_PACKAGE / "migrations").is_dir() else _PACKAGE.parent) / "migrations"
 
 _STATEMENTS: Final = text(
     "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql <> '' AND name NOT LIKE 'sqlite%'"

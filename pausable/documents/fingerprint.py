@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 #: The kind of fingerprints that this module makes. Raise it with each change of the form: otherwise all code would
 #: seem to have changed. Fingerprints of other kinds are not compared.
 TAG: Final = "ast/2"
-#: The packages of the service, and the part of them that is read like the workflows of any project.
-_SERVICE: Final = frozenset({"app", "pausable"})
+#: The packages of the service, and the part of them that is read like the workflows of any project. Where the service
+#: is installed it is `pausable.app`, and a package `app` is the project's.
+_SERVICE: Final = frozenset({"pausable"} if (Path(__file__).parents[1] / "app").is_dir() else {"app", "pausable"})
 _SHIPPED: Final = "pausable.workflows.shipped."
 #: Folders in which libraries are installed.
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})

@@ -14,10 +14,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import IntegrityError
 
-from migrations.__main__ import SCHEMA, schema_text
 from pausable.config import Settings
 from pausable.db.database import Database
 from pausable.db.migrations import FOLDER, is_current, snapshot, upgrade, upgrade_database
+from pausable.db.schema import SCHEMA, schema_text
 from pausable.db.tables import metadata
 from pausable.errors import DatabaseTooNew, ReferencesBroken
 from tests.databases import on_sqlite_alone
