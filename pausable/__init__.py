@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from pausable.workflows.registry import Canvas, NotifyAll, Workflow, Workflows, load_workflows, workflow
     from pausable.workflows.step import step
 
+#: The one place of it: the package and the description of the HTTP interface take it from here.
+__version__ = "1.0.0"
+
 __all__ = [
     "Canvas",
     "Flow",

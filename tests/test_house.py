@@ -6,10 +6,12 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.requirements import Requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +83,16 @@ def test_tests_run_on_the_versions_that_the_service_runs_on() -> None:
 def test_flask_celery_redis_and_pytest_flask_are_asked_for_by_name() -> None:
     assert {"flask", "celery", "redis"} <= direct("requirements.in")
     assert "pytest-flask" in direct("requirements-test.in")
+
+
+def test_the_package_asks_for_what_the_lock_of_the_service_holds_and_for_the_clients_of_stores() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
+    names = {Requirement(one).name for one in asked}
+
+    assert names == direct("requirements.in") | {"s3fs", "gcsfs"}
+    for requirement in map(Requirement, asked):
+        assert requirement.specifier.contains(locked(LOCKS[1])[requirement.name]), requirement
 
 
 def test_every_dependency_is_accounted_for_in_its_locked_version() -> None:

@@ -14,13 +14,15 @@ from flask_openapi.openapi import OpenAPI
 from pydantic_core import to_json
 from werkzeug.wrappers import Response as Redirect
 
+from pausable import __version__
+
 from .problems import MEDIA_TYPE
 from .responses import CONTENT_POLICY, answer, compress
 from .schemas import Problem
 
 INFO: Final = Info(
     title="Pausable operations",
-    version="1.0.0",
+    version=__version__,
     description="Start long operations, watch them, pause them, and resume them where they stood.",
 )
 SECURITY_SCHEMES: Final[dict[str, SecurityScheme | dict[str, Any]]] = {
