@@ -11,6 +11,7 @@ from werkzeug.routing import BaseConverter
 from pausable.service.feed import Feed
 from pausable.service.pages import Backlog
 
+from .answers import Problem
 from .auth import FailedTokens
 from .bulks import bulks
 from .console.pages import make_console
@@ -21,7 +22,6 @@ from .operations import Entrance, WaitingRoom, inspecting, operations, steering,
 from .problems import register_problems
 from .requests import LARGEST_BODY
 from .responses import harden
-from .schemas import Problem
 from .stream import KEPT, PLACES, StreamRoom
 
 if TYPE_CHECKING:

@@ -12,14 +12,13 @@ from pausable.model.bulk import Verb
 from pausable.service import bulks as asking
 from pausable.service.bulks import Demand
 
+from .answers import Bulk, BulkPage
 from .auth import commands, demand_token, requester
 from .openapi import OF_A_BODY, answering, api, problems
 from .requests import reads_request
-from .responses import answer, bulk, page_answer
+from .responses import answer, page_answer
 from .schemas import (
-    Bulk,
     BulkCancelQuery,
-    BulkPage,
     BulkPath,
     BulkPauseQuery,
     BulkPauseRequest,
@@ -77,21 +76,21 @@ def cancel_operations(query: BulkCancelQuery, header: StartHeader, body: BulkReq
 def list_bulks(query: BulksQuery) -> Response:
     """List bulks, newest first: one's own, or everybody's for an admin."""
     found = asking.list_(_database(), requester(), before_id=query.after, limit=query.limit + 1)
-    return page_answer("bulks", found, partial(bulk, root=request.script_root), query, lambda one: one.id)
+    return page_answer(BulkPage, found, partial(Bulk.from_row, root=request.script_root), query)
 
 
 @bulks.get("/bulks/<id:bulk_id>", responses={200: Bulk, **problems(404)})
 @reads_request
 def show_bulk(path: BulkPath) -> Response:
     """Tell how far a bulk is: how many operations have done as asked, how many have not and why, how many are left."""
-    return answer(bulk(asking.show(_database(), requester(), path.bulk_id), request.script_root))
+    return answer(Bulk.from_row(asking.show(_database(), requester(), path.bulk_id), request.script_root))
 
 
 @bulks.post("/bulks/<id:bulk_id>/stop", responses={200: Bulk, **problems(404)})
 @reads_request
 def stop_bulk(path: BulkPath) -> Response:
     """Stop a bulk: no more operations are asked; what was done stays done."""
-    return answer(bulk(asking.stop(_database(), requester(), path.bulk_id)[0], request.script_root))
+    return answer(Bulk.from_row(asking.stop(_database(), requester(), path.bulk_id)[0], request.script_root))
 
 
 def _ask(
@@ -107,7 +106,7 @@ def _ask(
         _database(), requester(), demand, known=commands().workflows.names, idempotency_key=header.idempotency_key
     )
     root = request.script_root
-    return answer(bulk(made, root), 202 if is_new else 200, {"Location": f"{root}/bulks/{made.id}"})
+    return answer(Bulk.from_row(made, root), 202 if is_new else 200, {"Location": f"{root}/bulks/{made.id}"})
 
 
 def _database() -> Database:

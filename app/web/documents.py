@@ -14,24 +14,12 @@ from pausable.service import transfer
 from pausable.service.feed import Feed
 from pausable.service.transfer import INLINE
 
+from .answers import Edit, EditPage, Event, EventPage, Operation, Step, StepPage
 from .auth import commands, demand_token, requester
 from .openapi import OF_A_BODY, answering, answering_also, api, problems
 from .requests import body_of, content_of, reads_request
-from .responses import answer, edit, event, expected_version, operation, page_answer, step, tagged
-from .schemas import (
-    Asked,
-    CancelRequest,
-    EditPage,
-    EditQuery,
-    EventPage,
-    MoveHeader,
-    Operation,
-    OperationPath,
-    PageQuery,
-    ReadHeader,
-    Reason,
-    StepPage,
-)
+from .responses import answer, expected_version, page_answer, tagged
+from .schemas import Asked, CancelRequest, EditQuery, MoveHeader, OperationPath, PageQuery, ReadHeader, Reason
 from .stream import STREAM, StreamHeader, prefers_stream, stream
 
 history = api("history", "Steps, events and the portable document.")
@@ -44,8 +32,8 @@ def list_steps(path: OperationPath, query: PageQuery) -> Response:
     """List an operation's steps in topological order."""
     after = -1 if query.after is None else query.after
     found = commands().steps(requester(), path.operation_id, after=after, limit=query.limit + 1)
-    present = partial(step, here=f"{request.script_root}/operations/{path.operation_id}")
-    return page_answer("steps", found, present, query, lambda one: one.number)
+    present = partial(Step.from_row, here=f"{request.script_root}/operations/{path.operation_id}")
+    return page_answer(StepPage, found, present, query)
 
 
 _ALL_TOLD = answering("Of a stream: the operation has ended, and the caller has been told everything")
@@ -62,7 +50,7 @@ def list_events(path: OperationPath, query: PageQuery, header: StreamHeader) -> 
     if prefers_stream():
         return stream(path.operation_id, query.after if header.last_event_id is None else header.last_event_id)
     found = commands().events(requester(), path.operation_id, after=query.after or 0, limit=query.limit + 1)
-    return page_answer("events", found, event, query, lambda one: one.id)
+    return page_answer(EventPage, found, Event.build, query)
 
 
 answering_also(history, "/operations/{operation_id}/events", STREAM)
@@ -202,7 +190,7 @@ def edit_workflow(path: OperationPath, query: EditQuery, header: MoveHeader) -> 
         digests = request.if_match.as_set()
     patch, root = body_of(MERGE_PATCH), request.script_root
     view, _ = asked.edit(commands(), requester(), path.operation_id, patch, reason=query.reason, digests=digests)
-    return tagged(view, operation(view, root))
+    return tagged(view, Operation.from_view(view, root))
 
 
 @editing.post(
@@ -220,7 +208,7 @@ def undo_edit(path: OperationPath, header: MoveHeader, body: CancelRequest) -> R
     """Take the newest edit of an operation back; asked again, the one before it."""
     version = expected_version(path, header)
     view = asked.undo(commands(), requester(), path.operation_id, reason=body.reason, version=version)
-    return tagged(view, operation(view, request.script_root))
+    return tagged(view, Operation.from_view(view, request.script_root))
 
 
 @editing.get("/operations/<id:operation_id>/edits", responses={200: EditPage, **problems(404)})
@@ -228,7 +216,7 @@ def undo_edit(path: OperationPath, header: MoveHeader, body: CancelRequest) -> R
 def list_edits(path: OperationPath, query: PageQuery) -> Response:
     """List the edits of an operation, each with what it changed, who made it and why, and whether it was taken back."""
     found = asked.edits(commands(), requester(), path.operation_id, after=query.after or 0, limit=query.limit + 1)
-    return page_answer("edits", found, edit, query, lambda one: one.id)
+    return page_answer(EditPage, found, Edit.from_row, query)
 
 
 carrying = api("moving", "Operations that go on elsewhere, and those that come from there.")
@@ -297,4 +285,4 @@ def import_operation(query: ImportQuery) -> Response:
     content = content_of(LARGEST_DOCUMENT)
     view, is_new = transfer.import_operation(commands(), requester(), content, trust=query.trust, lenient=query.lenient)
     place = {"Location": f"{request.script_root}/operations/{view.operation.id}", "ETag": f'"{view.operation.version}"'}
-    return answer(operation(view, request.script_root), 201 if is_new else 200, place)
+    return answer(Operation.from_view(view, request.script_root), 201 if is_new else 200, place)

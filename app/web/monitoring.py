@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from flask import Response, current_app
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from pydantic_core import to_json
 
 from pausable import clock
 from pausable.db.migrations import is_current
@@ -24,7 +23,7 @@ from pausable.engine import metrics as tallying
 from pausable.engine.dispatch import QueueDepths, reach_broker
 from pausable.errors import NotReady
 
-from . import schemas
+from . import answers
 from .auth import demand_token
 from .openapi import api, problems
 from .requests import reads_request
@@ -144,19 +143,19 @@ _PROBES: Final[Mapping[str, tuple[Callable[[Engine], bool], str, str]]] = {
 health = api("health", "For those who watch over the service; without a token.", needs_token=False)
 
 
-@health.get("/healthz", responses={200: schemas.Health})
+@health.get("/healthz", responses={200: answers.Health})
 def healthz() -> Response:
     """Tell that the web server answers; nothing else is looked at."""
-    return answer('{"status":"alive"}')
+    return answer(answers.Health(status="alive"))
 
 
-@health.get("/readyz", responses={200: schemas.Readiness, **problems(503)})
+@health.get("/readyz", responses={200: answers.Readiness, **problems(503)})
 def readyz() -> Response:
     """Tell of database, migrations, disk, broker and workers whether each is there."""
     checks = cast("Readiness", current_app.extensions["readiness"]).checks()
     if not all(check["ok"] for check in checks.values()):
         raise NotReady(checks)
-    return answer(to_json({"status": "ready", "checks": checks}))
+    return answer(answers.Readiness(status="ready", checks=checks))
 
 
 #: A worker that has not beaten for so many seconds is not alive.

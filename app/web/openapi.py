@@ -16,9 +16,9 @@ from werkzeug.wrappers import Response as Redirect
 
 from pausable import __version__
 
+from .answers import Problem
 from .problems import MEDIA_TYPE
 from .responses import CONTENT_POLICY, answer, compress
-from .schemas import Problem
 
 INFO: Final = Info(
     title="Pausable operations",

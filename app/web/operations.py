@@ -16,41 +16,33 @@ from pausable.model.states import Completion
 from pausable.service import explain as inspections
 from pausable.service.operations import View
 
+from .answers import (
+    Explanation,
+    Operation,
+    OperationPage,
+    OperationStatus,
+    OperationSummary,
+    Preflight,
+    Workflow,
+    WorkflowList,
+)
 from .auth import commands, demand_token, requester
 from .openapi import OF_A_BODY, answering, api, problems
 from .requests import reads_request
-from .responses import (
-    answer,
-    expected_version,
-    explanation,
-    findings,
-    operation,
-    operation_status,
-    operation_summary,
-    page_answer,
-    tagged,
-    unless_known,
-    workflow,
-)
+from .responses import answer, expected_version, page_answer, tagged, unless_known
 from .schemas import (
     Asked,
     CancelRequest,
-    Explanation,
     MoveHeader,
-    Operation,
-    OperationPage,
     OperationPath,
     OperationsQuery,
-    OperationStatus,
     PauseQuery,
     PauseRequest,
-    Preflight,
     ReadHeader,
     ResumeRequest,
     RetryRequest,
     StartHeader,
     StartRequest,
-    WorkflowList,
 )
 
 if TYPE_CHECKING:
@@ -134,7 +126,7 @@ def start_operation(header: StartHeader, body: StartRequest) -> Response:
     view, is_new = commands().start(requester(), body.workflow, body.arguments, idempotency_key=key, start_at=start_at)
     one, root = view.operation, request.script_root
     place = {"Location": f"{root}/operations/{one.id}", "ETag": f'"{one.version}"'}
-    return answer(operation(view, root), 202 if is_new else 200, place)
+    return answer(Operation.from_view(view, root), 202 if is_new else 200, place)
 
 
 @operations.get("/operations", responses={200: OperationPage})
@@ -148,8 +140,8 @@ def list_operations(query: OperationsQuery) -> Response:
         before_id=query.after,
         limit=query.limit + 1,
     )
-    summary = partial(operation_summary, root=request.script_root)
-    return page_answer("operations", found, summary, query, lambda one: one.id)
+    summary = partial(OperationSummary.from_row, root=request.script_root)
+    return page_answer(OperationPage, found, summary, query)
 
 
 @operations.get("/operations/<id:operation_id>", responses={200: Operation, 304: _KNOWN, **problems(404)})
@@ -157,7 +149,7 @@ def list_operations(query: OperationsQuery) -> Response:
 def show_operation(path: OperationPath, header: ReadHeader) -> Response:
     """Show an operation: where it stands, how far it is, its result or its error."""
     view = commands().show(requester(), path.operation_id)
-    return unless_known(view, header.if_none_match, lambda: operation(view, request.script_root))
+    return unless_known(view, header.if_none_match, lambda: Operation.from_view(view, request.script_root))
 
 
 @operations.get("/operations/<id:operation_id>/status", responses={200: OperationStatus, 304: _KNOWN, **problems(404)})
@@ -165,7 +157,7 @@ def show_operation(path: OperationPath, header: ReadHeader) -> Response:
 def show_status(path: OperationPath, header: ReadHeader) -> Response:
     """Tell briefly where an operation stands: the one to ask again and again."""
     view = commands().show(requester(), path.operation_id)
-    return unless_known(view, header.if_none_match, lambda: operation_status(view))
+    return unless_known(view, header.if_none_match, lambda: OperationStatus.from_view(view))
 
 
 class ResumeQuery(Asked):
@@ -296,7 +288,7 @@ def _is_pausing(view: View) -> bool:
 
 
 def _answer(view: View, status: int) -> Response:
-    return tagged(view, operation(view, request.script_root), status)
+    return tagged(view, Operation.from_view(view, request.script_root), status)
 
 
 workflows = api("workflows", "What can be started.")
@@ -307,7 +299,7 @@ workflows.before_request(demand_token)
 @reads_request
 def list_workflows() -> Response:
     """List the workflows there are, each with the JSON Schema of its arguments."""
-    return answer(f'{{"workflows":[{",".join(map(workflow, commands().workflows))}]}}')
+    return answer(WorkflowList.model_construct(workflows=list(map(Workflow.from_row, commands().workflows))))
 
 
 inspecting = api("inspecting", "Why an operation does not move, and whether it can go on.")
@@ -319,7 +311,7 @@ inspecting.before_request(demand_token)
 def explain_operation(path: OperationPath) -> Response:
     """Tell why an operation does not move: in sentences, and as the facts that they are made of."""
     found = inspections.explain(commands(), requester(), path.operation_id)
-    return answer(explanation(path.operation_id, found))
+    return answer(Explanation.from_row(path.operation_id, found))
 
 
 @inspecting.get("/operations/<id:operation_id>/preflight", responses={200: Preflight, **problems(404)})
@@ -327,4 +319,4 @@ def explain_operation(path: OperationPath) -> Response:
 def preflight(path: OperationPath) -> Response:
     """Tell what a resume would find, and change nothing: code, calls, secrets, stores, workers."""
     completion, found = inspections.preflight(commands(), requester(), path.operation_id)
-    return answer(findings(path.operation_id, completion, found))
+    return answer(Preflight.from_findings(path.operation_id, completion, found))

@@ -16,7 +16,7 @@ from pausable import errors
 from pausable.db.database import OF_AN_OUTAGE, describe_outage, is_outage
 from pausable.texts import cut
 
-from .responses import written
+from .answers import written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -19,8 +19,8 @@ from pausable.model.states import ENDED
 from pausable.service.feed import Feed, follow
 from pausable.service.operations import View
 
+from . import answers
 from .auth import commands, is_token_valid, requester
-from .responses import event, operation_status
 from .schemas import Asked, Place
 
 MEDIA_TYPE: Final = "text/event-stream"
@@ -172,9 +172,9 @@ def messages(
         if one is None:
             yield BEAT_MESSAGE
         elif isinstance(one, Event):
-            yield _message("change", event(one), f"id: {one.id}\n")
+            yield _message("change", answers.Event.build(one).written(), f"id: {one.id}\n")
         else:
-            yield _message("status", operation_status(one))
+            yield _message("status", answers.OperationStatus.from_view(one).written())
             if _is_over(one):
                 yield _END
                 return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.web import responses
+from app.web.answers import Event, Operation, OperationStatus, Step
 from pausable.canvas.values import decode
 from pausable.engine.dispatch import publish_due
 from pausable.model.states import Completion, StepState
@@ -79,9 +79,9 @@ def change_argument(service: Service, operation: int, text: str) -> None:
 def show_all(service: Service, operation: int) -> None:
     """Show all that there is of the operation, as JSON that every reader takes."""
     view = service.commands.show(service.ada, operation)
-    shown = [responses.operation(view, ""), responses.operation_status(view)]
-    shown += [responses.step(step, "") for step in service.commands.steps(service.ada, operation)]
-    shown += [responses.event(event) for event in service.commands.events(service.ada, operation)]
+    shown = [Operation.from_view(view, "").written(), OperationStatus.from_view(view).written()]
+    shown += [Step.from_row(step, "").written() for step in service.commands.steps(service.ada, operation)]
+    shown += [Event.build(event).written() for event in service.commands.events(service.ada, operation)]
     for one in shown:
         assert json.loads(one.encode())
     assert service.log(operation, "speaks") is not None

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.web.responses import step as presented
+from app.web.answers import Step
 from pausable import clock
 from pausable.canvas.values import decode, encode
 from pausable.db.prune import Old
@@ -41,7 +41,7 @@ def content(reference: dict[str, Any]) -> bytes:
 def shown(service: Service, operation_id: int, slug: str) -> dict[str, Any]:
     """A step as the API shows it."""
     [step] = [one for one in service.commands.steps(service.ada, operation_id) if one.slug == slug]
-    told: dict[str, Any] = json.loads(presented(step, "/o"))
+    told: dict[str, Any] = json.loads(Step.from_row(step, "/o").written())
     return told
 
 

@@ -22,8 +22,8 @@ from pausable.service.explain import preflight
 from pausable.service.pages import EVENTS, STEPS, Listed, operations_of, portrait
 from pausable.texts import number_in
 
+from ..answers import offered
 from ..auth import commands, requester
-from ..responses import offered
 from .charts import time_line
 from .pages import console
 from .session import own_place, where_asked

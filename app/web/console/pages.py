@@ -21,8 +21,8 @@ from pausable.db.database import OF_AN_OUTAGE, is_outage
 from pausable.errors import DatabaseUnavailable, RequestFailed, TokenRefused, TooManyFailedTokens
 from pausable.model.states import Completion, StepState
 
+from ..answers import offered
 from ..openapi import STATIC
-from ..responses import offered
 from . import wording
 from .session import PLACE, csrf, demand_session, own_place, set_up_sessions, sign_in, sign_out, where_asked
 
