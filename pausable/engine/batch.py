@@ -111,6 +111,10 @@ class Batch:
         #: Every claim that the table knows this slice to have made: number of the step, number of the claim.
         self.claims: list[tuple[int, int]] = []
 
+    def due_at(self) -> float:
+        """Return when an ending is to be written that has come now, on the monotonic clock."""
+        return clock.monotonic() + self._engine.pace.latest
+
     def take_up(self, step: StepTask, *, is_claimed: bool) -> None:
         """Note the step whose code is about to run."""
         with self._mutex:
@@ -255,8 +259,6 @@ def _given_back(step: StepTask) -> Ended:
     return Ended(step, Ending(StepState.QUEUED), True, None, clock.now())
 
 
-#: Seconds that an ending may wait to be written.
-LATEST: Final = 0.005
 #: Seconds between two looks while batches come and go; a wake-up by a slice would cost that slice more than a look.
 _LOOK: Final = 0.0025
 #: Looks without a batch after which the thread sleeps until it is woken.
@@ -283,7 +285,7 @@ class LateWriter:
                 self._start()
             elif self._is_asleep:
                 self._wake.notify()
-            self._due[batch] = clock.monotonic() + LATEST
+            self._due[batch] = batch.due_at()
 
     def disarm(self, batch: Batch) -> None:
         """Forget the batch: it has been written."""

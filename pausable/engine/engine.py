@@ -162,6 +162,33 @@ _LONGEST: Final = 2.0
 _A_LOOK: Final = 0.05
 
 
+#: A task is not judged before it has run this often here.
+_ENOUGH: Final = 2
+#: What one run weighs against all before it: a slow run is forgotten slowly, and makes the task long at once.
+_FADING: Final = 0.8
+
+
+@dataclass(slots=True)
+class Pace:
+    """The slowest recent run of each task in this process, faded by the faster runs since; in seconds."""
+
+    #: Up to which a task counts as short.
+    short: float = 0.005
+    #: How long an ending may wait to be written.
+    latest: float = 0.005
+    _slowest: dict[str, float] = field(default_factory=dict)
+    _runs: dict[str, int] = field(default_factory=dict)
+
+    def measure(self, task: str, seconds: float) -> None:
+        """Take one run of a task into account."""
+        self._slowest[task] = max(seconds, self._slowest.get(task, 0.0) * _FADING)
+        self._runs[task] = self._runs.get(task, 0) + 1
+
+    def is_short(self, task: str, times: int = 1) -> bool:
+        """Return whether the task has run here often enough, and briefly enough to be run so often in turn."""
+        return self._runs.get(task, 0) >= _ENOUGH and self._slowest[task] * times <= self.short
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """Handed to every function of this package that touches the database or the broker; all times are in seconds.
@@ -193,6 +220,8 @@ class Engine:
     keys: Keys = field(default_factory=Keys)
     incarnation: Incarnation = field(default_factory=Incarnation)
     shutdown: ShutdownFlag = field(default_factory=ShutdownFlag)
+    #: Which tasks run so briefly here that their steps are written together.
+    pace: Pace = field(default_factory=Pace)
 
     def holder(self) -> Holder:
         """Who holds the claims that this process makes; `enter` goes before."""

@@ -7,7 +7,7 @@ import logging
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pausable import clock
 from pausable.canvas.task import is_author_error
@@ -41,32 +41,6 @@ if TYPE_CHECKING:
     from pausable.engine.engine import Engine
     from pausable.engine.outcome import Ended, Ending
 
-#: Seconds up to which a task counts as short.
-SHORT: Final = 0.005
-#: A task is not judged before it has run this often here.
-_ENOUGH: Final = 2
-#: What one run weighs against all before it: a slow run is forgotten slowly, and makes the task long at once.
-_FADING: Final = 0.8
-
-
-class Pace:
-    """The slowest recent run of each task, faded by the faster runs since."""
-
-    def __init__(self) -> None:
-        self._slowest: dict[str, float] = {}
-        self._runs: dict[str, int] = {}
-
-    def measure(self, task: str, seconds: float) -> None:
-        """Take one run of a task into account."""
-        self._slowest[task] = max(seconds, self._slowest.get(task, 0.0) * _FADING)
-        self._runs[task] = self._runs.get(task, 0) + 1
-
-    def is_short(self, task: str, times: int = 1) -> bool:
-        """Whether the task has run here often enough, and briefly enough to be run so often in turn."""
-        return self._runs.get(task, 0) >= _ENOUGH and self._slowest[task] * times <= SHORT
-
-
-_pace = Pace()
 _late_writer = LateWriter()
 _log = logging.getLogger(__name__)
 
@@ -238,7 +212,7 @@ class Slice:
         took = clock.monotonic() - started
         if ending.state is StepState.QUEUED:  # a part of a run is no measure of it
             return ending
-        _pace.measure(step.task, took)
+        self._engine.pace.measure(step.task, took)
         self._engine.metrics.observe(STEP_SECONDS, took, step.task)
         return ending
 
@@ -250,7 +224,7 @@ class Slice:
     def _next_unwritten(self, ended: Ended) -> tuple[StepTask | None, bool]:
         """The next step, if what has ended is short enough to wait for it; and whether its claim is in the table."""
         step, is_success = ended.step, ended.ending.state is StepState.SUCCESS and ended.ending.graph is None
-        if not (is_success and step.losses == 0 and self._is_plain(step) and _pace.is_short(step.task)):
+        if not (is_success and step.losses == 0 and self._is_plain(step) and self._engine.pace.is_short(step.task)):
             return None, True
         try:
             if self._is_beside:  # what waits for many that ran beside each other is rarely ready before all are written
@@ -312,7 +286,7 @@ class Slice:
     def _may_take(self, completion: Completion, step: StepTask, many: int) -> bool:
         """Whether this delivery runs a step without a claim of its own, behind so many others of its kind."""
         is_fit = step.losses == 0 and self._is_plain(step) and not step.spoiled
-        is_short = is_fit and _pace.is_short(step.task, many + 1)
+        is_short = is_fit and self._engine.pace.is_short(step.task, many + 1)
         return is_short and self._has_budget(many) and self._may_go_on(completion, step)
 
     def _has_budget(self, more: int = 0) -> bool:

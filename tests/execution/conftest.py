@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pausable.engine import batch, runner
-from pausable.engine.runner import Pace
 from tests.databases import KINDS
 from tests.execution.pausing import Pausing, at_work, in_database, working
 from tests.execution.service import Service, make_service
@@ -99,14 +97,12 @@ def by_hand(broker_url: str, tmp_path: Path, new_database: NewDatabase) -> Itera
 
 
 @pytest.fixture
-def make_quick(by_hand: ByHand, monkeypatch: pytest.MonkeyPatch) -> ByHand:
+def make_quick(by_hand: ByHand) -> ByHand:
     """Make a service in a process that has measured the steps to be short, on a machine that may be slow."""
-    monkeypatch.setattr(runner, "_pace", Pace())
-    monkeypatch.setattr(batch, "LATEST", 60.0)
-    monkeypatch.setattr(runner, "SHORT", 600.0)
 
     def made(**settings: Any) -> Service:
         service = by_hand(**settings)
+        service.engine.pace.latest, service.engine.pace.short = 60.0, 600.0
         for _ in range(3):
             service.start("abreast", ledger=service.path(), width=2)
             service.deliver_all()

@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pausable.engine import batch as late_writer
-from pausable.engine import runner
 from pausable.engine.batch import Batch
 from pausable.engine.claim import claim
 from pausable.engine.outcome import Ending
-from pausable.engine.runner import Pace
 from pausable.errors import ClaimLost
 from pausable.model.states import Completion, StepState
 from tests.execution.flows import lines_of
@@ -30,17 +27,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def service(by_hand: ByHand, monkeypatch: pytest.MonkeyPatch) -> Service:
-    """A service in a process that has not measured any task yet."""
-    monkeypatch.setattr(runner, "_pace", Pace())
+def service(by_hand: ByHand) -> Service:
+    """A service that has not measured any task yet."""
     return by_hand()
 
 
 @pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+def patient(service: Service) -> None:
     """Let the timer sleep and call more of what was measured short, so that a slow machine does not matter."""
-    monkeypatch.setattr(late_writer, "LATEST", 60.0)
-    monkeypatch.setattr(runner, "SHORT", 60.0)
+    service.engine.pace.latest = service.engine.pace.short = 60.0
 
 
 def delivered(service: Service, workflow: str, **arguments: Any) -> Operation:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pausable import cursor
-from pausable.engine import batch, runner
-from pausable.engine.runner import Pace
 from pausable.model.states import Completion, StepState
 from tests.execution.flows import lines_of
 
@@ -37,12 +35,8 @@ def test_outside_an_operation_nothing_is_kept() -> None:
     assert list(cursor.over("abc")) == list(cursor.over(iter("abc"))) == ["a", "b", "c"]
 
 
-def test_a_short_step_that_runs_unclaimed_is_claimed_before_its_place_is_kept(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runner, "_pace", Pace())
-    monkeypatch.setattr(batch, "LATEST", 60.0)
-    monkeypatch.setattr(runner, "SHORT", 60.0)
+def test_a_short_step_that_runs_unclaimed_is_claimed_before_its_place_is_kept(service: Service) -> None:
+    service.engine.pace.latest = service.engine.pace.short = 60.0
 
     operations = [delivered(service, "looking") for _ in range(4)]
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pausable.engine import batch
 from pausable.engine import settle as settling_surely
 from pausable.engine.dispatch import publish_due
 from pausable.engine.publish import _AT_ONCE
@@ -132,11 +131,9 @@ def test_one_that_is_to_wait_is_not_handed_on_by_a_delivery_whose_budget_is_spen
     assert standings(service, operation) == {_S.SUCCESS: WIDTH, _S.QUEUED: 1, _S.PENDING: 1}
 
 
-def test_what_waits_behind_one_that_takes_its_time_is_given_back(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_waits_behind_one_that_takes_its_time_is_given_back(service: Service) -> None:
     gates = opened(service)
-    monkeypatch.setattr(batch, "LATEST", 0.001)
+    service.engine.pace.latest = 0.001
     Path(gates[2]).unlink()
     operation = service.start("abreast-gates", gates=gates)
     service.queue.ltrim("operations", -1, -1)

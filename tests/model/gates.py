@@ -66,5 +66,6 @@ def gates_in(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     monkeypatch.setattr(tasks, "this_engine", this_engine)
     monkeypatch.setattr(runner, "let_go", mortal(release.let_go))
     monkeypatch.setattr(operations, "drain_aside", mortal(drain.drain_aside))
-    monkeypatch.setattr(runner, "SHORT", -1.0)  # no settle shares a transaction: the model has none that do
+    # No settle shares a transaction: the model has none that do.
+    monkeypatch.setattr(service.engine.pace, "short", -1.0)
     yield
