@@ -33,7 +33,7 @@ _OPERATIONS: Final = (
     Column("progress", keep=4),
     Column("requester", keep=2),
     Column("created", keep=3),
-    Column("took", keep=1, right=True),
+    Column("duration", keep=1, right=True),
     Column("due", keep=4),
 )
 _STEPS: Final = (
@@ -41,9 +41,9 @@ _STEPS: Final = (
     Column("step", cut=True),
     Column("state"),
     Column("done", keep=6, right=True),
-    Column("runs", keep=2, right=True),
+    Column("attempts", keep=2, right=True),
     Column("started", keep=3),
-    Column("took", keep=4, right=True),
+    Column("duration", keep=4, right=True),
     Column("message", keep=5, cut=True),
 )
 _EVENTS: Final = (
@@ -226,7 +226,7 @@ def _facts(view: View) -> Iterator[tuple[str, str]]:
     yield "resume at", moment(operation.resume_at)
     yield "started", moment(operation.started_at)
     yield "finished", moment(operation.finished_at)
-    yield "took", duration(lasted(operation))
+    yield "duration", duration(lasted(operation))
     yield "arguments", json.dumps(json.loads(operation.arguments), ensure_ascii=False)
     yield "document", operation.workflow_store or ""
     yield from _ending(operation)

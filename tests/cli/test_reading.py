@@ -33,7 +33,7 @@ def several(terminal: Terminal) -> Terminal:
 def test_operations_are_listed_newest_first(several: Terminal) -> None:
     header, newest, *_ = several.says("operations", "list").splitlines()
 
-    assert header.split() == ["id", "workflow", "completion", "progress", "requester", "created", "took", "due"]
+    assert header.split() == ["id", "workflow", "completion", "progress", "requester", "created", "duration", "due"]
     assert newest.split()[:5] == ["3", "three", "SCHEDULED", "0/3", "eve"]
 
 

@@ -87,7 +87,7 @@ def test_an_operation_whose_code_has_changed(
         page.get_by_text("The code of tests.console.flows.merge, which step merge calls, has changed")
     ).to_be_visible()
     judge(page, pictures, "resume refused")
-    page.get_by_label("The code is another than at the pause, and that is meant.").check()
+    page.get_by_label("The changed code can continue this operation.").check()
     button(page, "Resume").click()
 
     expect(badge(page)).to_have_text("COMPLETED")
@@ -112,7 +112,7 @@ def test_a_page_that_is_not_there(page: Page, witness: Witness, pictures: Path) 
 
     page.goto("/console/operations/999999")
 
-    expect(page.get_by_role("link", name="To the operations")).to_be_visible()
+    expect(page.get_by_role("link", name="Back to the operations")).to_be_visible()
     judge(page, pictures, "not there")
 
 

@@ -58,7 +58,7 @@ def test_in_arguments_a_result_and_a_log(page: Page, installation: Installation)
 
     harmless(page)
     told(page.locator("section", has=page.get_by_role("heading", name="Result")), in_json)
-    told(page.locator("section", has=page.get_by_role("heading", name="Facts")), in_json)
+    told(page.locator("section", has=page.get_by_role("heading", name="Details")), in_json)
     page.get_by_role("link", name="say-1", exact=True).click()
     expect(page.locator("body")).to_contain_text(PAYLOADS[0])
     assert page.evaluate("[document.contentType, document.body.children.length]") == ["text/plain", 1]
@@ -85,7 +85,7 @@ def test_in_reasons_and_in_what_the_history_tells(page: Page, installation: Inst
     show(page, operation_id)
 
     page.get_by_text("With a reason…").click()
-    page.get_by_label("Why").fill(ALL)
+    page.get_by_label("Reason", exact=True).fill(ALL)
     button(page, "Pause").click()
 
     expect(page.locator(".by")).to_contain_text(PAYLOADS[0])

@@ -97,10 +97,10 @@ def test_another_is_cancelled(page: Page, person: Person, installation: Installa
     counting = start_counting(page, path)
 
     page.get_by_text("Cancel…", exact=True).click()
-    button(page, "Cancel it for good").click()
+    button(page, "Cancel permanently").click()
 
     expect(badge(page)).to_have_text("CANCELLED")
-    expect(sentence(page)).to_have_text("Cancelled: no more of it will run.")
+    expect(sentence(page)).to_have_text("Cancelled: no more steps will run.")
     page.goto("/console/operations")
     expect(row(page, counting)).to_contain_text("CANCELLED")
 
@@ -120,7 +120,7 @@ def test_without_scripts_it_is_told_by_loading_pages_again(
     assert_counted(page)
     cancelled = start_counting(page, path)
     page.get_by_text("Cancel…", exact=True).click()
-    submit(page, "Cancel it for good")
+    submit(page, "Cancel permanently")
     reload_until(page, badge(page), "CANCELLED")
     page.goto("/console/operations")
     expect(row(page, cancelled)).to_contain_text("CANCELLED")
@@ -142,7 +142,7 @@ def test_by_keyboard_alone(page: Page, person: Person, installation: Installatio
     expect(badge(page)).to_have_text("IN PROGRESS")
     tab_to(page, page.locator("summary", has_text="Cancel…"))
     page.keyboard.press("Enter")
-    tab_to(page, button(page, "Cancel it for good"))
+    tab_to(page, button(page, "Cancel permanently"))
     page.keyboard.press("Space")
     expect(badge(page)).to_have_text("CANCELLED")
     counting = number_of(page)
@@ -179,8 +179,8 @@ def test_enter_in_a_field_presses_no_button(page: Page, person: Person, installa
     pick.press("Enter")
     show(page, operation_id)
     page.get_by_text("With a reason…", exact=True).click()
-    page.get_by_label("Why").press("Enter")
-    expect(page.get_by_text("Press the button of what you want.")).to_be_visible()
+    page.get_by_label("Reason", exact=True).press("Enter")
+    expect(page.get_by_text("Press the button of the action that you want.")).to_be_visible()
     expect(button(page, "Pause with this reason")).to_be_focused()
     gate.touch()
 

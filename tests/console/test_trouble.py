@@ -48,7 +48,7 @@ def test_a_token_that_is_unknown_is_refused_in_words(page: Page, witness: Witnes
     page.get_by_label("Token").fill("the-token-of-nobody-at-all")
     button(page, "Sign in").click()
 
-    expect(page.get_by_role("alert")).to_contain_text("unknown, or was revoked")
+    expect(page.get_by_role("alert")).to_contain_text("unknown or was revoked")
 
 
 def test_who_is_not_signed_in_comes_back_to_what_they_wanted(
@@ -75,7 +75,7 @@ def test_a_page_whose_session_ends_leads_to_where_one_signs_in_and_back(
 
     installation.revoke(person)
 
-    expect(page.get_by_text("Your session is over")).to_be_visible()
+    expect(page.get_by_text("Your session has expired")).to_be_visible()
     sign_in(page, installation.let_in_again(person))
     expect(page).to_have_url(wanted)
     expect(badge(page)).to_have_text("IN PROGRESS")
@@ -109,7 +109,7 @@ def test_what_is_asked_for_in_a_session_that_is_over_is_not_done(
 
     button(page, "Pause").click()
 
-    expect(page.get_by_text("what you asked for was not done")).to_be_visible()
+    expect(page.get_by_text("your last action was not carried out")).to_be_visible()
     assert installation.commands.show(person.user, operation_id).operation.completion is Completion.IN_PROGRESS
     gate.touch()
 
@@ -146,7 +146,7 @@ def test_of_a_selection_each_that_refuses_is_told(
     page.locator(".selection").get_by_role("button", name="Pause").click()
 
     expect(page.get_by_text("1 operation was asked to pause.")).to_be_visible()
-    expect(page.get_by_text("1 was not: what is COMPLETED cannot do that.")).to_be_visible()
+    expect(page.get_by_text("1 operation was skipped: COMPLETED operations cannot do that.")).to_be_visible()
     expect(row(page, second)).to_contain_text("REQUESTING PAUSE")
     other.touch()
 
@@ -159,7 +159,7 @@ def test_a_page_of_somebody_else_is_not_there(page: Page, installation: Installa
     show(page, theirs)
 
     expect(page.get_by_role("heading", level=1)).not_to_contain_text("echo")
-    expect(page.get_by_role("link", name="To the operations")).to_be_visible()
+    expect(page.get_by_role("link", name="Back to the operations")).to_be_visible()
 
 
 def test_a_lost_connection_is_told_until_it_is_back_and_the_page_is_current_then(

@@ -57,7 +57,7 @@ class Watching:
 def test_whoever_watches_an_operation_sees_what_becomes_of_it(visitor: Visitor, bob: Caller) -> None:
     address = bob.start("three")
     watching = Watching(visitor, f"/console{address}/stream")
-    watching.until("It waits for a worker.")
+    watching.until("Waiting for a worker.")
 
     bob.post(f"{address}/pause", {"reason": "line one\nline two"})
 
@@ -68,7 +68,7 @@ def test_whoever_watches_an_operation_sees_what_becomes_of_it(visitor: Visitor, 
 
 def test_whoever_watches_the_list_sees_what_is_started_and_what_moves(visitor: Visitor, bob: Caller) -> None:
     watching = Watching(visitor, "/console/operations/stream")
-    watching.until("There is no operation yet.")
+    watching.until("There are no operations yet.")
 
     address = bob.start("three")
     watching.until(f'id="operation-{address.rpartition("/")[2]}"')
@@ -81,7 +81,7 @@ def test_whoever_watches_the_list_sees_what_is_started_and_what_moves(visitor: V
 def test_whoever_comes_back_and_has_seen_it_is_not_sent_it_again(visitor: Visitor, bob: Caller) -> None:
     address = bob.start("three")
     first = Watching(visitor, f"/console{address}/stream")
-    seen = first.until("It waits for a worker.").split("\n")[0].removeprefix("id: ")
+    seen = first.until("Waiting for a worker.").split("\n")[0].removeprefix("id: ")
     first.close()
 
     again = Watching(visitor, f"/console{address}/stream", **{"Last-Event-ID": seen})
@@ -111,7 +111,7 @@ def test_the_stream_of_a_page_on_which_nothing_changes_sends_beats_and_reads_not
     monkeypatch.setattr(live, "BEAT_EVERY", 0.05)
     address = bob.start("three")
     watching = Watching(visitor, f"/console{address}/stream")
-    watching.until("It waits for a worker.")
+    watching.until("Waiting for a worker.")
     monkeypatch.setattr(Parts, "since", lambda *_: pytest.fail("the page was read for a beat"))
 
     beats = [watching.until("") for _ in range(3)]
@@ -125,7 +125,7 @@ def test_a_stream_ends_with_the_token_of_its_session(
 ) -> None:
     address = bob.start("three")
     watching = Watching(visitor, f"/console{address}/stream")
-    watching.until("It waits for a worker.")
+    watching.until("Waiting for a worker.")
     with database.write() as tx:
         who = user_named(tx, "bob")
         assert who
@@ -140,7 +140,7 @@ def test_a_stream_ends_with_the_token_of_its_session(
 def test_a_stream_ends_when_its_session_is_signed_out_of(visitor: Visitor, bob: Caller) -> None:
     address = bob.start("three")
     watching = Watching(visitor, f"/console{address}/stream")
-    watching.until("It waits for a worker.")
+    watching.until("Waiting for a worker.")
     visitor.see("/console/operations")
     visitor.post("/console/sign-out")
 

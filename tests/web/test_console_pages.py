@@ -36,7 +36,7 @@ def buttons(page: str) -> list[str]:
 def test_the_first_page_leads_to_the_operations(visitor: Visitor) -> None:
     visitor.see("/console/")
 
-    assert "There is no operation yet." in visitor.follow().text
+    assert "There are no operations yet." in visitor.follow().text
 
 
 def test_operations_are_listed_the_newest_first_and_only_one_s_own(visitor: Visitor, bob: Caller, eve: Caller) -> None:
@@ -101,9 +101,9 @@ def test_it_is_counted_how_many_stand_where(visitor: Visitor, bob: Caller, serve
 @pytest.mark.parametrize(
     ("verbs", "completion", "sentence", "offered"),
     [
-        ([], "SCHEDULED", "It waits for a worker.", ["pause", "cancel"]),
+        ([], "SCHEDULED", "Waiting for a worker.", ["pause", "cancel"]),
         (["pause"], "PAUSED", "Paused: nothing of it runs anywhere.", ["resume", "cancel"]),
-        (["cancel"], "CANCELLED", "Cancelled: no more of it will run.", []),
+        (["cancel"], "CANCELLED", "Cancelled: no more steps will run.", []),
     ],
 )
 def test_an_operation_says_where_it_stands_and_offers_what_can_be_asked_then(
@@ -140,7 +140,7 @@ def test_an_operation_that_is_complete_shows_its_result(visitor: Visitor, bob: C
 
     page = visitor.see(f"/console{address}").text
 
-    assert "Completed, " in page
+    assert "Completed after " in page
     assert "&#34;sum&#34;: 12" in page
     assert json.loads(visitor.see(f"/console{address}/result.json").text) == {"sum": 12}
 
@@ -161,7 +161,7 @@ def test_a_page_that_is_not_there_says_so(visitor: Visitor) -> None:
     page = visitor.see("/console/nowhere")
 
     assert page.status_code == 404
-    assert "There is no such page" in page.text
+    assert "Page not found" in page.text
     assert ">Sign out</button>" in page.text
 
 

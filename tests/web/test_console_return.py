@@ -93,11 +93,11 @@ def test_a_form_sent_after_the_session_was_over_is_led_back_to_and_told_to_be_un
     back = visitor.post("/console/sign-in", token=token_of("bob"), next=form, undone="1")
 
     for page in (asked, refused):
-        assert "what you asked for was not done" in page
+        assert "your last action was not carried out" in page
         assert f'name="next" value="{form}"' in page
         assert 'name="undone" value="1"' in page
     assert back.headers["Location"] == form
-    assert "was not done: your session was over" in visitor.follow().text
+    assert "was not carried out: your session had expired" in visitor.follow().text
     assert everything(database) == before
 
 

@@ -89,5 +89,5 @@ def test_an_old_operation_is_found_by_its_id(app: Flask, hay: list[int], monkeyp
     page = Visitor(app).sign_in("bob").see(f"/console/operations?search={hay[0]}").text
 
     assert rows(page) == [hay[0]]
-    assert "Nothing is found here" not in page
+    assert "No operations found" not in page
     assert rows(Visitor(app).sign_in("eve").see(f"/console/operations?search={hay[0]}").text) == []

@@ -90,7 +90,7 @@ def test_a_session_ends_with_its_token(visitor: Visitor, database: Database) -> 
     asked = visitor.see("/console/operations")
 
     assert asked.status_code == 303
-    assert "Your session is over" in visitor.follow().text
+    assert "Your session has expired" in visitor.follow().text
 
 
 def test_a_session_that_is_too_old_says_so_and_leads_back(app: Flask, visitor: Visitor) -> None:
@@ -99,7 +99,7 @@ def test_a_session_that_is_too_old_says_so_and_leads_back(app: Flask, visitor: V
 
     visitor.see("/console/operations?workflow=three")
 
-    assert "Your session is over" in visitor.follow().text
+    assert "Your session has expired" in visitor.follow().text
     assert 'value="/console/operations?workflow=three"' in (visitor.page.text if visitor.page else "")
 
 

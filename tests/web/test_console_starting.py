@@ -172,7 +172,7 @@ def test_fields_say_what_they_take(bob: Visitor) -> None:
     assert '<option value="quick" selected>' in page.html
     assert 'type="checkbox" role="switch" id="arg-is_loud" name="arg-is_loud" value="on" checked' in page.html
     assert ("arg-numbers", "3\r\n4") in page.form("/asks-everything").sends
-    assert "It asks for nothing." in bob.get("/console/start/asks-nothing").words
+    assert "This workflow has no parameters." in bob.get("/console/start/asks-nothing").words
 
 
 def test_numbers_that_are_too_large_are_told_beside_their_fields(served: Served, bob: Visitor) -> None:

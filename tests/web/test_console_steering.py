@@ -33,7 +33,7 @@ def test_while_a_step_is_in_hand_a_pause_says_that_it_will_finish_first(
     visitor.post(f"/console{address}/pause", reason="the night")
 
     page = visitor.follow().text
-    assert "Pausing… the step in hand will finish first: give-1." in page
+    assert "Pausing… waiting for the running step to finish: give-1." in page
     assert "Withdraw the pause" in page
     assert json_of(bob.get(address))["reason"] == "the night"
 
@@ -60,7 +60,7 @@ def test_what_is_no_longer_allowed_says_why_and_shows_how_it_stands(visitor: Vis
 
     page = visitor.follow().text
     assert "Nothing was done." in page
-    assert "Cancelled: no more of it will run." in page
+    assert "Cancelled: no more steps will run." in page
 
 
 def test_the_same_is_asked_of_all_that_are_selected(visitor: Visitor, bob: Caller) -> None:
@@ -78,8 +78,8 @@ def test_the_same_is_asked_of_all_that_are_selected(visitor: Visitor, bob: Calle
     assert visitor.page.headers["Location"] == "/console/operations?workflow=three"
     page = visitor.follow().text
     assert "2 operations were asked to pause." in page
-    assert "1 was not: what is CANCELLED cannot do that." in page
-    assert "1 was not: there is no such operation any more." in page
+    assert "1 operation was skipped: CANCELLED operations cannot do that." in page
+    assert "1 operation was skipped: there is no such operation any more." in page
     assert [bob.completion(one) for one in started] == ["CANCELLED", "PAUSED", "PAUSED", "SCHEDULED"]
 
 
@@ -100,7 +100,7 @@ def test_a_form_that_is_sent_without_a_button_does_nothing_and_says_so(visitor: 
 
     visitor.post("/console/choose", next=f"/console{address}", reason="a deploy")
 
-    assert "Nothing was done: press the button of what you want." in visitor.follow().text
+    assert "Nothing was done. Press the button of the action that you want." in visitor.follow().text
     assert bob.completion(address) == "SCHEDULED"
 
 
@@ -140,7 +140,7 @@ def test_a_pause_may_end_by_itself(visitor: Visitor, bob: Caller) -> None:
     visitor.post(f"/console{address}/pause", resume_at=f"{year}-01-31T08:00")
 
     assert json_of(bob.get(address))["resume_at"] == f"{year}-01-31T08:00:00.000Z"
-    assert f"It goes on by itself at {year}-01-31 08:00:00 UTC." in visitor.follow().text
+    assert f"It resumes automatically at {year}-01-31 08:00:00 UTC." in visitor.follow().text
 
 
 @pytest.mark.parametrize(

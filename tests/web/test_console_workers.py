@@ -89,7 +89,7 @@ def test_a_worker_is_shown_with_its_queues_and_what_it_runs(served: Served, data
     page = look(bob)
 
     assert "alpha , process 101 alive" in page.words
-    assert "Takes from operations." in page.words
+    assert "Queues: operations." in page.words
     assert f'href="/console/operations/{mine}">{mine} / give-1</a>' in page.html
     assert "process 4711, 3 of 10" in page.words
     assert '<progress value="3" max="10"' in page.html
@@ -104,7 +104,7 @@ def test_of_others_operations_a_user_is_told_only_how_many_run(
     for_bob, for_ada = look(bob), look(ada)
 
     assert re.findall(r'href="/console/operations/(\d+)"', for_bob.html) == [str(mine)]
-    assert "and 2 steps of others" in for_bob.words
+    assert "and 2 steps of other users" in for_bob.words
     assert sorted(re.findall(r'href="/console/operations/(\d+)"', for_ada.html)) == sorted(map(str, [*theirs, mine]))
 
 
@@ -140,11 +140,11 @@ def test_silent_lost_and_stopped_workers_are_told_from_those_that_live(database:
     assert "lost gone, process 101" in words
     assert "stopped done, process 102" in words
     assert "forgotten" not in words
-    assert "Takes from queues it does not tell." in words
+    assert "Queues: unknown." in words
 
 
 def test_without_a_worker_the_page_says_so(ada: Visitor) -> None:
-    assert "No worker is there: nothing runs until one is started." in look(ada).words
+    assert "There are no workers: nothing runs until one is started." in look(ada).words
 
 
 def test_what_waits_and_what_is_overdue_longest_is_told(
@@ -156,7 +156,7 @@ def test_what_waits_and_what_is_overdue_longest_is_told(
     with clock.frozen_at(clock.now() + 3600):
         for_ada, for_bob = look(ada), look(bob)
 
-    assert "Steps that wait for a worker or a retry 2 Of these overdue 2" in for_ada.words
+    assert "Waiting steps 2 Overdue 2" in for_ada.words
     assert f"{first} / give-1 has been overdue longest" in for_ada.words
     assert "One step has been overdue longest" in for_bob.words
     assert f"/console/operations/{first}" not in for_bob.html
@@ -172,7 +172,7 @@ def test_queues_are_shown_with_what_waits_at_the_broker_and_who_takes_it(
 
     row = r'<th scope="row">(\w+)</th><td class="number">([^<]+)</td><td class="number">(\w+)<'
     # Steps of other tests in this process may name queues of their own.
-    assert {("elsewhere", "not known", "1"), ("operations", "1", "1")} <= set(re.findall(row, page.html))
+    assert {("elsewhere", "unknown", "1"), ("operations", "1", "1")} <= set(re.findall(row, page.html))
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def silent_broker() -> Iterator[str]:
 def test_while_the_broker_is_silent_everything_else_is_told(served: Served, ada: Visitor, silent_broker: str) -> None:
     served.celery.conf.update(broker_write_url=silent_broker)
 
-    assert "The broker is silent" in look(ada).words
+    assert "The broker does not answer" in look(ada).words
 
 
 def test_the_broker_is_asked_once_for_all_who_ask_while_its_answer_is_fresh(
@@ -215,14 +215,14 @@ def test_what_ended_in_the_last_hour_is_drawn_and_told_as_a_table(served: Served
     with clock.frozen_at(now):
         page = look(ada)
 
-    assert "Steps run : 5, at the most 4 a minute" in page.words
-    assert "Operations ended : 2, at the most 1 a minute" in page.words
+    assert "Steps finished : 5, peak 4 per minute" in page.words
+    assert "Operations finished : 2, peak 1 per minute" in page.words
     assert page.html.count("<rect ") == 4
     assert re.findall(r'<td class="number">(\d+)</td><td class="number">(\d+)</td></tr><tr>|$', page.html)[0] == (
         "1",
         "1",
     )
-    assert 'aria-label="Steps run in each minute of the last hour: 5 in all, at the most 4, at ' in page.html
+    assert 'aria-label="Steps finished in each minute of the last hour: 5 in total, peak 4 at ' in page.html
 
 
 def test_the_bars_of_a_chart_stand_in_their_minutes_and_none_is_too_low_to_be_seen() -> None:
@@ -256,15 +256,15 @@ def test_whoever_watches_sees_what_workers_take_and_that_they_go(
         told = (str(part, "utf-8") if isinstance(part, bytes) else part for part in watching.response)
         seen.append(next(text for text in told if words in text))
 
-    until("No worker is there")
+    until("There are no workers")
     worker = enter(database, "alpha")
-    until("It waits for work.")
+    until("Idle.")
     number = run(served, ada)
     hand_over(database, worker)
     until(f"{number} / give-1")
     with database.write() as tx:
         stop_worker(tx, worker, clock.now())
-    until("Gone in the last day")
+    until("Stopped or lost in the last day")
 
     watching.close()
     assert all(message.startswith("id: ") for message in seen)

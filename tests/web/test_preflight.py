@@ -311,5 +311,5 @@ def test_the_console_says_that_nobody_can_answer_for_code_that_is_gone(
     page = Visitor(served.app).sign_in("bob").see(f"/console{address}?findings=1").text
 
     assert "No code is registered here" in page
-    assert "Nobody can answer for that" in page
+    assert "These findings cannot be accepted" in page
     assert 'name="accept"' not in page

@@ -149,7 +149,7 @@ def steer_selected(verb: str) -> Redirect:
     """Ask the same of every operation that is selected, one after the other; each says itself what it refuses."""
     ids = [number for one in request.form.getlist("id") if (number := number_in(one)) is not None]
     if not ids:
-        flash("Nothing is selected: mark the operations first.", "bad")
+        flash("Nothing is selected. Select operations first.", "bad")
     done, refused = 0, Counter[str]()
     for operation_id in ids[:LISTED]:
         try:
@@ -160,7 +160,7 @@ def steer_selected(verb: str) -> Redirect:
     if done:
         flash(f"{done} {'operation was' if done == 1 else 'operations were'} {_DONE[verb]}.", "good")
     for said, many in refused.most_common(5):
-        flash(f"{many} {'was' if many == 1 else 'were'} not: {said}", "bad")
+        flash(f"{many} {'operation was' if many == 1 else 'operations were'} skipped: {said}", "bad")
     return redirect(own_place(request.form.get("next")), 303)
 
 
@@ -203,7 +203,7 @@ def _acts(found: Listed) -> list[str]:
 
 def _short(why: RequestFailed) -> str:
     if isinstance(why, MoveRefused):
-        return f"what is {why.completion} cannot do that."
+        return f"{why.completion} operations cannot do that."
     if isinstance(why, OperationNotFound):
         return "there is no such operation any more."
     return str(why) if isinstance(why, PreflightFailed) else f"{why.title.lower()}."
@@ -260,7 +260,7 @@ def steer(operation_id: int, verb: str) -> Redirect:
 @console.post("/choose")
 def choose() -> Redirect:
     """Say that no button was pressed: what Enter in a field asks for, where no script has led to the buttons."""
-    flash("Nothing was done: press the button of what you want.", "bad")
+    flash("Nothing was done. Press the button of the action that you want.", "bad")
     return redirect(where_asked(), 303)
 
 

@@ -182,10 +182,10 @@ def sign_in_with() -> Redirect | tuple[str, int]:
     try:
         sign_in(request.form.get("token", "").strip())
     except (TokenRefused, TooManyFailedTokens) as refused:
-        fault = str(refused) if isinstance(refused, TooManyFailedTokens) else "That token is unknown, or was revoked."
+        fault = str(refused) if isinstance(refused, TooManyFailedTokens) else "This token is unknown or was revoked."
         return render_template("console/sign_in.html", next=following, fault=fault), refused.status
     if "undone" in request.form:
-        flash("What you asked for before you signed in was not done: your session was over.", "bad")
+        flash("Your last action before signing in was not carried out: your session had expired.", "bad")
     return redirect(following, 303)
 
 
@@ -200,13 +200,13 @@ def sign_out_here() -> Redirect:
 @console.route("/<path:rest>")
 def nothing(rest: str) -> tuple[str, int]:  # noqa: ARG001
     """Say that there is no such page."""
-    return _trouble("There is no such page", "The address may be mistyped.", 404)
+    return _trouble("Page not found", "Check the address.", 404)
 
 
 @console.errorhandler(CSRFError)
 def too_old(_error: CSRFError) -> Redirect:
     """Show the page anew, from which nothing was done: it was of an earlier session."""
-    flash("That page was of an earlier session, so nothing was done. Please try again.", "bad")
+    flash("That page belonged to an earlier session, so nothing was done. Please try again.", "bad")
     return redirect(where_asked(), 303)
 
 

@@ -38,9 +38,9 @@ def revoke_token(number: int) -> Redirect:
         abort(404, "You have no such token.")
     if number == session.get("token"):
         sign_out()
-        flash("The token that you were signed in with is revoked, so you are signed out.", "good")
+        flash("You revoked the token of this session, so you are signed out.", "good")
         return redirect(url_for("console.sign_in_page"), 303)
-    flash("The token is revoked: it opens nothing any more.", "good")
+    flash("The token is revoked.", "good")
     return redirect(url_for("console.show_tokens"), 303)
 
 

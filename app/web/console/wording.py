@@ -36,9 +36,9 @@ _BUTTONS: Final = {
     ("pause", None): "Pause",
     ("resume", None): "Resume",
     ("cancel", None): "Cancel",
-    ("retry", None): "Retry what failed",
+    ("retry", None): "Retry failed steps",
 }
-_BRIEFLY: Final = {"Withdraw the pause": "Withdraw", "Retry what failed": "Retry"}
+_BRIEFLY: Final = {"Withdraw the pause": "Withdraw", "Retry failed steps": "Retry"}
 #: The lines of a mark within 16 by 16 pixels, by completion: where an operation stands is never told by colour alone.
 MARKS: Final = {
     _C.SCHEDULED: "M8 2.5a5.5 5.5 0 1 0 .01 0zM8 5v3.5h3",
@@ -184,32 +184,32 @@ def _sayable(text: str) -> str:
 
 
 def _scheduled(one: Operation, _running: Sequence[Running]) -> str:
-    return f"It starts at {in_utc(one.due_at)}." if one.due_at else "It waits for a worker."
+    return f"Starts at {in_utc(one.due_at)}." if one.due_at else "Waiting for a worker."
 
 
 def _in_progress(_one: Operation, running: Sequence[Running]) -> str:
-    return f"Running: {_named(running)}." if running else "Its next step waits for a worker, or for its time."
+    return f"Running: {_named(running)}." if running else "The next step is waiting for a worker or for its time."
 
 
 def _completed(one: Operation, _running: Sequence[Running]) -> str:
-    return f"Completed, {spoken((one.finished_at or 0) - (one.started_at or one.created_at))} after it began."
+    return f"Completed after {spoken((one.finished_at or 0) - (one.started_at or one.created_at))}."
 
 
 def _paused(one: Operation, _running: Sequence[Running]) -> str:
     if one.moved_at is not None:
-        return f"Moved elsewhere at {in_utc(one.moved_at)}: it goes on there, and not here."
-    again = f" It goes on by itself at {in_utc(one.resume_at)}." if one.resume_at else ""
+        return f"Moved at {in_utc(one.moved_at)}: it continues elsewhere, not here."
+    again = f" It resumes automatically at {in_utc(one.resume_at)}." if one.resume_at else ""
     return f"Paused: nothing of it runs anywhere.{again}"
 
 
 def _finishing(running: Sequence[Running]) -> str:
     doubtful = [step for step in running if not step.is_confirmed]
     if doubtful:
-        return f"The worker that had {_named(doubtful)} is silent: nobody knows whether its code still runs."
+        return f"The worker that claimed {_named(doubtful)} is silent: its code may still be running."
     if not running:
-        return "nothing of it runs any more; what remains is being written down."
-    hand = "the step in hand" if len(running) == 1 else f"the {len(running)} steps in hand"
-    return f"{hand} will finish first: {_named(running)}."
+        return "nothing runs any more; its state is being saved."
+    waits = "the running step" if len(running) == 1 else f"{len(running)} running steps"
+    return f"waiting for {waits} to finish: {_named(running)}."
 
 
 def _named(running: Sequence[Running]) -> str:
@@ -223,7 +223,7 @@ _SENTENCES: Final[dict[Completion, Callable[[Operation, Sequence[Running]], str]
     _C.REQUESTING_PAUSE: lambda _, running: f"Pausing… {_finishing(running)}",
     _C.PAUSED: _paused,
     _C.REQUESTING_CANCEL: lambda _, running: f"Cancelling… {_finishing(running)}",
-    _C.CANCELLED: lambda *_: "Cancelled: no more of it will run.",
+    _C.CANCELLED: lambda *_: "Cancelled: no more steps will run.",
     _C.COMPLETED: _completed,
-    _C.FAILED: lambda *_: "Failed. What had ended well is kept: a retry runs only the rest.",
+    _C.FAILED: lambda *_: "Failed. Completed steps are kept: a retry runs only the others.",
 }

@@ -54,8 +54,8 @@ def _words(found: Workload) -> dict[str, Any]:
         "named": STEPS_OF_A_WORKER,
         "height": HEIGHT,
         "charts": (
-            ("steps", "Steps run", chart(found.steps_a_minute, first)),
-            ("operations", "Operations ended", chart(found.operations_a_minute, first)),
+            ("steps", "Steps finished", chart(found.steps_a_minute, first)),
+            ("operations", "Operations finished", chart(found.operations_a_minute, first)),
         ),
         "minutes": list(_minutes(found)),
     }

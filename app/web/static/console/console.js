@@ -33,7 +33,7 @@
     const button = field.closest("details")?.querySelector("button");
     const said = document.getElementById("choose");
     if (button) button.focus();
-    if (button && said) said.textContent = "Press the button of what you want.";
+    if (button && said) said.textContent = "Press the button of the action that you want.";
   });
 
   const askAgain = () => { asking ??= setInterval(() => document.hidden || ask(), EVERY); };
