@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import logging
+import select
+import time
 from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
@@ -141,6 +143,29 @@ def read_popped_message(channel: Any) -> None:
             channel._brpop_read()
         except Exception as why:  # no message was popped, or the broker is gone
             _log.debug("no popped message was received: %s", type(why).__name__)
+
+
+def read_start_reports(pool: Any, seconds: float) -> None:
+    """Read, for so many seconds at the most, what processes of the pool report about messages that they were given.
+
+    A worker that shuts down closes its connection without doing so, and messages that were started but not yet
+    acknowledged would be put back and run twice. Pools of threads report at once.
+    """
+    workers = pool._pool
+    if not hasattr(workers, "_fileno_to_outq"):
+        return
+    ends_at = time.monotonic() + seconds
+    while (sources := _unread_reports(workers)) and (left := ends_at - time.monotonic()) > 0:
+        poll = select.poll()
+        for source in sources:
+            poll.register(source, select.POLLIN)
+        for source, _ in poll.poll(left * 1000):
+            workers._result_handler.handle_event(source)
+
+
+def _unread_reports(workers: Any) -> set[int]:
+    """Return the descriptors of the processes that were given a message and have not been heard to start it."""
+    return {job._write_to.outqR_fd for job in workers._cache.values() if job._write_to and not job._accepted}
 
 
 def restore_message(channel: Any, message: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import billiard.pool
 import pytest
 from celery import Celery, chain, signature
 from celery.apps import worker
+from celery.concurrency.asynpool import AsynPool
 from celery.utils import uuid
 from celery.worker import state as worker_state
 from celery.worker.consumer import Consumer
@@ -267,6 +269,36 @@ def test_a_message_that_redis_popped_for_a_reply_that_nobody_reads_is_received(c
         celery_compat.read_popped_message(None)
 
     assert received == ["a"]
+
+
+def test_what_a_process_has_reported_of_its_message_is_read_before_the_worker_forgets_it() -> None:
+    reads, writes = os.pipe()
+    job = SimpleNamespace(_accepted=False, _write_to=SimpleNamespace(outqR_fd=reads))
+    others = [
+        SimpleNamespace(_accepted=False, _write_to=None),
+        SimpleNamespace(_accepted=True, _write_to=job._write_to),
+    ]
+
+    def handle(source: int) -> None:
+        assert os.read(source, 1) == b"!"
+        job._accepted = True
+
+    handler = SimpleNamespace(handle_event=handle)
+    cache = dict(enumerate([job, *others]))
+    pool = SimpleNamespace(_pool=SimpleNamespace(_cache=cache, _fileno_to_outq={}, _result_handler=handler))
+
+    celery_compat.read_start_reports(pool, 0.01)
+    assert not job._accepted
+    os.write(writes, b"!")
+    celery_compat.read_start_reports(pool, 60)
+    celery_compat.read_start_reports(SimpleNamespace(_pool=None), 60)
+
+    assert job._accepted
+    assert "_fileno_to_outq" in AsynPool.__init__.__code__.co_names
+    assert {"_cache", "_result_handler"} <= {*billiard.pool.Pool.__init__.__code__.co_names}
+    assert hasattr(AsynPool.ResultHandler, "handle_event")
+    for descriptor in (reads, writes):
+        os.close(descriptor)
 
 
 def test_a_channel_to_redis_is_made_to_publish_with_one_client(connection: Any) -> None:

@@ -16,6 +16,7 @@ from pausable.celery_compat import (
     active_deliveries,
     forget_delivery,
     read_popped_message,
+    read_start_reports,
     reserved_deliveries,
     restore_message,
     withdraw,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _JSON: Final = "application/json"
+#: Seconds for the pool's processes to report the messages that they were given.
+_REPORTS_COME: Final = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +39,7 @@ class ValidatingConsumer(Consumer):
 
     app: Any
     task_consumer: Any
+    pool: Any
     connection_errors: tuple[type[BaseException], ...]
 
     def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], None]:
@@ -57,6 +61,7 @@ class ValidatingConsumer(Consumer):
         shutdown = self.app.engine.shutdown
         if shutdown.is_set:  # otherwise a connection was lost, and the consumer restarts
             read_popped_message(getattr(self.task_consumer, "channel", None))
+            read_start_reports(self.pool, _REPORTS_COME)
             shutdown.dropped_deliveries = unstarted()
             shutdown.has_stopped.set()
         super().on_close()
