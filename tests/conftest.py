@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
-from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from app.supervisor.broker import free_port, prepare_broker
 from pausable.db.database import Database
 from pausable.db.migrations import upgrade_database
+from tests.amounts import load_profile
 from tests.deadlines import WAIT, pytest_runtest_call, pytest_runtest_setup, pytest_runtest_teardown
 from tests.postgresql import PostgreSQL, running_postgresql
 
@@ -29,7 +29,8 @@ __all__ = ["broker_url", "free_port", "pytest_runtest_call", "pytest_runtest_set
 _MIGRATED = "migrated"
 #: A machine on which nothing moves for some seconds is to cost no test its transaction; the service would lose it.
 _UNHURRIED = "&options=-c%20idle_in_transaction_session_timeout%3D60s"
-_numbers = count(1)
+
+load_profile()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -90,12 +91,13 @@ def new_database(database_kind: str, request: pytest.FixtureRequest) -> Iterator
         yield lambda folder: f"sqlite:///{shutil.copy(file, folder)}"
         return
     server: PostgreSQL = request.getfixturevalue("postgresql")
-    made: list[str] = []
+    lent: list[str] = []
 
-    def make(_folder: Path) -> str:
-        made.append(f"test_{next(_numbers)}")
-        return server.create(made[-1], _MIGRATED) + _UNHURRIED
+    def lend(_folder: Path) -> str:
+        name, url = server.lend(_MIGRATED)
+        lent.append(name)
+        return url + _UNHURRIED
 
-    yield make
-    for name in made:
-        server.drop(name)
+    yield lend
+    for name in lent:
+        server.take_back(name, _MIGRATED)

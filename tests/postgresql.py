@@ -9,8 +9,9 @@ import subprocess
 import tempfile
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,8 @@ from psycopg import sql
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from psycopg import Connection
+
 DEADLINE = 60.0
 #: The role that the service has: one that owns its database and may do nothing else.
 ROLE = "operations"
@@ -28,6 +31,58 @@ ROLE = "operations"
 NOBODY: Final[dict[str, Any]] = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
 #: No listening but on a socket in its folder, and nothing waits for a disk: the tests' data is not worth keeping.
 _OPTIONS: Final = ("-h", "", "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=200")
+#: Bytes of rows, living and dead, up to which a database is worth emptying.
+_SMALL: Final = 1_000_000
+#: All that may differ between two databases but their rows: relations, columns, functions, triggers, settings.
+_SCHEMA: Final = """
+WITH ours AS (SELECT * FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+SELECT (SELECT array_agg((relname, relkind, relpersistence, relacl, relchecks) ORDER BY relname) FROM ours)::text,
+       (SELECT array_agg((relname, attname, atttypid, attnotnull, atthasdef, attidentity) ORDER BY relname, attnum)
+        FROM ours JOIN pg_attribute ON attrelid = ours.oid)::text,
+       (SELECT array_agg(proname ORDER BY proname) FROM pg_proc WHERE pronamespace = 'public'::regnamespace)::text,
+       (SELECT array_agg(tgname ORDER BY tgname) FROM pg_trigger WHERE NOT tgisinternal)::text,
+       (SELECT array_agg(nspname ORDER BY nspname) FROM pg_namespace WHERE nspname !~ '^pg_')::text,
+       (SELECT count(*) FROM pg_db_role_setting
+        WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))
+"""
+_SIZE: Final = (
+    "SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+)
+
+
+@dataclass
+class _Template:
+    """What a database that is lent looks like, and what brings one that was used back to that."""
+
+    schema: Any
+    #: What its tables hold that are not empty.
+    rows: dict[str, Any]
+    emptying: bytes
+
+    @classmethod
+    def of(cls, connection: Connection) -> _Template:
+        found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        rows = {name: held for (name,) in found if (held := _rows_of(connection, name))}
+        statements = [
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            "BEGIN",
+            "SET LOCAL session_replication_role = replica",  # no trigger and no foreign key is asked
+            "SET LOCAL lock_timeout = '5s'",
+            *(f'DELETE FROM "{name}"' for (name,) in found if name not in rows),  # noqa: S608 - names of our own tables
+            "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'",
+            "COMMIT",
+        ]
+        return cls(connection.execute(_SCHEMA).fetchone(), rows, "; ".join(statements).encode())
+
+    def is_like(self, connection: Connection) -> bool:
+        """Whether an emptied database has the template's schema, and its rows."""
+        is_alike = connection.execute(_SCHEMA).fetchone() == self.schema
+        return is_alike and all(_rows_of(connection, name) == held for name, held in self.rows.items())
+
+
+def _rows_of(connection: Connection, table: str) -> Any:
+    return connection.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table))).fetchall()
 
 
 @dataclass
@@ -37,6 +92,10 @@ class PostgreSQL:
     folder: Path
     options: tuple[str, ...] = ()
     _process: subprocess.Popen[bytes] | None = None
+    #: Databases that were emptied, and may be lent again.
+    _spare: list[str] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=count)
+    _template: _Template | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -82,7 +141,36 @@ class PostgreSQL:
     def create(self, name: str, template: str = "template1") -> str:
         """Make a database that belongs to the service's role, a copy of `template`; returns its URL."""
         self.run("CREATE DATABASE {} OWNER {} TEMPLATE {} STRATEGY file_copy", name, ROLE, template)
-        return f"postgresql://{ROLE}@/{name}?host={self.folder}"
+        return self._url(name)
+
+    def lend(self, template: str) -> tuple[str, str]:
+        """A database as one made of `template`: one that was given back, or a new one; returns its name and its URL."""
+        if self._spare:
+            name = self._spare.pop()
+            return name, self._url(name)
+        name = f"lent_{next(self._numbers)}"
+        return name, self.create(name, template)
+
+    def take_back(self, name: str, template: str) -> None:
+        """Empty a database that was lent, which takes a tenth of making one; remove it if its schema was changed."""
+        try:
+            is_as_new = self._empty(name, template)
+        except psycopg.Error:  # the server was stopped, or somebody holds a lock
+            is_as_new = False
+        if is_as_new:
+            self._spare.append(name)
+        else:
+            self.drop(name)
+
+    def _empty(self, name: str, template: str) -> bool:
+        """Remove all rows that the template has not, and whoever is connected; return whether that makes it as new."""
+        if self._template is None:
+            with psycopg.connect(self._admin(template), autocommit=True) as connection:
+                self._template = _Template.of(connection)
+        with psycopg.connect(self._admin(name), autocommit=True) as connection:
+            connection.execute(self._template.emptying)
+            size: Any = connection.execute(_SIZE).fetchone()
+            return int(size[0]) <= _SMALL and self._template.is_like(connection)
 
     def drop(self, name: str) -> None:
         """Remove a database, whoever is connected to it."""
@@ -125,8 +213,11 @@ class PostgreSQL:
             return False
         return True
 
-    def _admin(self) -> str:
-        return f"postgresql://postgres@/postgres?host={self.folder}"
+    def _url(self, name: str) -> str:
+        return f"postgresql://{ROLE}@/{name}?host={self.folder}"
+
+    def _admin(self, database: str = "postgres") -> str:
+        return f"postgresql://postgres@/{database}?host={self.folder}"
 
 
 @contextmanager
