@@ -88,7 +88,7 @@ def by_hand(broker_url: str, tmp_path: Path, new_database: NewDatabase) -> Itera
 
         def make(**settings: Any) -> Service:
             url = new_database(tmp_path)
-            service = make_service(tmp_path, in_database(broker_url, 2), database_url=url, **settings)
+            service = make_service(tmp_path, in_database(broker_url, 2), database_url=url, is_migrated=True, **settings)
             made.callback(service.close)
             service.queue.flushdb()
             return made.enter_context(service.at_work())

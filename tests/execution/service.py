@@ -9,11 +9,13 @@ import re
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import redis
 from celery import _state
@@ -24,6 +26,7 @@ from pausable.db.migrations import upgrade
 from pausable.db.steps import list_steps
 from pausable.db.users import User, add_user, user_named
 from pausable.db.workers import list_workers
+from pausable.engine import celery_app
 from pausable.engine.celery_app import OperationsCelery, make_celery
 from pausable.engine.publish import RUN_SLICE
 from pausable.engine.task import seed_of
@@ -244,7 +247,7 @@ class Service:
     def close(self) -> None:
         self.engine.metrics.flush()
         self.engine.database.close()
-        self.celery.close()
+        put_back(self.settings, self.celery)
         self.queue.close()
 
     def environment(self) -> dict[str, str]:
@@ -257,11 +260,41 @@ class Service:
         return "\n".join(map(str, [self.show(operation_id), self.states(operation_id), *events]))
 
 
-def make_service(folder: Path, broker_url: str, flows: tuple[str, ...] = FLOWS, **settings: Any) -> Service:
+#: Celery apps of services that were closed, by what they were made for.
+_apps: dict[Any, list[OperationsCelery]] = defaultdict(list)
+
+
+def celery_for(settings: Settings) -> OperationsCelery:
+    """A Celery app with an engine for these settings.
+
+    Celery makes a class of each task of each app, which takes longer than most tests; so an app is used again, with an
+    engine of its own, when the service that had it is closed.
+    """
+    if not (kept := _apps[_purpose_of(settings)]):
+        return make_celery(settings)
+    celery = kept.pop()
+    celery.set_current()
+    with patch.object(celery_app, "OperationsCelery", return_value=celery):
+        return make_celery(settings)
+
+
+def put_back(settings: Settings, celery: OperationsCelery) -> None:
+    """Keep an app for another service."""
+    _apps[_purpose_of(settings)].append(celery)
+
+
+def _purpose_of(settings: Settings) -> Any:
+    return settings.broker_url, tuple(settings.workflows)
+
+
+def make_service(
+    folder: Path, broker_url: str, flows: tuple[str, ...] = FLOWS, *, is_migrated: bool = False, **settings: Any
+) -> Service:
     """A service of its own in `folder`, at its database of the broker."""
     made = Settings(data_dir=folder, input_dir=folder, workflows=flows, broker_url=broker_url, **settings)
-    upgrade(made)
-    celery = make_celery(made)
+    if not is_migrated:
+        upgrade(made)
+    celery = celery_for(made)
     workflows = load_workflows(made.workflows)
     celery.loader.import_default_modules()
     celery.finalize()
