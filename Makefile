@@ -17,22 +17,28 @@ QUICK := tests/model tests/domain tests/store \
 		claiming.py settling.py draining.py steering.py retrying.py) \
 	$(addprefix tests/web/test_, operations.py steering.py)
 
-.PHONY: help run test quick coverage browser pooler pictures lint format bench chaos soak lock clean
+.PHONY: help run test test-long quick coverage browser pooler pictures lint format bench chaos soak lock clean
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.for-running ## start everything on this machine; Ctrl-C stops it
 	@exec $(BIN)/python -m app.supervisor
 
 test: lint browser pooler ## lint, types, import contracts and every test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# The hundreds of programs that tests start find their modules compiled.
+test test-long quick: export PYTHONDONTWRITEBYTECODE :=
+
+test-long: export LONG := 1
+test-long: test ## the same with as many random examples as they once had, and more of it on PostgreSQL too
 
 quick: $(VENV)/.for-testing ## the model, the store on SQLite, canvas, engine and web: a part of the tests for in between
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -k "not postgresql" $(QUICK)
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -k "not postgresql" $(QUICK)
 
 coverage: browser pooler ## the tests again, slower, and which lines and branches they have run: 90 % at least
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
+	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
 browser: $(VENV)/.for-testing ## find Chromium for the tests of the console; as root on Debian, install it
 	@$(BIN)/python -m tests.console.chromium

@@ -18,6 +18,7 @@ from pausable.model.graph import PausePoint, full_signature
 from pausable.model.identity import Origin
 from pausable.model.nesting import DEEPEST
 from pausable.model.states import StepState
+from tests.amounts import usually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -226,7 +227,9 @@ JSON = st.recursive(
 
 def fuzz(case: Callable[..., None]) -> None:
     print(f"seed {SEED}")  # noqa: T201
-    limits = settings(max_examples=400, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    limits = settings(
+        max_examples=usually(80, long=400), deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
     seed(SEED)(limits(case))()
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from celery.canvas import Signature
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 @dataclass

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from pausable.model.states import Completion
+from tests.amounts import usually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +84,7 @@ def service(by_hand: ByHand) -> Service:
     return by_hand()
 
 
-@settings(max_examples=60, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=usually(15, long=60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(shape=SHAPES)
 def test_steps_of_any_canvas_end_as_their_triggers_say(service: Service, shape: Any) -> None:
     operation = service.start("decided", shape=shape)

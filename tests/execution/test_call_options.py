@@ -11,6 +11,7 @@ import pytest
 from pausable import step
 from pausable.errors import NotACanvas, OptionRefused, StepOptionInvalid, TaskUnfit
 from pausable.model.states import Completion, StepState
+from tests.databases import both_when_long
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     ByHand = Callable[..., Service]
+
+database_kind = both_when_long()
 
 UNFIT: dict[str, tuple[dict[str, Any], str]] = {
     "queue": ({"queue": 7}, "queue is '7': give a name of at most 255 bytes."),

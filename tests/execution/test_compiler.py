@@ -15,6 +15,7 @@ from pausable.canvas.signatures import call_of
 from pausable.canvas.tappable import tappable
 from pausable.model.graph import Graph, gather
 from pausable.model.identity import CALLBACK_TASK, CLAUSE_TASK
+from tests.amounts import usually
 from tests.canvases import nothing, pack, random_canvas, tell
 from tests.execution.pausing import at_work
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from celery import Celery
     from celery.canvas import Signature
 
-CANVASES = 200
+CANVASES = usually(40, long=200)
 DEADLINE = 60.0
 
 ROWS = [(1, 2), (3, 4), (5, 6)]

@@ -13,6 +13,7 @@ from pausable.engine.local import Budget
 from pausable.model.states import Completion, StepState
 from pausable.service.transfer import advance
 from pausable.worker.sweeper import sweep
+from tests.databases import both_when_long
 from tests.execution.control_flows import FORKING_ELSEWHERE
 from tests.execution.flows import lines_of
 from tests.execution.service import wait_for
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     ByHand = Callable[..., Service]
+
+database_kind = both_when_long()
 
 KINDS_OF_TASK = ("plain", "base class", "autoretry")
 

@@ -10,6 +10,7 @@ import pytest
 from pausable.canvas.values import decode
 from pausable.errors import ReferenceUnknown
 from pausable.model.states import Completion, StepState
+from tests.databases import both_when_long
 from tests.execution.flows import lines_of
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     ByHand = Callable[..., Service]
+
+database_kind = both_when_long()
 
 _C, _S = Completion, StepState
 RAN, NOT, SKIPPED = _S.SUCCESS, _S.TRIGGER_FAILED, _S.SKIPPED

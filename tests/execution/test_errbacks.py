@@ -6,11 +6,15 @@ import json
 from typing import TYPE_CHECKING
 
 from pausable.model.states import Completion
+from tests.databases import both_when_long
 from tests.execution.flows import lines_of
 from tests.execution.service import wait_for
 
 if TYPE_CHECKING:
     from tests.execution.service import Service
+
+
+database_kind = both_when_long()
 
 
 def test_an_errback_is_called_once_with_the_request_the_error_and_the_traceback(service: Service) -> None:

@@ -11,6 +11,7 @@ from pausable.engine import runner
 from pausable.engine import settle as settling_surely
 from pausable.engine.settle import settle
 from pausable.model.states import Completion, StepState
+from tests.databases import both_when_long
 from tests.execution.flows import lines_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     ByHand = Callable[..., Service]
+
+database_kind = both_when_long()
 
 POISON = '"poison"'
 

@@ -17,6 +17,7 @@ from pausable.engine.local import Budget
 from pausable.errors import PausableError
 from pausable.model.states import ENDED, Completion
 from pausable.service.transfer import advance, import_operation
+from tests.amounts import usually
 from tests.databases import KINDS
 from tests.execution.moving import exported, paused
 
@@ -76,7 +77,9 @@ def fuzz(documents: list[dict[str, Any]], use: Callable[[bytes], None]) -> None:
 
 
 def fuzz_one(document: dict[str, Any], use: Callable[[bytes], None]) -> None:
-    limits = settings(max_examples=250, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    limits = settings(
+        max_examples=usually(50, long=250), deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
 
     @seed(SEED)
     @limits

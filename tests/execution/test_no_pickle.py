@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pausable.model.states import Completion
+from tests.databases import both_when_long
 from tests.execution.service import QUEUE, Service, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-APP = Path(__file__).parents[2] / "app"
+database_kind = both_when_long()
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted(module for package in ("pausable", "app") for module in (ROOT / package).rglob("*.py"))
 #: What makes objects of bytes, and so runs code that the bytes choose.
 FORBIDDEN = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "jsonpickle"}
 #: Loaders that do so too unless they are told otherwise, and what runs text.
@@ -41,7 +45,7 @@ def called(tree: ast.AST) -> Iterator[str]:
             yield f"{getattr(node.func.value, 'id', '')}.{node.func.attr}"
 
 
-@pytest.mark.parametrize("module", sorted(APP.rglob("*.py")), ids=lambda path: str(path.relative_to(APP)))
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_module_can_unpickle_or_run_text(module: Path) -> None:
     tree = ast.parse(module.read_text())
 

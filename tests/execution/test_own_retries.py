@@ -10,6 +10,7 @@ from pausable.clock import frozen_at
 from pausable.engine.claim import claim
 from pausable.model.states import Completion, StepState
 from pausable.worker.sweeper import sweep
+from tests.databases import both_when_long
 from tests.execution.flows import lines_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     ByHand = Callable[..., Service]
+
+database_kind = both_when_long()
 
 _C, _S = Completion, StepState
 NOON = 1_790_000_000.0  # times are told to the microsecond: a whole number is told exactly

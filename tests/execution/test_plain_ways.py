@@ -10,6 +10,7 @@ import pytest
 from pausable.engine.dispatch import publish_due
 from pausable.errors import ApplyAsyncUnfit, TaskUnfit
 from pausable.model.states import Completion, StepState
+from tests.databases import both_when_long
 from tests.execution.flows import lines_of
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     ByHand = Callable[..., Service]
+
+
+database_kind = both_when_long()
 
 
 def test_a_retry_is_run_with_the_options_that_it_asks_for(by_hand: ByHand) -> None:

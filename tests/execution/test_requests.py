@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pausable.model.states import Completion
+from tests.databases import both_when_long
 from tests.execution.request_flows import FIELDS
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     ByHand = Callable[..., Service]
+
+
+database_kind = both_when_long()
 
 
 def told(service: Service, kind: str) -> Any:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.databases import both_when_long
 from tests.execution.flows import lines_of
 
 if TYPE_CHECKING:
     from tests.execution.service import Service
+
+
+database_kind = both_when_long()
 
 
 def test_signals_and_hooks_fire_for_every_step_of_a_slice_in_order(service: Service) -> None:

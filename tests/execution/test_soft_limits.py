@@ -13,7 +13,7 @@ import pytest
 
 from pausable.engine.limits import soft_limit
 from pausable.model.states import Completion, StepState
-from tests.databases import on_sqlite_alone
+from tests.databases import both_when_long, on_sqlite_alone
 from tests.execution.flows import lines_of
 from tests.execution.service import wait_for
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     ByHand = Callable[..., Service]
+
+database_kind = both_when_long()
 
 #: Places behind the end of the code at which the signal is sent, one after the other.
 PLACES = 120

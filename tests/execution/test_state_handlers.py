@@ -12,6 +12,7 @@ from pausable.canvas.values import decode
 from pausable.clock import frozen_at
 from pausable.model.states import Completion, StepState
 from pausable.worker.sweeper import sweep
+from tests.databases import both_when_long
 from tests.execution.flows import lines_of
 from tests.execution.service import wait_for
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     ByHand = Callable[..., Service]
     Script = dict[str, str]
+
+database_kind = both_when_long()
 
 _S = StepState
 BEGINS = 'Pending() to Running("Starting task run.")'

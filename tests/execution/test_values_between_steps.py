@@ -9,6 +9,7 @@ import pytest
 from pausable.canvas.values import decode
 from pausable.engine.dispatch import publish_due
 from pausable.model.states import Completion
+from tests.databases import both_when_long
 from tests.execution.hostile_flows import VALUES
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     ByHand = Callable[..., Service]
+
+
+database_kind = both_when_long()
 
 
 @pytest.mark.parametrize("name", VALUES)

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 from pausable.db.claims import held_claims, lost_claims_of
 from pausable.db.steps import list_steps
 from pausable.model.states import CLAIMABLE, ENDED, REQUESTING, Completion, StepState
+from tests.amounts import usually
 from tests.execution.witness import illegal_moves, times_recorded
 from tests.model.clauses import Move
 from tests.model.state import WEB
@@ -218,10 +219,9 @@ class AnyOrder(RuleBasedStateMachine):
 
 def test_in_whatever_order_things_happen_an_operation_comes_to_its_end(driven: Driven) -> None:
     some = settings(
-        max_examples=100,
+        max_examples=usually(15, long=100),
         stateful_step_count=40,
         deadline=None,
-        print_blob=True,
         suppress_health_check=list(HealthCheck),
     )
 

@@ -6,6 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from pausable.model.states import ENDED, Completion
+from tests.amounts import usually
 from tests.execution.witness import illegal_moves
 from tests.model.driving import hands_in, rows_in
 from tests.model.flow import RESULT
@@ -27,7 +28,7 @@ BUDGETS = [
 ]
 #: And on the random ones.
 EVERYTHING = Budget(kills=2, stops=2, losses=1, duplicates=1, pauses=2, resumes=2, cancels=1)
-RANDOM_PATHS = 200
+RANDOM_PATHS = usually(40, long=200)
 
 
 def follow(driven: Driven, budget: Budget, path: Path) -> None:

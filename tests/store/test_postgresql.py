@@ -166,7 +166,7 @@ def hold_and_stop(url: str, operation: int, holds: Event) -> None:
 @pytest.fixture
 def hurried(counter: Database) -> Iterator[Database]:
     """The same database, whose statements have little time."""
-    database = Database(f"{counter.url}&options=-c%20statement_timeout=200ms")
+    database = Database(f"{counter.url}&options=-c%20statement_timeout=1s")
     yield database
     database.close()
 

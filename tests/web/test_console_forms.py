@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.web.console.forms import Kind, fields_of, filled_in, read, typed_as
+from tests.amounts import usually
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 WHOLE = st.integers(-(10**30), 10**30)
@@ -72,7 +73,7 @@ def as_sent(text: str) -> str:
     return text.replace("\n", "\r\n")
 
 
-@settings(max_examples=200, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=usually(50, long=200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(asked(), max_size=3), st.booleans())
 def test_whatever_fits_a_schema_is_said_by_its_form(pairs: list[tuple[dict[str, Any], Any]], is_required: bool) -> None:
     names = [f"field_{number}" for number in range(len(pairs))]

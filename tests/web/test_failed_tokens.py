@@ -14,6 +14,7 @@ from app.web.auth import FailedTokens
 from pausable import clock
 from pausable.db.users import prefix_of, revoke_token, user_named
 from pausable.errors import TooManyFailedTokens
+from tests.amounts import usually
 from tests.execution.pausing import in_database
 from tests.web.calling import problem, slug
 from tests.web.serving import serving, token_of
@@ -186,7 +187,7 @@ def test_no_authorization_header_fails_the_service_or_lets_a_stranger_in(install
     client = installation().app.test_client()
     number = iter(range(10**6))
 
-    @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=usually(60, long=300), deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(header=HEADERS)
     @example(header="Bearer " + "x" * 100_000)
     @example(header="Bearer \ud800".encode("utf-8", "surrogatepass").decode("latin-1"))

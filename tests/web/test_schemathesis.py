@@ -16,6 +16,7 @@ from schemathesis.config import SchemathesisConfig
 from pausable import clock
 from pausable.db.workers import register_worker
 from pausable.processes import this_process
+from tests.amounts import usually
 from tests.execution.pausing import in_database
 from tests.web.serving import serving, token_of
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 SEED = random.SystemRandom().getrandbits(32)
 BOB = {"Authorization": f"Bearer {token_of('bob')}"}
 #: Examples of each kind for each call of the API.
-EXAMPLES = 25
+EXAMPLES = usually(5, long=25)
 #: Each request gets Bob's token, so a token that is lacking or wrong is no fault of what was generated.
 CONFIG: dict[str, Any] = {"generation": {"with-security-parameters": False}}
 

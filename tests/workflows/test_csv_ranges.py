@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pausable.errors import QuoteUnclosed, RowTooShort, RowUnusable
 from pausable.workflows.shipped import csv_files
 from pausable.workflows.shipped.count_by import count_by
+from tests.amounts import usually
 from tests.workflows.conftest import run
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 #: Ends of lines of every kind, of which only LF, CR and CRLF end one in a CSV, and characters of one to four bytes.
 AWKWARD = "a,\"\n\r'; \t\x0b\x1c\x85\u2028é😀\ufeff"
 random_test = settings(
-    deadline=None, print_blob=True, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=usually(50, long=200), suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 blocks = st.sampled_from([1, 2, 3, 7, 64, 10_000])
 
