@@ -110,7 +110,7 @@ def test_of_steps_that_are_recorded_together_the_one_at_fault_fails_and_the_rest
     assert {step.losses for step in service.steps(operation).values()} == {0}
 
 
-@pytest.mark.parametrize("asked", ["may_begin", "claim_surely"])
+@pytest.mark.parametrize("asked", ["may_begin_operation", "claim_and_confirm"])
 def test_what_keeps_a_step_from_beginning_is_its_failure(
     by_hand: ByHand, monkeypatch: pytest.MonkeyPatch, asked: str
 ) -> None:
