@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: No slice ends for want of time, and no step fails because its worker was lost too often: a test says what happens.
-_BOUNDLESS = {"slice_seconds": 1000, "max_losses": 100}
+_BOUNDLESS: dict[str, Any] = {"slice_seconds": 1000, "max_losses": 100}
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import os
 import subprocess
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -35,7 +35,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def working(broker_url: str, folder: Path, **settings: object) -> Iterator[Service]:
+def working(broker_url: str, folder: Path, **settings: Any) -> Iterator[Service]:
     broker = in_database(broker_url, 8)
     service = make_service(folder, broker, lease=1.5, flows=("tests.recovery.flows",), **settings)
     service.queue.flushdb()
