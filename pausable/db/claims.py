@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Float, bindparam, case, delete, exists, insert, literal, or_, select, text, update
 
+from pausable.db.operations import NOBODY_IS_LOST, NOTHING_RUNS, OPERATION_COLUMNS, Operation
 from pausable.db.statements import Prepared
 from pausable.db.steps import Running
 from pausable.db.tables import lost_claims, operations, steps, workers
@@ -121,13 +122,10 @@ _TAKE_OVER = (
 )
 _KEEP = insert(lost_claims)
 _OF_OPERATION = lost_claims.c.operation_id == bindparam("key_operation")
-_ANY_LOST = Prepared(select(lost_claims.c.number).where(_OF_OPERATION).limit(1))
-_NOTHING_RUNS = ~exists().where(steps.c.operation_id == operations.c.id, text("steps.state = 'Running'"))
-_NOBODY_IS_LOST = ~exists().where(lost_claims.c.operation_id == operations.c.id)
 _IS_CANCEL = operations.c.completion == str(Completion.REQUESTING_CANCEL)
 _IS_PAUSE = operations.c.completion == str(Completion.REQUESTING_PAUSE)
-_CAN_DRAIN = (or_(_IS_CANCEL, _IS_PAUSE & _NOBODY_IS_LOST), _NOTHING_RUNS)
-_DRAINABLE = Prepared(select(operations.c.completion).where(operations.c.id == bindparam("operation_id"), *_CAN_DRAIN))
+_CAN_DRAIN = (or_(_IS_CANCEL, _IS_PAUSE & NOBODY_IS_LOST), NOTHING_RUNS)
+_DRAINABLE = Prepared(select(*OPERATION_COLUMNS).where(operations.c.id == bindparam("operation_id"), *_CAN_DRAIN))
 #: The key is built by concatenation: otherwise SQLite scans the keys of all operations.
 _KEY = operations.c.id + 0
 _ALL_DRAINABLE = (
@@ -142,13 +140,13 @@ _CONFIRM = delete(lost_claims).where(
 _ACCEPT = delete(lost_claims).where(_OF_OPERATION)
 
 
-def drainable(tx: Connection, operation_id: int) -> Completion | None:
-    """Return the requested pause or cancel that can take effect because nothing of the operation runs; None otherwise.
+def drainable(tx: Connection, operation_id: int) -> Operation | None:
+    """Return the operation if a pause or cancel of it was requested and can take effect: nothing of it runs.
 
-    A pause also waits for former holders of claims that are not proven gone.
+    A pause also waits for the former holders of claims that are not proven gone.
     """
     row = _DRAINABLE.first(tx, {"operation_id": operation_id})
-    return row and Completion(row[0])
+    return row and Operation.from_row(row)
 
 
 def all_drainable(tx: Connection, after: int, limit: int) -> list[int]:
@@ -193,11 +191,6 @@ def unconfirmed_steps(tx: Connection, operation_id: int) -> list[Running]:
     """Return the steps of an operation whose former holders are not proven gone."""
     lost = lost_claims_of(tx, operation_id)
     return [Running(one.number, one.slug, one.held_since or 0.0, one.host, one.process, False) for one in lost]
-
-
-def is_any_unconfirmed(tx: Connection, operation_id: int) -> bool:
-    """Return whether code of this operation may still run under a claim that was taken away."""
-    return _ANY_LOST.first(tx, {"key_operation": operation_id}) is not None
 
 
 def confirm(tx: Connection, operation_id: int, number: int, claim: int) -> bool:

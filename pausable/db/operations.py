@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy import bindparam, exists, insert, select, text, update
 
 from pausable.db.statements import Prepared
-from pausable.db.tables import installation, operations
+from pausable.db.tables import installation, lost_claims, operations, steps
 from pausable.errors import MoveRefused
 from pausable.model.identity import Origin
 from pausable.model.states import OPERATION_MOVES, Completion
@@ -90,7 +90,10 @@ _NEXT_ID_SQLITE = text("UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'o
 _NEXT_ID_POSTGRESQL = text("SELECT nextval(pg_get_serial_sequence('operations', 'id'))")
 _INSERT = insert(operations).returning(operations.c.id)
 _COMPLETION = Prepared(select(operations.c.completion).where(operations.c.id == bindparam("id")))
-_SAVE = Prepared(
+#: What holds of an operation of which no step runs, and of one of which no lost worker may still run a step.
+NOTHING_RUNS: Final = ~exists().where(steps.c.operation_id == operations.c.id, text("steps.state = 'Running'"))
+NOBODY_IS_LOST: Final = ~exists().where(lost_claims.c.operation_id == operations.c.id)
+_UPDATE = (
     update(operations)
     .where(
         operations.c.id == bindparam("key_id"),
@@ -117,6 +120,8 @@ _SAVE = Prepared(
         due_at=bindparam("due_at"),
     )
 )
+_SAVE = Prepared(_UPDATE)
+_SAVE_QUIET = Prepared(_UPDATE.where(NOTHING_RUNS, NOBODY_IS_LOST))
 _EXPORTED = update(operations).where(operations.c.id == bindparam("key_id")).values(exported_at=bindparam("now"))
 _IS_DUE = text("operations.due_at IS NOT NULL")  # literal, to match the partial index
 _DUE = (
@@ -169,17 +174,35 @@ def completion_of(tx: Connection, operation_id: int) -> Completion | None:
     return row and Completion(row[0])
 
 
-def save(tx: Connection, before: Operation, after: Operation) -> bool:
-    """Write `after` with the next version if the row still equals `before`; return False if it does not.
+def save(tx: Connection, before: Operation, after: Operation, *, is_quiet: bool = False) -> bool:
+    """Write the row of an operation, its version raised by one.
 
-    Raise MoveRefused if the table of moves does not allow the change of state.
+    Args:
+        tx: The transaction, which has locked the row.
+        before: The row as it was read: only one that still stands so is written.
+        after: The row as it is to stand.
+        is_quiet: Whether to write it only where no step of the operation runs, or may run at a lost worker.
+
+    Returns:
+        Whether the row was written; `written` tells how it stands then.
+
+    Raises:
+        MoveRefused: The table of moves has no such move.
     """
     if before.completion is not after.completion and (before.completion, after.completion) not in OPERATION_MOVES:
         raise MoveRefused(before.id, before.completion, after.completion)
     guard = {"key_id": before.id, "key_version": before.version, "key_completion": before.completion}
-    due_at = after.due_at if after.completion in _WAITING and after.moved_at is None else None
-    values = _mutable(after) | {"version": before.version + 1, "due_at": due_at}
-    return _SAVE.change(tx, guard | values) == 1
+    values = _mutable(after) | {"version": before.version + 1, "due_at": _due_at(after)}
+    return (_SAVE_QUIET if is_quiet else _SAVE).change(tx, guard | values) == 1
+
+
+def written(before: Operation, after: Operation) -> Operation:
+    """Return the row as it stands once `save` has written it."""
+    return replace(after, version=before.version + 1, due_at=_due_at(after))
+
+
+def _due_at(after: Operation) -> float | None:
+    return after.due_at if after.completion in _WAITING and after.moved_at is None else None
 
 
 def mark_exported(tx: Connection, operation_id: int, now: float) -> bool:

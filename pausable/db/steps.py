@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, func, insert, literal, null, select, text
+from sqlalchemy import and_, bindparam, delete, func, literal, null, select, text
 
 from pausable.db.statements import Prepared
-from pausable.db.tables import edges, paused_code, steps, workers
+from pausable.db.tables import edges, growths, paused_code, steps, workers
 from pausable.db.transitions import TASK_COLUMNS, StepTask
 from pausable.model.identity import MARK
 from pausable.model.states import FINAL, StepState
@@ -59,13 +59,16 @@ class StepRow:
 class Aims(NamedTuple):
     """Internal columns of a step: whether it decides the outcome, its point was answered, and its end is not announced.
 
-    `retries` is how often its code requested a retry.
+    `retries` is how often its code requested a retry, `has_result` whether a result is stored, and `growth` is its
+    replacement as JSON.
     """
 
     decides: bool
     passed: bool
     plain: bool
     retries: int
+    has_result: bool
+    growth: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +115,20 @@ _SHOWN = (
 _LIST = select(*_SHOWN).where(_OPERATION, steps.c.number > bindparam("after")).order_by(steps.c.number)
 _LIST_SOME = _LIST.limit(bindparam("limit"))
 _LIST_BARE = (
-    select(*(null().label(column.name) if column is steps.c.result else column for column in _SHOWN))
+    select(
+        *(null().label(column.name) if column is steps.c.result else column for column in _SHOWN),
+        steps.c.reference,
+        steps.c.passed,
+        steps.c.plain,
+        steps.c.retries,
+        steps.c.result.is_not(None),
+        growths.c.growth,
+    )
+    .outerjoin(growths, and_(growths.c.operation_id == steps.c.operation_id, growths.c.number == steps.c.number))
     .where(_OPERATION)
     .order_by(steps.c.number)
 )
-_AIMS = (
-    select(steps.c.reference, steps.c.passed, steps.c.plain, steps.c.retries).where(_OPERATION).order_by(steps.c.number)
-)
+_MANY_SHOWN: Final = len(_SHOWN)
 _RUNNING = Prepared(
     select(
         steps.c.number,
@@ -173,16 +183,22 @@ def list_steps(tx: Connection, operation_id: int, *, after: int = -1, limit: int
     return [StepRow(number, slug, StepState(state), *rest) for number, slug, state, *rest in rows]
 
 
-def list_bare_steps(tx: Connection, operation_id: int) -> list[StepRow]:
-    """Return all steps in topological order without their results, which may be large."""
+def list_bare_steps(tx: Connection, operation_id: int) -> list[tuple[StepRow, Aims]]:
+    """Return all steps of an operation in topological order, without their results: they may be large, few are needed.
+
+    Args:
+        tx: The transaction.
+        operation_id: The operation.
+
+    Returns:
+        Each step as people are shown it, and what of it nobody is shown.
+    """
     rows: Any = tx.execute(_LIST_BARE, {"operation_id": operation_id})
-    return [StepRow(number, slug, StepState(state), *rest) for number, slug, state, *rest in rows]
+    return [_bare(*row[:_MANY_SHOWN], aims=row[_MANY_SHOWN:]) for row in rows]
 
 
-def list_aims(tx: Connection, operation_id: int) -> list[Aims]:
-    """Return the internal columns of the steps, in the order of `list_steps`."""
-    rows: Any = tx.execute(_AIMS, {"operation_id": operation_id})
-    return [Aims(*row) for row in rows]
+def _bare(number: int, slug: str, state: str, *rest: Any, aims: Sequence[Any]) -> tuple[StepRow, Aims]:
+    return StepRow(number, slug, StepState(state), *rest), Aims(*aims)
 
 
 def running_steps(tx: Connection, operation_id: int) -> list[Running]:
@@ -291,6 +307,8 @@ def calls_where(
     while rows := tx.execute(query.order_by(steps.c.number).limit(_AT_A_TIME), {"after": after}).all():
         for number, signature, inputs in rows:
             yield number, json.loads(signature), None if inputs is None else json.loads(inputs)
+        if len(rows) < _AT_A_TIME:
+            return
         after = rows[-1][0]
 
 
@@ -453,7 +471,10 @@ _NEEDED = (
 )
 _CODE = select(paused_code.c.code).where(paused_code.c.operation_id == bindparam("operation_id"))
 _FORGET = delete(paused_code).where(paused_code.c.operation_id == bindparam("operation_id"))
-_KEEP = insert(paused_code)
+_KEEP = text(
+    "INSERT INTO paused_code (operation_id, code) VALUES (:operation_id, :code) "
+    "ON CONFLICT (operation_id) DO UPDATE SET code = excluded.code"
+)
 
 
 def remaining_calls(tx: Connection, operation_id: int) -> list[Remaining]:
@@ -488,8 +509,9 @@ def code_when_paused(tx: Connection, operation_id: int) -> dict[str, Any] | None
 
 def keep_code(tx: Connection, operation_id: int, code: dict[str, Any] | None) -> None:
     """Replace the fingerprints of the code that the operation is paused with."""
-    tx.execute(_FORGET, {"operation_id": operation_id})
-    if code is not None:
+    if code is None:
+        tx.execute(_FORGET, {"operation_id": operation_id})
+    else:
         tx.execute(_KEEP, {"operation_id": operation_id, "code": json.dumps(code, separators=(",", ":"))})
 
 

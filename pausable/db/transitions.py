@@ -182,15 +182,26 @@ _RELEASE_HELD = (
     update(steps)
     .where(_OPERATION, steps.c.state == _S.PAUSED)
     .values(state=_S.QUEUED, passed=True, due_at=bindparam("due_at"), publishes=0)
+    .returning(*_TASK)
 )
 _RELEASE_FIRST = (
     update(steps)
     .where(_OPERATION, steps.c.state == _S.PAUSED)
     .values(state=_S.QUEUED, due_at=bindparam("due_at"), publishes=0)
+    .returning(*_TASK)
 )
 _PARK = update(steps).where(_OPERATION, steps.c.state == _S.RETRYING).values(parked=True)
-_UNPARK = update(steps).where(_OPERATION, steps.c.parked).values(parked=False)
-_HOLD_QUEUED = update(steps).where(_OPERATION, steps.c.state == _S.QUEUED).values(state=_S.PAUSED, due_at=None)
+_REST = (
+    update(steps)
+    .where(_OPERATION, steps.c.state.in_([_S.QUEUED, _S.RETRYING]))
+    .values(
+        state=case((steps.c.state == _S.QUEUED, _S.PAUSED), else_=steps.c.state),
+        due_at=case((steps.c.state == _S.QUEUED, null()), else_=steps.c.due_at),
+        parked=steps.c.state == _S.RETRYING,
+    )
+)
+# Also what is not parked: of an operation that was paused before steps were.
+_UNPARK = update(steps).where(_OPERATION, or_(steps.c.parked, steps.c.state == _S.RETRYING)).values(parked=False)
 _CANCEL = (
     update(steps)
     .where(_OPERATION, steps.c.state.in_(sorted(IDLE)))
@@ -266,19 +277,27 @@ def _change(tx: Connection, one: Prepared, some: Update, key: dict[str, Any], nu
         tx.execute(some, key | {"key_numbers": numbers[start : start + AT_ONCE]})
 
 
-def release_held(tx: Connection, operation_id: int, due_at: float) -> int:
-    """Queue every held step without asking their points again; return how many."""
-    return tx.execute(_RELEASE_HELD, {"key_operation": operation_id, "due_at": due_at}).rowcount
+def release_held(tx: Connection, operation_id: int, due_at: float) -> list[StepTask]:
+    """Queue every held step, and return them in order; their points are not asked again."""
+    return _released(tx, _RELEASE_HELD, operation_id, due_at)
 
 
-def release_first(tx: Connection, operation_id: int, due_at: float) -> int:
-    """Queue the first steps of an operation that was held until its start; their points have not been asked."""
-    return tx.execute(_RELEASE_FIRST, {"key_operation": operation_id, "due_at": due_at}).rowcount
+def release_first(tx: Connection, operation_id: int, due_at: float) -> list[StepTask]:
+    """Queue the first steps of an operation, held until its time to start, and return them in order.
+
+    Their points are yet to be asked.
+    """
+    return _released(tx, _RELEASE_FIRST, operation_id, due_at)
 
 
-def hold_queued(tx: Connection, operation_id: int) -> int:
-    """Hold every queued step, because the pause takes effect before any claim; return how many."""
-    return tx.execute(_HOLD_QUEUED, {"key_operation": operation_id}).rowcount
+def _released(tx: Connection, statement: ReturningUpdate[Any], operation_id: int, due_at: float) -> list[StepTask]:
+    rows = tx.execute(statement, {"key_operation": operation_id, "due_at": due_at})
+    return sorted((StepTask(*row) for row in rows), key=lambda step: step.number)
+
+
+def rest(tx: Connection, operation_id: int) -> None:
+    """Hold every queued step, before anybody has claimed it, and park every step that waits for a retry."""
+    tx.execute(_REST, {"key_operation": operation_id})
 
 
 def park(tx: Connection, operation_id: int) -> None:
@@ -286,9 +305,9 @@ def park(tx: Connection, operation_id: int) -> None:
     tx.execute(_PARK, {"key_operation": operation_id})
 
 
-def unpark(tx: Connection, operation_id: int) -> None:
-    """Show parked steps to sweeps again when the operation continues."""
-    tx.execute(_UNPARK, {"key_operation": operation_id})
+def unpark(tx: Connection, operation_id: int) -> bool:
+    """Show the steps that wait for a retry to sweeps again; return whether there are any."""
+    return tx.execute(_UNPARK, {"key_operation": operation_id}).rowcount > 0
 
 
 def answer_point(tx: Connection, operation_id: int, point: int | None, *, pause: bool) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,10 @@ from pausable.canvas.task import is_author_error
 from pausable.canvas.values import decode, is_tagged
 from pausable.db import transitions as store
 from pausable.db.database import is_unknown_reference, retry_outages
-from pausable.db.history import append_event
-from pausable.db.operations import Operation, find_operation, lock_operation, save
+from pausable.db.operations import Operation, find_operation
 from pausable.db.steps import find_step, held_step, is_anything_running, queued_steps, results_of
 from pausable.db.transitions import growths_among
-from pausable.engine.announce import Announcer
+from pausable.engine.change import changing, until_committed
 from pausable.engine.checkpoints import load
 from pausable.engine.drain import drain
 from pausable.engine.finish import End, beginning
@@ -28,7 +27,7 @@ from pausable.engine.outcome import Ended, Ending, failed, kept_text
 from pausable.engine.publish import not_before
 from pausable.engine.release import fail, settle_and_tell
 from pausable.engine.settle import settle_and_confirm
-from pausable.errors import ClaimLost
+from pausable.errors import ClaimLost, OperationNotFound
 from pausable.model.graph import Inputs, gather, numbers_in, with_growths
 from pausable.model.states import CLAIMABLE, Completion, Paused, State, StepState
 from pausable.processes import ending_children
@@ -36,8 +35,9 @@ from pausable.processes import ending_children
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from pausable.db.database import Connection, Database
+    from pausable.db.database import Database
     from pausable.db.transitions import StepTask
+    from pausable.engine.change import Change
     from pausable.engine.engine import Engine
     from pausable.model.graph import Growth
 
@@ -54,21 +54,21 @@ def claim(engine: Engine, operation_id: int, number: int, moments: list[float] |
     if not engine.enter():
         return None
     # A power cut that takes this commit takes the worker too: the step is queued again, and nobody holds the old claim.
-    with engine.database.write(survives_power_cut=False) as tx:
-        operation = lock_operation(tx, operation_id)
-        if operation is None or operation.completion not in CLAIMABLE:
+    step = None
+    with suppress(OperationNotFound), changing(engine, operation_id, survives_power_cut=False) as op:
+        operation = op.operation
+        if operation.completion not in CLAIMABLE:
             return None
         is_begun = operation.started_at is not None or not engine.policies.asks_handlers(operation)
-        if not is_begun and is_anything_running(tx, operation_id):
+        if not is_begun and is_anything_running(op.tx, operation_id):
             return None  # whoever runs asks the state handlers whether the operation may begin, and publishes this then
-        now = clock.now()
         if moments is not None:
-            moments.append(now)
-        step = store.claim_step(tx, operation_id, number, engine.holder(), now)
+            moments.append(op.now)
+        step = store.claim_step(op.tx, operation_id, number, engine.holder(), op.now)
         if step and is_begun:
-            begin(tx, engine, operation, now)
+            begin(op)
         if step:
-            Announcer(tx, engine, now).start(operation, step)
+            op.announcer.start(operation, step)
     return step or (_claim_past_clause(engine, operation_id, number, moments) if found[0].clause else None)
 
 
@@ -80,10 +80,8 @@ def claim_and_confirm(engine: Engine, operation_id: int, number: int) -> StepTas
     """
     moments: list[float] = []
 
-    def once() -> StepTask | None:
+    def attempt() -> StepTask | None:
         while engine.enter():
-            if moments and (mine := _held_here(engine, operation_id, number, moments)):
-                return mine
             try:
                 return claim(engine, operation_id, number, moments)
             except Exception as fault:
@@ -92,8 +90,11 @@ def claim_and_confirm(engine: Engine, operation_id: int, number: int) -> StepTas
                 engine.incarnation.forget()  # somebody took the worker's row away: it is entered again
         return None
 
+    def made() -> StepTask | None:
+        return _held_here(engine, operation_id, number, moments) if moments and engine.enter() else None
+
     with _taking(engine.database, operation_id, number) as is_first:
-        return retry_outages(once) if is_first else None
+        return until_committed(attempt, made) if is_first else None
 
 
 def _held_here(engine: Engine, operation_id: int, number: int, moments: Collection[float]) -> StepTask | None:
@@ -175,14 +176,15 @@ def _resolved(
     return with_growths(inputs, growths)[0] if growths else inputs, found
 
 
-def begin(tx: Connection, engine: Engine, operation: Operation, now: float) -> None:
+def begin(op: Change) -> None:
     """Note that the operation is in progress, and since when."""
-    completion = Completion.IN_PROGRESS if operation.completion is Completion.SCHEDULED else operation.completion
-    after = replace(operation, completion=completion, started_at=operation.started_at or now)
-    save(tx, operation, after)
-    if operation.completion is not after.completion:
-        append_event(tx, operation.id, at=now, who="worker", old=operation.completion, new=after.completion)
-        Announcer(tx, engine, now).operation(operation, after)
+    is_first = op.operation.completion is Completion.SCHEDULED
+    completion = Completion.IN_PROGRESS if is_first else op.operation.completion
+    after = replace(op.operation, completion=completion, started_at=op.operation.started_at or op.now)
+    if is_first:
+        op.move(after, who="worker", is_news=True)
+    else:
+        op.save(after)
 
 
 def _claim_past_clause(engine: Engine, operation_id: int, number: int, moments: list[float] | None) -> StepTask | None:
@@ -211,17 +213,16 @@ def _handed(engine: Engine, operation_id: int, step: StepTask) -> Any:
 
 def _answer(engine: Engine, operation_id: int, step: StepTask, *, pause: bool) -> None:
     """Write the clause's answer down, and publish the other steps behind the point if it says go on."""
-    with engine.database.write() as tx:
-        operation = lock_operation(tx, operation_id)
-        if operation is None or operation.completion not in CLAIMABLE:
+    with suppress(OperationNotFound), changing(engine, operation_id) as op:
+        if op.operation.completion not in CLAIMABLE:
             return
-        store.answer_point(tx, operation_id, step.point, pause=pause)
+        store.answer_point(op.tx, operation_id, step.point, pause=pause)
         if pause:
-            _request_pause(tx, operation, step)
-        others = [
-            one for one in queued_steps(tx, operation_id) if one.point == step.point and one.number != step.number
-        ]
-    engine.publisher.publish(operation_id, [one for one in others if not_before(one.call, clock.now()) is None])
+            why = f"the pause point before {step.slug} asked for it"
+            after = replace(op.operation, completion=Completion.REQUESTING_PAUSE, reason=why)
+            op.move(after, who="clause", why=why)
+        behind = [one for one in queued_steps(op.tx, operation_id) if one.point == step.point]
+        op.publish([one for one in behind if one.number != step.number and not_before(one.call, op.now) is None])
 
 
 def fail_unclaimed(engine: Engine, operation_id: int, number: int, fault: BaseException) -> None:
@@ -230,11 +231,10 @@ def fail_unclaimed(engine: Engine, operation_id: int, number: int, fault: BaseEx
     def claim_bare() -> StepTask | None:
         if not engine.enter():
             return None
-        with engine.database.write() as tx:
-            operation = lock_operation(tx, operation_id)
-            if operation is None or operation.completion not in CLAIMABLE:
-                return None
-            return store.claim_step(tx, operation_id, number, engine.holder(), clock.now())
+        with suppress(OperationNotFound), changing(engine, operation_id) as op:
+            if op.operation.completion in CLAIMABLE:
+                return store.claim_step(op.tx, operation_id, number, engine.holder(), op.now)
+        return None
 
     if step := retry_outages(claim_bare):
         fail(engine, operation_id, step, fault)
@@ -242,26 +242,15 @@ def fail_unclaimed(engine: Engine, operation_id: int, number: int, fault: BaseEx
 
 def _fail(engine: Engine, operation_id: int, step: StepTask, fault: BaseException) -> None:
     """End all that waits behind a point whose clause raised: nobody can tell whether it may go on."""
-    with engine.database.write() as tx:
-        operation = lock_operation(tx, operation_id)
-        if operation is None or operation.completion not in CLAIMABLE:
+    with suppress(OperationNotFound), changing(engine, operation_id) as op:
+        if op.operation.completion not in CLAIMABLE:
             return
-        now = clock.now()
-        behind = [one.number for one in queued_steps(tx, operation_id) if one.point == step.point]
-        store.answer_point(tx, operation_id, step.point, pause=False)
-        claimed = [store.claim_step(tx, operation_id, number, engine.holder(), now) for number in behind]
-    ended = [Ended(one, failed(fault), True, now, clock.now()) for one in claimed if one]
-    if ended:  # else another worker has asked too, and was first
-        settle_and_tell(engine, operation_id, ended)
-
-
-def _request_pause(tx: Connection, operation: Operation, step: StepTask) -> None:
-    why = f"the pause point before {step.slug} asked for it"
-    after = replace(operation, completion=Completion.REQUESTING_PAUSE, reason=why)
-    save(tx, operation, after)
-    append_event(
-        tx, operation.id, at=clock.now(), who="clause", old=operation.completion, new=after.completion, why=why
-    )
+        behind = [one.number for one in queued_steps(op.tx, operation_id) if one.point == step.point]
+        store.answer_point(op.tx, operation_id, step.point, pause=False)
+        claimed = [store.claim_step(op.tx, operation_id, number, engine.holder(), op.now) for number in behind]
+        ended = [Ended(one, failed(fault), True, op.now, op.now) for one in claimed if one]
+        if ended:  # else another worker has asked too, and was first
+            op.then(partial(settle_and_tell, engine, operation_id, ended))
 
 
 def may_begin_operation(engine: Engine, operation_id: int, step: StepTask) -> bool:
@@ -293,15 +282,16 @@ def _unbegun(engine: Engine, operation_id: int) -> Operation | None:
 
 def _begin(engine: Engine, operation_id: int, step: StepTask) -> None:
     """Note the beginning under this step's claim, and publish what waited for it."""
-    with engine.database.write() as tx:
-        operation = lock_operation(tx, operation_id)
-        present = find_step(tx, operation_id, step.number)
-        if operation is None or present is None or (present[0].claim, present[1]) != (step.claim, StepState.RUNNING):
-            raise ClaimLost(operation_id)
-        begin(tx, engine, operation, clock.now())
-        waiting = queued_steps(tx, operation_id) if operation.completion in CLAIMABLE else []
-    now = clock.now()
-    engine.publisher.publish(operation_id, [one for one in waiting if not_before(one.call, now) is None])
+    try:
+        with changing(engine, operation_id) as op:
+            present = find_step(op.tx, operation_id, step.number)
+            if present is None or (present[0].claim, present[1]) != (step.claim, StepState.RUNNING):
+                raise ClaimLost(operation_id)
+            begin(op)
+            waiting = queued_steps(op.tx, operation_id) if op.operation.completion in CLAIMABLE else []
+            op.publish([one for one in waiting if not_before(one.call, op.now) is None])
+    except OperationNotFound:
+        raise ClaimLost(operation_id) from None
 
 
 def _end_here(engine: Engine, operation_id: int, answer: State | End, step: StepTask, started_at: float) -> None:

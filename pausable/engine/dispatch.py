@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from itertools import groupby
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
@@ -13,11 +14,12 @@ from kombu.exceptions import ChannelError, OperationalError
 from pausable import clock
 from pausable.db.claims import Due, due_steps, unclaimed_steps
 from pausable.db.database import isolate
-from pausable.db.operations import lock_operation
 from pausable.db.steps import find_step
 from pausable.db.transitions import publish_again as queue_again
+from pausable.engine.change import changing
 from pausable.engine.metrics import REPUBLISHED
 from pausable.engine.publish import is_timed
+from pausable.errors import OperationNotFound
 from pausable.model.states import CLAIMABLE, StepState
 
 if TYPE_CHECKING:
@@ -185,13 +187,10 @@ def publish_again(engine: Engine, operation_id: int, number: int) -> None:
 def _publish(engine: Engine, operation_id: int, due: Iterable[Due], at: float) -> None:
     now = clock.now()
     won: list[StepTask] = []
-    with engine.database.write() as tx:
-        operation = lock_operation(tx, operation_id)
-        if operation is None or operation.completion not in CLAIMABLE:
-            return
-        for one in due:
+    with suppress(OperationNotFound), changing(engine, operation_id) as op:
+        for one in due if op.operation.completion in CLAIMABLE else ():
             again = now + engine.republish_after * 2.0 ** min(one.publishes + 1, _DOUBLINGS)
-            step = queue_again(tx, operation_id, one.number, one.publishes, now=at, due_at=again)
+            step = queue_again(op.tx, operation_id, one.number, one.publishes, now=at, due_at=again)
             won += [step] if step else []
     if won:
         engine.metrics.count(REPUBLISHED, times=len(won))

@@ -18,8 +18,8 @@ from pausable.canvas.values import compact
 from pausable.db.files import write_atomically
 from pausable.db.history import append_event, last_asked
 from pausable.db.operations import Operation, find_operation, origin_of
-from pausable.db.steps import Aims, StepRow, code_when_paused, edges_of, list_aims, list_bare_steps, results_of
-from pausable.db.transitions import growths_of, insert_edges, insert_growths, insert_imported_steps
+from pausable.db.steps import Aims, StepRow, code_when_paused, edges_of, list_bare_steps, results_of
+from pausable.db.transitions import insert_edges, insert_growths, insert_imported_steps
 from pausable.documents.check import LARGEST, check_document, demand_readable, read_document
 from pausable.documents.fingerprint import TAG, Reading, read_code
 from pausable.documents.model import (
@@ -34,7 +34,7 @@ from pausable.documents.model import (
     needed_results,
 )
 from pausable.errors import DocumentMalformed, DocumentUnusable, ResultFault, ResultsUnreachable, TasksUnregistered
-from pausable.model.graph import PausePoint, full_signature, with_growths
+from pausable.model.graph import Growth, PausePoint, full_signature, with_growths
 from pausable.model.identity import started_elsewhere
 from pausable.model.nesting import DEEPEST
 from pausable.model.states import DONE, ENDED, FINAL, GOOD, Completion, StepState
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from pausable.db.database import Connection
     from pausable.engine.engine import Engine
-    from pausable.model.graph import Growth, Way
+    from pausable.model.graph import Way
     from pausable.model.identity import Origin
     from pausable.results.base import Result
 
@@ -195,27 +195,35 @@ def snapshot_of(tx: Connection, operation_id: int) -> Snapshot | None:
     Raises:
         DocumentMalformed: A value is nested so deep that it cannot be read, which earlier versions kept.
     """
+    operation = find_operation(tx, operation_id)
+    return None if operation is None else snapshot_from(tx, operation)
+
+
+def snapshot_from(tx: Connection, operation: Operation) -> Snapshot:
+    """Return the snapshot of an operation whose row has been read; its steps are read here.
+
+    Raises:
+        DocumentMalformed: A value is nested so deep that it cannot be read, which earlier versions kept.
+    """
     try:
-        return _snapshot_of(tx, operation_id)
+        return _snapshot_from(tx, operation)
     except RecursionError:
         raise DocumentMalformed(f"is nested more than {DEEPEST} deep") from None
 
 
-def _snapshot_of(tx: Connection, operation_id: int) -> Snapshot | None:
-    operation = find_operation(tx, operation_id)
-    if operation is None:
-        return None
+def _snapshot_from(tx: Connection, operation: Operation) -> Snapshot:
     upstream: dict[int, list[int]] = {}
-    for up, down in edges_of(tx, operation_id):
+    for up, down in edges_of(tx, operation.id):
         upstream.setdefault(down, []).append(up)
-    rows = zip(list_bare_steps(tx, operation_id), list_aims(tx, operation_id), strict=True)
-    growths = growths_of(tx, operation_id)
+    rows = list_bare_steps(tx, operation.id)
+    growths = {row.number: Growth.from_json(aims.growth) for row, aims in rows if aims.growth is not None}
     bare = _grown([_facts(row, aims, upstream.get(row.number, ())) for row, aims in rows], growths)
-    results = results_of(tx, operation_id, needed_results(_loads(operation.outcome), bare))
+    kept = {row.number for row, aims in rows if aims.has_result}
+    results = results_of(tx, operation.id, needed_results(_loads(operation.outcome), bare) & kept)
     steps = [replace(one, result=_loads(results[one.number])) if one.number in results else one for one in bare]
-    code = code_when_paused(tx, operation_id) if operation.completion is Completion.PAUSED else None
+    code = code_when_paused(tx, operation.id) if operation.completion is Completion.PAUSED else None
     return Snapshot(
-        operation, in_order(_told_apart(steps)), origin_of(tx, operation), _paused_at(tx, operation_id), code
+        operation, in_order(_told_apart(steps)), origin_of(tx, operation), _paused_at(tx, operation.id), code
     )
 
 
@@ -266,7 +274,7 @@ def write_document(engine: Engine, snapshot: Snapshot) -> dict[str, str]:
         DocumentMalformed: Its own reader would refuse it: nothing is written.
     """
     operation = snapshot.operation
-    if operation.completion is not Completion.PAUSED:
+    if snapshot.code is None and operation.completion is not Completion.PAUSED:
         snapshot = replace(snapshot, code=code_here(engine, snapshot))
     content = encode(snapshot.readable_document())
     path = _place(engine.workflow_store / str(operation.id), str(operation.version + 1), content)

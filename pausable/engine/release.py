@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -11,16 +12,15 @@ from pausable.canvas.task import is_author_error
 from pausable.db import claims
 from pausable.db.claims import held_claims, lost_claims_of
 from pausable.db.database import retry_outages
-from pausable.db.history import append_event
-from pausable.db.operations import completion_of, lock_operation, save
+from pausable.db.operations import completion_of
 from pausable.db.steps import find_step
-from pausable.engine.announce import Announcer
+from pausable.engine.change import changing
 from pausable.engine.drain import drain_aside
 from pausable.engine.errands import run_aside
 from pausable.engine.outcome import Ended, failed
 from pausable.engine.settle import is_waiting_for_drain, settle_and_confirm
 from pausable.engine.task import call_errbacks, is_wanted
-from pausable.errors import TimeLimitPassed, WorkerLost
+from pausable.errors import OperationNotFound, TimeLimitPassed, WorkerLost
 from pausable.model.states import CLAIMABLE, Completion, StepState
 from pausable.model.times import bounded
 from pausable.processes import is_gone, kill, this_boot, this_host
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from pausable.db.claims import HeldClaim
-    from pausable.db.database import Connection
     from pausable.db.transitions import StepTask
     from pausable.db.workers import Beating
+    from pausable.engine.change import Change
     from pausable.engine.engine import Engine
     from pausable.engine.outcome import Ending
     from pausable.model.explanation import Held, Listening
@@ -191,23 +191,17 @@ def confirm(engine: Engine, operation_id: int, number: int, claim: int) -> None:
 
 
 def _queue(engine: Engine, held: HeldClaim, loss: Loss) -> None:
-    now = clock.now()
-    with engine.database.write() as tx:
-        operation = lock_operation(tx, held.operation_id)
-        due_at = now + engine.republish_after
-        step = claims.take_away(tx, held, is_loss=loss.is_counted, due_at=due_at)
-        if operation is None or step is None:
+    with suppress(OperationNotFound), changing(engine, held.operation_id) as op:
+        due_at = op.now + engine.republish_after
+        step = claims.take_away(op.tx, held, is_loss=loss.is_counted, due_at=due_at)
+        if step is None:
             return
-        save(tx, operation, operation)
-        _tell(tx, held, loss, now)
-        append_event(
-            tx, operation.id, at=now, who=loss.who, step=step.slug, old=StepState.RUNNING, new=StepState.QUEUED,
-            why=loss.why,
-        )  # fmt: skip
-        Announcer(tx, engine, now).loss(operation, step, loss.why, is_final=False)
-    if operation.completion in CLAIMABLE:
-        engine.publisher.publish(operation.id, [step])
-    drain_aside(engine, operation.id)
+        _note_loss(op, held, loss)
+        op.tell(who=loss.who, step=step.slug, old=StepState.RUNNING, new=StepState.QUEUED, why=loss.why)
+        op.announcer.loss(op.operation, step, loss.why, is_final=False)
+        if op.operation.completion in CLAIMABLE:
+            op.publish([step])
+        op.then(partial(drain_aside, engine, held.operation_id))
 
 
 def _fail_aside(engine: Engine, held: HeldClaim, error: Exception, loss: Loss) -> None:
@@ -222,15 +216,14 @@ def _fail(engine: Engine, held: HeldClaim, error: Exception, loss: Loss) -> None
     ending, now = _ending(engine, held, error), clock.now()
     if not engine.enter():
         return
-    with engine.database.write() as tx:
-        operation = lock_operation(tx, held.operation_id)
-        step = claims.take_over(tx, held, engine.holder(), is_loss=loss.is_counted)
-        if operation is None or step is None:
+    with suppress(OperationNotFound), changing(engine, held.operation_id) as op:
+        step = claims.take_over(op.tx, held, engine.holder(), is_loss=loss.is_counted)
+        if step is None:
             return
-        save(tx, operation, operation)
-        _tell(tx, held, loss, now)
-        Announcer(tx, engine, now).loss(operation, step, str(error), is_final=ending.state is StepState.FAILED)
-    settle_and_tell(engine, operation.id, [Ended(step, ending, True, held.held_since or now, now)])
+        _note_loss(op, held, loss)
+        op.announcer.loss(op.operation, step, str(error), is_final=ending.state is StepState.FAILED)
+        ended = Ended(step, ending, True, held.held_since or now, now)
+        op.then(partial(settle_and_tell, engine, held.operation_id, [ended]))
 
 
 def _ending(engine: Engine, held: HeldClaim, error: Exception) -> Ending:
@@ -252,9 +245,11 @@ def _ending(engine: Engine, held: HeldClaim, error: Exception) -> Ending:
     return replace(failed(error), state=StepState.RETRYING, due_at=due_at, again={"retries": done + 1})
 
 
-def _tell(tx: Connection, held: HeldClaim, loss: Loss, now: float) -> None:
+def _note_loss(op: Change, held: HeldClaim, loss: Loss) -> None:
+    """Raise the operation's version, and remember a holder that was not seen to run no more."""
+    op.save(op.operation)
     if not loss.is_gone:
-        claims.keep_lost(tx, held, now)
+        claims.keep_lost(op.tx, held, op.now)
 
 
 _WHY: Final = "the pause was to take effect at once"

@@ -11,10 +11,11 @@ from celery.exceptions import SoftTimeLimitExceeded
 from pausable import clock
 from pausable.canvas.values import compact, encode, stored
 from pausable.db import transitions as store
-from pausable.db.database import is_outage, retry_outages
+from pausable.db.database import is_outage
 from pausable.db.operations import Operation, lock_operation, save
 from pausable.db.steps import find_step, queued_after
 from pausable.engine.announce import Announcer
+from pausable.engine.change import until_committed
 from pausable.engine.finish import (
     End,
     EndAsked,
@@ -392,16 +393,17 @@ def _settled(
 ) -> Settled:
     asked = choice or Choice()
 
-    def once() -> Settled:
-        if asked.decided and _is_written(engine, operation_id, ended):
-            return asked.decided[-1]
+    def attempt() -> Settled:
         return settle(engine, operation_id, ended, choice=asked, **options)
 
+    def made() -> Settled | None:
+        return asked.decided[-1] if asked.decided and _is_written(engine, operation_id, ended) else None
+
     try:
-        return retry_outages(once)
+        return until_committed(attempt, made)
     except EndAsked as end:  # nothing was written: the author's handlers are asked under no lock
         options["end"] = kept_end(engine, end)
-        return retry_outages(once)
+        return until_committed(attempt, made)
 
 
 def _settle_apart(

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from pausable.db.database import Connection, Database
+    from pausable.db.operations import Operation
     from pausable.db.users import User
     from pausable.engine.engine import Engine
     from pausable.model.states import Completion
@@ -133,7 +134,7 @@ def _change(engine: Engine, bulk: Bulk, operation_id: int) -> Bulk | None:
             raise BulkMovedOn(bulk.id)
 
     why = "; ".join(filter(None, [f"bulk {bulk.id}", bulk.reason]))
-    is_changed = _VERBS[bulk.verb](engine, Wish(operation_id, bulk.who, why, beside=count), bulk)
+    _, is_changed = _VERBS[bulk.verb](engine, Wish(operation_id, bulk.who, why, beside=count), bulk)
     after = replace(bulk, place=operation_id, **counted)
     return after if is_changed else _note(engine, bulk, operation_id, **counted)
 
@@ -164,7 +165,7 @@ def _next_due(bulk: Bulk) -> float:
     return now if bulk.per_minute is None else max(bulk.due_at, now - _CATCH_UP) + 60.0 / bulk.per_minute
 
 
-_VERBS: Final[dict[Verb, Callable[[Engine, Wish, Bulk], bool]]] = {
+_VERBS: Final[dict[Verb, Callable[[Engine, Wish, Bulk], tuple[Operation, bool]]]] = {
     Verb.PAUSE: lambda engine, wish, bulk: pause(engine, wish, resume_at=bulk.resume_at),
     Verb.RESUME: lambda engine, wish, _bulk: resume(engine, wish),
     Verb.CANCEL: lambda engine, wish, _bulk: cancel(engine, wish),

@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from pausable import clock
 from pausable.canvas.values import compact
 from pausable.db.history import (
     Edit,
-    append_event,
     change_calls,
     change_results,
     insert_edit,
@@ -20,7 +18,7 @@ from pausable.db.history import (
     mark_undone,
     runs_of,
 )
-from pausable.db.operations import find_operation, save
+from pausable.db.operations import find_operation
 from pausable.documents.check import check_tasks
 from pausable.documents.model import carried_value, handed_inputs
 from pausable.documents.patch import edited
@@ -42,7 +40,7 @@ from pausable.model.graph import numbers_in
 from pausable.model.states import Completion
 from pausable.results.references import escaped
 from pausable.secrets import found_in, redacted, redacted_parts
-from pausable.service.operations import Wish, demand_here, locked, snapshot_for
+from pausable.service.operations import Wish, changing_for, demand_here, snapshot_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -123,16 +121,18 @@ def _edit(engine: Engine, wish: Wish, patch: Any, digests: Collection[str] | Non
         return False
     change = _change(engine, snapshot, made)
     after = _written(engine, snapshot, change)
-    with engine.database.write() as tx:
-        operation = snapshot.operation
-        if not save(tx, operation, after):
+    with changing_for(engine, wish) as op:
+        operation = op.operation
+        if operation != snapshot.operation:
             return None
-        if not change.make(tx, operation.id):
+        if not change.make(op.tx, operation.id):
             raise VersionPassed(operation.id, operation.version)
-        row = {"operation_id": operation.id, "at": clock.now(), "who": wish.who, "why": _told(wish.why)}
-        kept = {"diff": _shown(made.diff), "former": change.before(steps).as_json(), "runs": runs_of(tx, operation.id)}
-        number = insert_edit(tx, row | kept)
-        _note(tx, operation, wish, f"edit {number}: {', '.join(one['at'] for one in made.diff)[:_SHOWN]}")
+        row = {"operation_id": operation.id, "at": op.now, "who": wish.who, "why": _told(wish.why)}
+        runs = runs_of(op.tx, operation.id)
+        kept = {"diff": _shown(made.diff), "former": change.before(steps).as_json(), "runs": runs}
+        number = insert_edit(op.tx, row | kept)
+        what = f"edit {number}: {', '.join(one['at'] for one in made.diff)[:_SHOWN]}"
+        op.move(after, who=wish.who, why=_why(what, wish))
     return True
 
 
@@ -185,15 +185,14 @@ def _undo(engine: Engine, wish: Wish) -> Edit | None:
     if operation.completion is _C.PAUSED:
         snapshot = _at_rest(engine, wish)
         operation, after = snapshot.operation, _written(engine, snapshot, change)
-    with engine.database.write() as tx:
-        locked(tx, wish)
-        if runs_of(tx, operation.id) != last.runs:
+    with changing_for(engine, wish) as op:
+        if runs_of(op.tx, operation.id) != last.runs:
             raise UndoTooLate(operation.id, operation.completion)
-        if not save(tx, operation, after):
+        if op.operation != operation:
             return None
-        if not (mark_undone(tx, last.id, wish.who, clock.now()) and change.make(tx, operation.id)):
+        if not (mark_undone(op.tx, last.id, wish.who, op.now) and change.make(op.tx, operation.id)):
             raise VersionPassed(operation.id, operation.version)
-        _note(tx, operation, wish, f"edit {last.id} taken back")
+        op.move(after, who=wish.who, why=_why(f"edit {last.id} taken back", wish))
     return last
 
 
@@ -243,10 +242,8 @@ def _told(why: str | None) -> str | None:
     return redacted(why) if why else why
 
 
-def _note(tx: Connection, operation: Operation, wish: Wish, what: str) -> None:
-    why = "; ".join(filter(None, [what, wish.why]))
-    stands = operation.completion
-    append_event(tx, operation.id, at=clock.now(), who=wish.who, old=stands, new=stands, why=why)
+def _why(what: str, wish: Wish) -> str:
+    return "; ".join(filter(None, [what, wish.why]))
 
 
 def edit(

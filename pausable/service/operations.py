@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import chain
@@ -14,7 +15,7 @@ from pausable import clock
 from pausable.db import transitions as store
 from pausable.db.claims import forget_unconfirmed, unconfirmed_steps
 from pausable.db.database import once
-from pausable.db.history import Event, append_event, events_of, last_asked, log_parts, number_of_slug
+from pausable.db.history import Event, events_of, last_asked, log_parts, number_of_slug
 from pausable.db.operations import (
     Operation,
     OperationSummary,
@@ -22,9 +23,7 @@ from pausable.db.operations import (
     find_by_idempotency_key,
     find_operation,
     list_operations,
-    lock_operation,
     next_id,
-    save,
 )
 from pausable.db.steps import (
     DrawnStep,
@@ -41,7 +40,7 @@ from pausable.db.steps import (
 )
 from pausable.db.transitions import TakenBack, ready_again, standings, take_back
 from pausable.engine import start as starting
-from pausable.engine.announce import Announcer
+from pausable.engine.change import changing
 from pausable.engine.checkpoints import parts_of_operation, parts_of_step
 from pausable.engine.documents import snapshot_of, verify_document, write_document
 from pausable.engine.drain import drain_aside, finish_cancel
@@ -79,6 +78,7 @@ if TYPE_CHECKING:
     from pausable.db.database import Connection, Database
     from pausable.db.transitions import StepTask
     from pausable.db.users import User
+    from pausable.engine.change import Change
     from pausable.engine.documents import Snapshot
     from pausable.engine.engine import Engine
     from pausable.workflows.registry import Workflow, Workflows
@@ -96,6 +96,21 @@ class Wish:
     version: int | None = None
     #: Called under the operation's lock, before it is moved; what it raises leaves the operation as it is.
     beside: Callable[[Connection], None] | None = None
+    #: The user who asks, and to whom an operation of another user does not exist; None for the service itself.
+    requester: User | None = None
+
+    def demand_right(self, operation: Operation | None) -> Operation:
+        """Return the operation if this may be asked of it as it stands.
+
+        Raises:
+            OperationNotFound: There is none, or the requester may not see it.
+            VersionPassed: It has changed since the requester looked at it.
+        """
+        if operation is None or (self.requester and not _may_see(self.requester, operation)):
+            raise OperationNotFound(self.operation_id)
+        if self.version is not None and self.version != operation.version:
+            raise VersionPassed(operation.id, operation.version)
+        return operation
 
 
 class HowToPause(TypedDict, total=False):
@@ -113,39 +128,61 @@ class HowToResume(TypedDict, total=False):
     accepted: Collection[str]
 
 
+@contextmanager
+def changing_for(engine: Engine, wish: Wish) -> Iterator[Change]:
+    """Lock the operation that a wish is about, for the block. Raises OperationNotFound, VersionPassed."""
+    with changing(engine, wish.operation_id) as op:
+        wish.demand_right(op.operation)
+        yield op
+
+
 def pause(
     engine: Engine, wish: Wish, *, now: bool = False, accept_unconfirmed: bool = False, resume_at: float | None = None
-) -> bool:
-    """Ask an operation to pause; False when that was asked before. Raises MoveRefused when it has ended or will.
+) -> tuple[Operation, bool]:
+    """Ask an operation to pause.
 
-    `now`: what runs of it is stopped, to run again. `accept_unconfirmed`: whoever asks answers for it that silent
-    workers run nothing of it any more. `resume_at`: when the service resumes it, in seconds since the epoch; it takes
-    the place of the time that an earlier pause said, also where it is None.
+    Args:
+        engine: The engine.
+        wish: Who asks, and of which operation.
+        now: Whether the steps of it that run are stopped; they run again when it is resumed.
+        accept_unconfirmed: Whether whoever asks answers for it that silent workers run nothing of it any more.
+        resume_at: When the service resumes it, in seconds since the epoch; it takes the place of the time that an
+            earlier pause said, also where it is None.
+
+    Returns:
+        The operation as it was written, and whether anything has changed: False when that was asked before.
+
+    Raises:
+        OperationNotFound: There is none, or the requester may not see it.
+        VersionPassed: It has changed since the requester looked at it.
+        MoveRefused: It has ended, or is to be cancelled.
     """
     resume_at = None if resume_at is None else max(resume_at, clock.now())
-    with engine.database.write() as tx:
-        operation = locked(tx, wish)
-        is_new = operation.completion not in (_C.REQUESTING_PAUSE, _C.PAUSED)
+    with changing_for(engine, wish) as op:
+        is_new = op.operation.completion not in (_C.REQUESTING_PAUSE, _C.PAUSED)
         if is_new:
-            _move(tx, replace(operation, due_at=resume_at), _C.REQUESTING_PAUSE, wish, was=operation)
-        is_new = is_new or _put_off(tx, operation, wish, resume_at)
-        is_accepted = accept_unconfirmed and _accept(tx, wish)
-    is_stopped = now and operation.completion is not _C.PAUSED and stop_now(engine, wish.operation_id, wish.who)
-    if is_new or is_accepted:
-        drain_aside(engine, wish.operation_id)
-    return is_new or is_accepted or is_stopped
+            _move(op, replace(op.operation, due_at=resume_at), _C.REQUESTING_PAUSE, wish)
+        is_new = is_new or _put_off(op, wish, resume_at)
+        is_accepted = accept_unconfirmed and _accept(op, wish)
+    operation = op.operation
+    is_stopped = now and operation.completion is not _C.PAUSED and stop_now(engine, operation.id, wish.who)
+    drained = drain_aside(engine, operation.id) if is_new or is_accepted else None
+    if is_stopped and drained is None:  # each step that was stopped has changed the row
+        with engine.database.glance() as tx:
+            drained = find_operation(tx, operation.id)
+    return drained or operation, is_new or is_accepted or is_stopped
 
 
-def _put_off(tx: Connection, operation: Operation, wish: Wish, resume_at: float | None) -> bool:
+def _put_off(op: Change, wish: Wish, resume_at: float | None) -> bool:
     """Have a pause last until another time, or until a person ends it; False where it does already."""
+    operation = op.operation
     if operation.due_at == resume_at:
         return False
     if wish.beside:
-        wish.beside(tx)
-    save(tx, operation, replace(operation, due_at=resume_at, reason=wish.why or operation.reason))
-    stands, until = operation.completion, "until somebody resumes it" if resume_at is None else _until(resume_at)
+        wish.beside(op.tx)
+    until = "until somebody resumes it" if resume_at is None else _until(resume_at)
     why = "; ".join(filter(None, [wish.why, until]))
-    append_event(tx, operation.id, at=clock.now(), who=wish.who, old=stands, new=stands, why=why)
+    op.move(replace(operation, due_at=resume_at, reason=wish.why or operation.reason), who=wish.who, why=why)
     return True
 
 
@@ -153,53 +190,81 @@ def _until(moment: float | None) -> str | None:
     return None if moment is None else f"until {written(moment)}"
 
 
-def _accept(tx: Connection, wish: Wish) -> bool:
+def _accept(op: Change, wish: Wish) -> bool:
     """Forget the silent workers, and tell in the history who said so; False when there are none."""
-    lost = unconfirmed_steps(tx, wish.operation_id)
-    for one in lost:
+    for one in unconfirmed_steps(op.tx, op.operation.id):
         why = f"accepted as unconfirmed: {one.slug} may still run on {one.host}, process {one.process}"
-        append_event(
-            tx, wish.operation_id, at=clock.now(), who=wish.who, step=one.slug, old=StepState.RUNNING,
-            new=StepState.QUEUED, why=why,
-        )  # fmt: skip
-    return forget_unconfirmed(tx, wish.operation_id) > 0
+        op.tell(who=wish.who, step=one.slug, old=StepState.RUNNING, new=StepState.QUEUED, why=why)
+    return forget_unconfirmed(op.tx, op.operation.id) > 0
 
 
-def resume(engine: Engine, wish: Wish, *, take_back: bool = False, accepted: Collection[str] = ()) -> bool:
-    """Let a paused operation go on, or withdraw a pause; False when it runs already.
+def resume(
+    engine: Engine, wish: Wish, *, take_back: bool = False, accepted: Collection[str] = ()
+) -> tuple[Operation, bool]:
+    """Let a paused operation go on, or withdraw a pause.
 
-    With `take_back`, whoever asks answers for it that one which was moved elsewhere does not go on there, and for what
-    is `accepted`: see `pausable.model.explanation`. Raises MoveRefused when it ends, DocumentUnusable when its
-    workflow.json is not what was written, OperationMoved, PreflightFailed when it would not go on as it was paused.
+    Args:
+        engine: The engine.
+        wish: Who asks, and of which operation.
+        take_back: Whether whoever asks answers for it that one which was moved elsewhere does not go on there.
+        accepted: The findings that they answer for: see `pausable.model.explanation`.
+
+    Returns:
+        The operation as it was written, and whether anything has changed: False when it runs already.
+
+    Raises:
+        OperationNotFound: There is none, or the requester may not see it.
+        VersionPassed: It has changed since the requester looked at it.
+        MoveRefused: It has ended, or is to be cancelled.
+        DocumentUnusable: Its workflow.json is not what was written.
+        OperationMoved: It was moved elsewhere.
+        PreflightFailed: It would not go on as it was paused.
     """
     while (changed := _resume(engine, *_looked_at(engine, wish, accepted, take_back=take_back))) is None:
         continue  # it was paused, or its document rebuilt, after the look at its document: look at the new one
     return changed
 
 
-def _resume(engine: Engine, wish: Wish, seen: Operation) -> bool | None:
+def _resume(engine: Engine, wish: Wish, seen: Operation) -> tuple[Operation, bool] | None:
     """Resume an operation as it was looked at; None when it was paused, or its document written, since."""
-    with engine.database.write() as tx:
-        operation = locked(tx, wish)
+    with changing_for(engine, wish) as op:
+        operation = op.operation
         if operation.completion in (_C.SCHEDULED, _C.IN_PROGRESS) or _has_run_since(seen, operation):
-            return False
+            return operation, False
         going_on = replace(operation, reason=None)
         if operation.completion is _C.PAUSED:
             if (operation.workflow_digest, operation.moved_at) != (seen.workflow_digest, seen.moved_at):
                 return None
-            _start_clocks(tx, engine, operation.id)
-            store.unpark(tx, operation.id)
+            if store.unpark(op.tx, operation.id):
+                _start_clocks(op.tx, engine, operation.id)
             going_on = replace(going_on, slice=operation.slice + 1, moved_at=None, moved_to=None)
         if (start_at := later(operation.start_at)) is not None:
-            _move(tx, replace(going_on, due_at=start_at), _C.SCHEDULED, wish, was=operation)
-            return True
-        _move(tx, going_on, _C.IN_PROGRESS, wish, was=operation)
-        store.release_held(tx, operation.id, clock.now() + engine.republish_after)
-        queued = queued_steps(tx, operation.id)
-        ready = due_at_once(tx, operation.id, queued)
-    engine.publisher.publish(wish.operation_id, ready)
-    engine.expect(earliest((step.call for step in queued), clock.now()))
-    return True
+            return _move(op, replace(going_on, due_at=start_at), _C.SCHEDULED, wish), True
+        _move(op, going_on, _C.IN_PROGRESS, wish)
+        queued = store.release_held(op.tx, operation.id, op.now + engine.republish_after)
+        if operation.completion is not _C.PAUSED:  # only a pause that has taken effect has held all that was queued
+            queued = queued_steps(op.tx, operation.id)
+        go_on(op, queued)
+        return op.operation, True
+
+
+def go_on(op: Change, queued: Sequence[StepTask]) -> None:
+    """Have steps that were queued published once the change is committed, each at its own time.
+
+    Those that have a countdown, or a moment of their own, are published by a worker then: a countdown begins anew.
+
+    Args:
+        op: The change that has queued them.
+        queued: The steps.
+    """
+    ready = []
+    for step in queued:
+        if (start := not_before(step.call, op.now)) is None:
+            ready.append(step)
+        else:
+            store.mark_unpublished(op.tx, op.operation.id, [step.number], start)
+    op.publish(ready)
+    op.expect(earliest((step.call for step in queued), op.now))
 
 
 def _has_run_since(seen: Operation, operation: Operation) -> bool:
@@ -235,16 +300,28 @@ def _start_clocks(tx: Connection, engine: Engine, operation_id: int) -> None:
     store.postpone(tx, operation_id, stopped, now - paused_at)
 
 
-def cancel(engine: Engine, wish: Wish) -> bool:
-    """Ask an operation to be cancelled; False when that was asked before. Raises MoveRefused when it has ended."""
-    with engine.database.write() as tx:
-        operation = locked(tx, wish)
-        if operation.completion in (_C.REQUESTING_CANCEL, _C.CANCELLED):
-            return False
-        requested = _move(tx, operation, _C.REQUESTING_CANCEL, wish)
-        if not is_anything_running(tx, operation.id):
-            finish_cancel(tx, requested, engine)
-    return True
+def cancel(engine: Engine, wish: Wish) -> tuple[Operation, bool]:
+    """Ask an operation to be cancelled; one of which nothing runs is cancelled at once.
+
+    Args:
+        engine: The engine.
+        wish: Who asks, and of which operation.
+
+    Returns:
+        The operation as it was written, and whether anything has changed: False when that was asked before.
+
+    Raises:
+        OperationNotFound: There is none, or the requester may not see it.
+        VersionPassed: It has changed since the requester looked at it.
+        MoveRefused: It has ended otherwise.
+    """
+    with changing_for(engine, wish) as op:
+        if op.operation.completion in (_C.REQUESTING_CANCEL, _C.CANCELLED):
+            return op.operation, False
+        requested = _move(op, op.operation, _C.REQUESTING_CANCEL, wish)
+        if is_anything_running(op.tx, requested.id):
+            return requested, True
+        return finish_cancel(op), True
 
 
 def rebuild(engine: Engine, wish: Wish) -> Operation:
@@ -255,12 +332,10 @@ def rebuild(engine: Engine, wish: Wish) -> Operation:
         raise MoveRefused(operation.id, operation.completion, "rebuilt: only a PAUSED one has a workflow.json")
     stored = write_document(engine, snapshot)
     after = replace(operation, workflow_store=stored["workflow_store"], workflow_digest=stored["workflow_digest"])
-    with engine.database.write() as tx:
-        if not save(tx, operation, after):
+    with changing_for(engine, wish) as op:
+        if op.operation != operation:
             raise VersionPassed(operation.id, operation.version)
-        why = "workflow.json rebuilt"
-        append_event(tx, operation.id, at=clock.now(), who=wish.who, old=_C.PAUSED, new=_C.PAUSED, why=why)
-    return replace(after, version=after.version + 1)
+        return op.move(after, who=wish.who, why="workflow.json rebuilt")
 
 
 def snapshot_for(engine: Engine, wish: Wish) -> Snapshot:
@@ -269,22 +344,8 @@ def snapshot_for(engine: Engine, wish: Wish) -> Snapshot:
         snapshot = snapshot_of(tx, wish.operation_id)
     if snapshot is None:
         raise OperationNotFound(wish.operation_id)
-    _demand_version(snapshot.operation, wish)
+    wish.demand_right(snapshot.operation)
     return snapshot
-
-
-def _demand_version(operation: Operation, wish: Wish) -> None:
-    if wish.version is not None and wish.version != operation.version:
-        raise VersionPassed(operation.id, operation.version)
-
-
-def due_at_once(tx: Connection, operation_id: int, queued: Sequence[StepTask]) -> list[StepTask]:
-    """Those that may start now; for the others the time is set when they are published, a countdown beginning anew."""
-    now = clock.now()
-    for step in queued:
-        if (start := not_before(step.call, now)) is not None:
-            store.mark_unpublished(tx, operation_id, [step.number], start)
-    return [step for step in queued if not_before(step.call, now) is None]
 
 
 def _looked_at(
@@ -295,9 +356,8 @@ def _looked_at(
     It comes with the wish, which tells in spite of what it goes on.
     """
     with engine.database.glance() as tx:
-        operation = find_operation(tx, wish.operation_id)
-    if operation is None:
-        raise OperationNotFound(wish.operation_id)
+        found = find_operation(tx, wish.operation_id)
+    operation = wish.demand_right(found)
     if operation.completion is not _C.PAUSED:
         return wish, operation
     if not take_back:
@@ -307,51 +367,51 @@ def _looked_at(
     return replace(wish, why=why_taken_back(operation, wish.why, *why)), operation
 
 
-def locked(tx: Connection, wish: Wish) -> Operation:
-    """The operation, its row taken for the rest of the transaction. Raises OperationNotFound, VersionPassed."""
-    operation = lock_operation(tx, wish.operation_id)
-    if operation is None:
-        raise OperationNotFound(wish.operation_id)
-    _demand_version(operation, wish)
-    return operation
+def _move(op: Change, after: Operation, to: Completion, wish: Wish) -> Operation:
+    """Move the operation to where the wish has it, if a person may ask for that; return it as it was written.
 
-
-def _move(tx: Connection, operation: Operation, to: Completion, wish: Wish, was: Operation | None = None) -> Operation:
-    """Move the operation and tell its history; the move was found legal by the table or is refused by it."""
-    before = was or operation
-    if before.completion in ENDED or (to is not _C.CANCELLED and before.completion is _C.REQUESTING_CANCEL):
-        raise MoveRefused(before.id, before.completion, to)
+    Raises:
+        MoveRefused: It has ended, or is to be cancelled; or the table of moves has no such move.
+    """
+    stands = op.operation.completion
+    if stands in ENDED or (to is not _C.CANCELLED and stands is _C.REQUESTING_CANCEL):
+        raise MoveRefused(after.id, stands, to)
     if wish.beside:
-        wish.beside(tx)
-    reason = wish.why if to in REQUESTING else operation.reason
-    after = replace(operation, completion=to, reason=reason, result=None)
-    save(tx, before, after)
+        wish.beside(op.tx)
+    reason = wish.why if to in REQUESTING else after.reason
+    after = replace(after, completion=to, reason=reason, result=None)
     why = "; ".join(filter(None, [wish.why, _until(after.resume_at if to is _C.REQUESTING_PAUSE else None)])) or None
-    append_event(tx, before.id, at=clock.now(), who=wish.who, old=before.completion, new=to, why=why)
-    return replace(after, version=before.version + 1)
+    return op.move(after, who=wish.who, why=why)
 
 
-def retry(engine: Engine, wish: Wish, *, take_back: bool = False) -> None:
+def retry(engine: Engine, wish: Wish, *, take_back: bool = False) -> Operation:
     """Let a FAILED operation go on from its failed steps, which begin anew, with no loss and no retry counted.
 
-    With `take_back`, whoever asks answers for it that one which was moved elsewhere is not retried there.
-    Raises MoveRefused when it is not FAILED, OperationMoved, NothingToRetry when no step of it is, OperationThinned
-    when its rows are no longer all there.
+    Args:
+        engine: The engine.
+        wish: Who asks, and of which operation.
+        take_back: Whether whoever asks answers for it that one which was moved elsewhere is not retried there.
+
+    Returns:
+        The operation as it was written.
+
+    Raises:
+        OperationNotFound: There is none, or the requester may not see it.
+        VersionPassed: It has changed since the requester looked at it.
+        MoveRefused: It is not FAILED.
+        OperationMoved: It was moved elsewhere.
+        NothingToRetry: No step of it has failed.
+        OperationThinned: Its rows are no longer all there.
     """
-    with engine.database.write() as tx:
-        operation = locked(tx, wish)
+    with changing_for(engine, wish) as op:
+        operation = op.operation
         if operation.completion is not _C.FAILED:
             raise MoveRefused(operation.id, operation.completion, "retried: only a FAILED one has failed steps")
         if not take_back:
             demand_here(operation)
-        after = _gone_back(tx, operation)
-        now = clock.now()
-        ready = queue(tx, engine, operation.id, ready_again(tx, operation.id), now)
-        save(tx, operation, after)
-        why = why_taken_back(operation, wish.why)
-        append_event(tx, operation.id, at=now, who=wish.who, old=operation.completion, new=after.completion, why=why)
-        Announcer(tx, engine, now).operation(operation, after)
-    engine.publisher.publish(wish.operation_id, ready)
+        after = _gone_back(op.tx, operation)
+        op.publish(queue(op.tx, engine, operation.id, ready_again(op.tx, operation.id), op.now))
+        return op.move(after, who=wish.who, why=why_taken_back(operation, wish.why), is_news=True)
 
 
 def _gone_back(tx: Connection, operation: Operation) -> Operation:
@@ -450,11 +510,18 @@ class Commands:
         """The operation as it stands. Raises OperationNotFound."""
         with self.engine.database.glance() as tx:
             operation = find_operation(tx, operation_id)
-            if operation is None or not _may_see(requester, operation):
-                raise OperationNotFound(operation_id)
-            running = [] if operation.completion in _AT_REST else running_steps(tx, operation_id)
+        if operation is None or not _may_see(requester, operation):
+            raise OperationNotFound(operation_id)
+        return self._view(operation)
+
+    def _view(self, operation: Operation) -> View:
+        """The operation as it was read or written, and what runs of it now."""
+        if operation.completion in _AT_REST:
+            return View(operation, ())
+        with self.engine.database.glance() as tx:
+            running = running_steps(tx, operation.id)
             if operation.completion is Completion.REQUESTING_PAUSE:
-                running += unconfirmed_steps(tx, operation_id)
+                running += unconfirmed_steps(tx, operation.id)
         return View(operation, tuple(running))
 
     def completion(self, operation_id: int) -> Completion | None:
@@ -497,9 +564,8 @@ class Commands:
         `accept_unconfirmed` a silent worker that is not proven gone is waited for no longer; the history tells. At
         `resume_at`, in seconds since the epoch, the service resumes it, unless somebody has paused or resumed it since.
         """
-        wish = self._wish(requester, operation_id, reason, version)
-        changed = pause(self.engine, wish, **how)
-        return self.show(requester, operation_id), changed
+        operation, is_changed = pause(self.engine, _wish(requester, operation_id, reason, version), **how)
+        return self._view(operation), is_changed
 
     def resume(
         self,
@@ -517,16 +583,15 @@ class Commands:
         VersionPassed, DocumentUnusable, OperationMoved, TrustNeedsAdmin, PreflightFailed.
         """
         _demand_admin(requester, take_back=how.get("take_back", False))
-        wish = self._wish(requester, operation_id, reason, version)
-        changed = resume(self.engine, wish, **how)
-        return self.show(requester, operation_id), changed
+        operation, is_changed = resume(self.engine, _wish(requester, operation_id, reason, version), **how)
+        return self._view(operation), is_changed
 
     def cancel(
         self, requester: User, operation_id: int, *, reason: str | None = None, version: int | None = None
     ) -> tuple[View, bool]:
         """Ask an operation to be cancelled; False with it when that was asked. Raises MoveRefused, VersionPassed."""
-        changed = cancel(self.engine, self._wish(requester, operation_id, reason, version))
-        return self.show(requester, operation_id), changed
+        operation, is_changed = cancel(self.engine, _wish(requester, operation_id, reason, version))
+        return self._view(operation), is_changed
 
     def retry(
         self,
@@ -542,13 +607,11 @@ class Commands:
         Raises MoveRefused, NothingToRetry, OperationThinned, VersionPassed, OperationMoved, TrustNeedsAdmin.
         """
         _demand_admin(requester, take_back=take_back)
-        retry(self.engine, self._wish(requester, operation_id, reason, version), take_back=take_back)
-        return self.show(requester, operation_id)
+        return self._view(retry(self.engine, _wish(requester, operation_id, reason, version), take_back=take_back))
 
     def rebuild(self, requester: User, operation_id: int) -> View:
         """Write a paused operation's workflow.json anew from the table. Raises MoveRefused."""
-        rebuild(self.engine, self._wish(requester, operation_id, None, None))
-        return self.show(requester, operation_id)
+        return self._view(rebuild(self.engine, _wish(requester, operation_id, None, None)))
 
     def steps(
         self, requester: User, operation_id: int, *, after: int = -1, limit: int = 1000, has_results: bool = True
@@ -618,10 +681,6 @@ class Commands:
         content, keys = verify_document(operation), self.engine.keys
         return keys.sealed(json.loads(content)) if keys else content
 
-    def _wish(self, requester: User, operation_id: int, why: str | None, version: int | None) -> Wish:
-        self.show(requester, operation_id)
-        return Wish(operation_id, requester.name, why, version)
-
     def _started(self, requester: User, key: str | None, digest: str | None) -> View | None:
         if key is None:
             return None
@@ -689,6 +748,10 @@ def _log_of(database: Database, operation_id: int, number: int) -> Iterator[str]
             return
         yield from (one.lines for one in found)
         part = found[-1]
+
+
+def _wish(requester: User, operation_id: int, why: str | None, version: int | None) -> Wish:
+    return Wish(operation_id, requester.name, why, version, requester=requester)
 
 
 def _may_see(requester: User, operation: Operation) -> bool:

@@ -16,27 +16,25 @@ from pausable.db import transitions as store
 from pausable.db.bulks import next_due_bulk
 from pausable.db.claims import all_drainable, next_due
 from pausable.db.database import is_outage
-from pausable.db.history import append_event
-from pausable.db.operations import due_operations, find_operation, lock_operation, next_due_operation, save
-from pausable.db.steps import queued_steps
+from pausable.db.operations import due_operations, find_operation, next_due_operation
 from pausable.db.workers import stop_worker
+from pausable.engine.change import changing
 from pausable.engine.dispatch import publish_due, publish_lost
 from pausable.engine.drain import drain_aside
 from pausable.engine.engine import WakeUp
 from pausable.engine.errands import run_aside
-from pausable.engine.publish import earliest
 from pausable.errors import MoveRefused, OperationNotFound, VersionPassed
 from pausable.model.states import Completion
 from pausable.secrets import redacted
 from pausable.service.bulks import work_off
-from pausable.service.operations import Wish, due_at_once, resume
+from pausable.service.operations import Wish, go_on, resume
 from pausable.texts import REASON, cut, storable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pausable.db.database import Connection
     from pausable.db.operations import Operation
+    from pausable.engine.change import Change
     from pausable.engine.engine import Engine
 
 #: The actor named in the history.
@@ -66,17 +64,10 @@ def start_and_resume(engine: Engine, until: float = inf) -> None:
 
 
 def _start(engine: Engine, operation_id: int) -> None:
-    now = clock.now()
-    with engine.database.write() as tx:
-        operation = lock_operation(tx, operation_id)
-        if operation is None or not _is_due(operation, now) or operation.completion is not Completion.SCHEDULED:
-            return
-        save(tx, operation, replace(operation, due_at=None))
-        store.release_first(tx, operation_id, now + engine.republish_after)
-        queued = queued_steps(tx, operation_id)
-        ready = due_at_once(tx, operation_id, queued)
-    engine.publisher.publish(operation_id, ready)
-    engine.expect(earliest((step.call for step in queued), now))
+    with suppress(OperationNotFound), changing(engine, operation_id) as op:
+        if _is_due(op.operation, op.now) and op.operation.completion is Completion.SCHEDULED:
+            op.save(replace(op.operation, due_at=None))
+            go_on(op, store.release_first(op.tx, operation_id, op.now + engine.republish_after))
 
 
 def _resume(engine: Engine, operation: Operation) -> None:
@@ -95,20 +86,19 @@ def _postponed_if_refused(engine: Engine, operation: Operation, done: str) -> It
         if is_outage(refused):
             raise
         _log.warning("operation %s is not %s: %s", operation.id, done, refused)
-        with engine.database.write() as tx:
-            _postpone(tx, operation, f"it could not be {done} at its time: {refused}")
+        with suppress(OperationNotFound), changing(engine, operation.id) as op:
+            if op.operation == operation:
+                _postpone(op, f"it could not be {done} at its time: {refused}")
 
 
-def _postpone(tx: Connection, operation: Operation, why: str) -> None:
+def _postpone(op: Change, why: str) -> None:
     """Record the reason once and try again later, so that a fix takes effect without another command."""
-    present = lock_operation(tx, operation.id)
-    if present != operation:
-        return
     reason = cut(storable(redacted(why)), REASON)
-    save(tx, present, replace(present, due_at=clock.now() + _RETRY_AFTER, reason=reason))
-    if present.reason != reason:
-        stands = present.completion
-        append_event(tx, present.id, at=clock.now(), who=SERVICE, old=stands, new=stands, why=reason)
+    after = replace(op.operation, due_at=op.now + _RETRY_AFTER, reason=reason)
+    if op.operation.reason == reason:
+        op.save(after)
+    else:
+        op.move(after, who=SERVICE, why=reason)
 
 
 def _is_due(operation: Operation, now: float) -> bool:

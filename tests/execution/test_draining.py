@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pausable.engine import drain as draining
 from pausable.engine.claim import claim
+from pausable.engine.documents import write_document
 from pausable.engine.drain import drain
 from pausable.model.states import Completion, StepState
 from pausable.worker.sweeper import sweep
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from pausable.engine.documents import Snapshot
+    from pausable.engine.engine import Engine
     from tests.execution.service import Service
 
 if TYPE_CHECKING:
@@ -141,14 +145,12 @@ def test_what_happens_while_the_document_is_written_is_not_overwritten(
 ) -> None:
     service = by_hand()
     operation = service.start("adding", numbers=[1, 2])
-    save_state = service.celery.tasks["operations.save_state"]
-    write = save_state.run
 
-    def withdraw_meanwhile(*given: object) -> object:
+    def withdraw_meanwhile(engine: Engine, snapshot: Snapshot) -> dict[str, str]:
         service.resume(operation)
-        return write(*given)
+        return write_document(engine, snapshot)
 
-    monkeypatch.setattr(save_state, "run", withdraw_meanwhile)
+    monkeypatch.setattr(draining, "write_document", withdraw_meanwhile)
     service.pause(operation)
 
     assert service.completion(operation) is _C.IN_PROGRESS

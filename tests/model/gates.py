@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pausable.engine import drain, release, runner, tasks
+from pausable.engine import documents, drain, release, runner, tasks
 from pausable.engine.engine import ShutdownFlag
-from pausable.model.identity import CALLBACK_TASK
 from pausable.service import operations
 from tests.model.hands import die_if_doomed, gate, hand_here
 
@@ -44,8 +43,7 @@ class Mortal:
 @contextmanager
 def gates_in(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Put gates, and places to die, between the transactions of the engine; the engine itself is as it is."""
-    save_state = service.celery.tasks[CALLBACK_TASK]
-    write = save_state.run
+    write = documents.write_document
 
     def gated(*given: Any) -> Any:
         gate("write")
@@ -62,7 +60,7 @@ def gates_in(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
         hand = hand_here()
         return hand.engine if hand and hand.engine else service.engine
 
-    monkeypatch.setattr(save_state, "run", gated)
+    monkeypatch.setattr(drain, "write_document", gated)
     monkeypatch.setattr(tasks, "this_engine", this_engine)
     monkeypatch.setattr(runner, "let_go", mortal(release.let_go))
     monkeypatch.setattr(operations, "drain_aside", mortal(drain.drain_aside))

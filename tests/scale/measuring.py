@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cProfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,16 +12,25 @@ if TYPE_CHECKING:
 
     from pausable.db.database import Database
 
+_TRANSACTIONS = frozenset({"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE"})
+
 
 @dataclass
 class Work:
     """Function calls, statements, rows that were read, characters in these rows, and characters of what was sent."""
 
+    #: The statements themselves, without what begins and ends transactions.
+    sql: list[str] = field(default_factory=list)
     calls: int = 0
     statements: int = 0
     rows: int = 0
     characters: int = 0
     written: int = 0
+
+    def note(self, statement: str) -> None:
+        self.statements += 1
+        if statement.split(maxsplit=1)[0] not in _TRANSACTIONS:
+            self.sql.append(statement)
 
     def take_in(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
         self.rows += 1
@@ -50,7 +59,7 @@ def measured(database: Database, *, has_calls: bool = True) -> Iterator[Work]:
 @contextmanager
 def _counting_on_sqlite(driver: Any, work: Work) -> Iterator[None]:
     def count(statement: str) -> None:
-        work.statements += 1
+        work.note(statement)
         work.written += len(statement)  # its parameters stand in it
 
     driver.set_trace_callback(count)
@@ -68,7 +77,7 @@ def _counting_on_postgresql(driver: Any, work: Work) -> Iterator[None]:
 
     class Counting(plain_cursor):  # type: ignore[misc, valid-type]
         def execute(self, *given: Any, **more: Any) -> Any:
-            work.statements += 1
+            work.note(given[0].decode() if isinstance(given[0], bytes) else str(given[0]))
             work.written += _length(given[1] if len(given) > 1 else more.get("params"))
             return super().execute(*given, **more)
 

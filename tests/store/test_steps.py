@@ -94,7 +94,7 @@ MOVERS: dict[str, Callable[[Connection, int], object]] = {
     "succeed at once": lambda tx, id_: store.record(tx, [ending(id_, 1, _S.PENDING, _S.SUCCESS)]),
     "release": lambda tx, id_: store.release(tx, id_, {1: NOW}),
     "hold": lambda tx, id_: store.hold(tx, id_, [1]),
-    "hold queued": lambda tx, id_: store.hold_queued(tx, id_),
+    "rest": lambda tx, id_: store.rest(tx, id_),
     "hold at point": lambda tx, id_: store.answer_point(tx, id_, 5, pause=True),
     "release held": lambda tx, id_: store.release_held(tx, id_, NOW),
     "release first": lambda tx, id_: store.release_first(tx, id_, NOW),
@@ -200,12 +200,13 @@ def test_what_was_held_is_queued_and_its_point_is_passed(database: Database) -> 
     with database.write() as tx:
         operation = add_operation(tx)
         add_steps(tx, operation, _S.QUEUED, _S.PENDING, point=1)
-        assert store.hold_queued(tx, operation) == 1
+        store.rest(tx, operation)
+        assert queued_steps(tx, operation) == []
 
-        assert store.release_held(tx, operation, NOW) == 1
+        released = store.release_held(tx, operation, NOW)
 
-        (step,) = queued_steps(tx, operation)
-        assert (step.number, step.passed) == (0, True)
+        assert released == queued_steps(tx, operation)
+        assert [(step.number, step.passed) for step in released] == [(0, True)]
 
 
 def test_only_what_has_not_ended_and_does_not_run_is_cancelled(database: Database) -> None:
