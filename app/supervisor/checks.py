@@ -1,4 +1,4 @@
-"""What is looked at before anything is started: each check answers with sentences, one for each fault it finds."""
+"""The checks before startup: each yields a sentence for each fault that it finds."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
     from pausable.config import Settings
 
-_PATIENCE = 3  # seconds that a database or a broker has to answer
+_PATIENCE = 3  # seconds for a database or a broker to answer
 
 
 def faults_of(settings: Settings, wrong: Collection[str] = ()) -> list[str]:
-    """A sentence for everything that would keep the service from running with these settings.
+    """Return a sentence for everything that keeps the service from running with these settings.
 
-    Checks of the variables in `wrong` are left out: they have been named already.
+    Variables in `wrong` have been reported already and are not checked.
     """
     return [sentence for variable, check in _CHECKS.items() if variable not in wrong for sentence in check(settings)]
 
@@ -122,7 +122,7 @@ def _database_url(settings: Settings) -> Iterator[str]:
     try:
         with database.read():
             pass
-        with database.write():  # a pooler may let one connect, and refuse transactions
+        with database.write():  # a pooler may accept connections and refuse transactions
             pass
     except DriverMissing as fault:
         yield str(fault)
@@ -151,7 +151,7 @@ def _sqlite_file(file: Path, data_dir: Path) -> Iterator[str]:
 
 
 def _is_alone(file: Path) -> bool:
-    """Whether the file is here without the files beside it: mounted by itself (man 5 proc), or hard-linked."""
+    """Return whether the file lacks its sibling files: it is a mount of its own (man 5 proc), or hard-linked."""
     mounts = Path("/proc/self/mountinfo")
     lines = mounts.read_text(errors="surrogateescape").splitlines() if mounts.exists() else []
     places = {re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), line.split()[4]) for line in lines}
@@ -181,13 +181,13 @@ def _given_broker(settings: Settings) -> Iterator[str]:
             connection.channel(),
         ):
             pass
-    except Exception as fault:  # each kind of broker has errors of its own
+    except Exception as fault:  # each transport raises exceptions of its own
         told = masked(settings.broker_url or "")
         yield f"BROKER_URL {told} cannot be reached ({_reason(fault)}): start that broker, or correct the URL."
 
 
 def _reason(fault: BaseException) -> str:
-    """The first line of what went wrong, without what belongs to no reader."""
+    """Return the first line of an error, without technical details."""
     told = fault.strerror if isinstance(fault, OSError) and fault.strerror else str(fault)
     return masked(told.strip().splitlines()[0].rstrip(".")) if told.strip() else type(fault).__name__
 

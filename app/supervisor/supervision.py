@@ -1,4 +1,4 @@
-"""The programs of the service on one machine: started in order, watched, started again, stopped in reverse."""
+"""Supervision of the service's programs on one machine: start in order, restart on failure, stop in reverse."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-# Some runners pass one Ctrl-C on as well as leaving it to the terminal: two this close together are one.
+# Some runners forward a Ctrl-C that the terminal also delivers: two within this time count as one.
 _SAME_KEYPRESS = 0.5
 
 
 class Wakeups:
-    """Listens, while it is entered, to the signals of this process; enter it in the main thread."""
+    """Listens to the signals of this process while entered; enter it in the main thread."""
 
     def __init__(self) -> None:
         self.stop_requested = False
@@ -51,7 +51,7 @@ class Wakeups:
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
         self._before = {number: signal.signal(number, self._stop) for number in _STOPPING}
-        # Without a handler of Python's own, SIGCHLD would not be written to the wake-up pipe.
+        # Without a Python handler, SIGCHLD is not written to the wake-up pipe.
         self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         return self
@@ -66,7 +66,7 @@ class Wakeups:
         os.close(self._writer)
 
     def wait(self, seconds: float) -> None:
-        """Wait until a signal arrives, at most `seconds`."""
+        """Wait for a signal, at most `seconds`."""
         if select.select([self._reader], [], [], seconds)[0]:
             os.read(self._reader, 512)
 
@@ -80,7 +80,7 @@ class Wakeups:
 _DEATHS_ALLOWED, _WITHIN_SECONDS = 5, 60.0
 _READY_WITHIN = 60.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 5.0
-#: Characters of a line of a program that are read.
+#: Maximum characters of a program's output line.
 _LONGEST_LINE = 1024 * 1024
 
 
@@ -90,10 +90,10 @@ def _always() -> bool:
 
 @dataclass(frozen=True)
 class Program:
-    """What to run and how.
+    """A program to run.
 
-    `is_ready` is asked until it is true; `patience` is the seconds from SIGTERM to SIGKILL; lines with `unsaid` in them
-    are not passed on.
+    `is_ready` is polled until it is true; `patience` is the seconds from SIGTERM to SIGKILL; lines that contain
+    `unsaid` are not shown.
     """
 
     name: str
@@ -105,14 +105,14 @@ class Program:
 
 
 class Say(Protocol):
-    """Prints one line that belongs to the program `name`."""
+    """Prints one line of the program `name`."""
 
     def __call__(self, name: str, line: str) -> None:
-        """Print it, from any thread; never fails."""
+        """Print it, from any thread; never raise."""
 
 
 def lines_of(output: IO[str]) -> Iterator[str]:
-    """Yield the lines that a program prints; of one that is longer than anybody would read, the beginning."""
+    """Yield the lines that a program prints, truncated to the maximum."""
     while line := output.readline(_LONGEST_LINE):
         yield line
         while line and not line.endswith("\n"):
@@ -120,7 +120,7 @@ def lines_of(output: IO[str]) -> Iterator[str]:
 
 
 class Supervised:
-    """A program's life: at most one running process group at a time, and when the next one is due."""
+    """A supervised program: at most one running process group, and when to start the next."""
 
     def __init__(self, program: Program, say: Say) -> None:
         self.program = program
@@ -132,19 +132,19 @@ class Supervised:
 
     @property
     def runs(self) -> bool:
-        """Whether its process is alive."""
+        """Return whether its process is alive."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def settled(self) -> bool:
-        """Whether it runs and has been ready once, so that nothing is due."""
+        """Return whether it runs and has been ready, so that nothing is due."""
         return self.runs and self._was_ready
 
     def tend(self) -> None:
-        """Start it if it is due; note its death if it died.
+        """Start it if it is due, and handle its exit.
 
         Raises:
-            ProgramKeepsDying: It died too often to be started again.
+            ProgramKeepsDying: It exited too often to be started again.
         """
         if self._process is None:
             if clock.monotonic() >= self._due:
@@ -155,17 +155,17 @@ class Supervised:
             self._mourn(f"by our hand, not ready after {_READY_WITHIN:g} s")
 
     def is_ready(self) -> bool:
-        """Whether it has been ready, now or earlier: what comes after it need not wait for it any more."""
+        """Return whether it has been ready once; the next program need not wait any more."""
         self._was_ready = self._was_ready or (self.runs and self.program.is_ready())
         return self._was_ready
 
     def terminate(self) -> None:
-        """Ask it to end."""
+        """Send SIGTERM."""
         if self._process is not None:
             self._process.terminate()
 
     def kill(self) -> None:
-        """End it and all it has started, at once, and pass on what they said last."""
+        """Kill its process group, and print the remaining output."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -173,7 +173,7 @@ class Supervised:
             self._reader.join(timeout=1)
 
     def _start(self) -> None:
-        # A session of its own: a terminal's Ctrl-C reaches the supervisor alone, which keeps the order of stopping.
+        # a session of its own: a terminal's Ctrl-C reaches the supervisor only, which stops programs in order
         self._process = subprocess.Popen(
             self.program.command,
             env={**os.environ, **self.program.environ},
@@ -196,7 +196,7 @@ class Supervised:
                     self._say(self.program.name, line.rstrip("\n"))
 
     def _mourn(self, ending: str) -> None:
-        self.kill()  # what it started may have outlived it
+        self.kill()  # processes that it started may have outlived it
         self._process = None
         self._deaths.append(clock.monotonic())
         recent = [moment for moment in self._deaths if clock.monotonic() - moment < _WITHIN_SECONDS]
@@ -213,16 +213,16 @@ def _ending(status: int) -> str:
 
 #: The package of the service: `app` in a clone, `pausable.app` where it is installed.
 _SERVICE: Final = __package__.rpartition(".")[0]
-#: 64 that answer, and one for each stream that may be open.
+#: 64 threads for requests, and one for each stream.
 _WEB_THREADS = 64 + 232
-#: Seconds that a worker has, after its grace, to hand back what it held.
+#: Seconds for a worker to release its claims after the grace period.
 _ENDING = 3.0
 _EXAMPLE = '{"workflow": "add-numbers", "arguments": {"start": 1}}'
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - it is compared with, not bound to
 
 
 def programs_of(settings: Settings, embedded: EmbeddedBroker | None) -> tuple[Program, ...]:
-    """What to start, in order: the embedded broker if there is one, the worker, the web server."""
+    """Return the programs in start order: the embedded broker if any, the worker, the web server."""
     broker = () if embedded is None else (_broker(embedded),)
     environ = {"PYTHONUNBUFFERED": "1"} | ({} if embedded is None else {"BROKER_URL": embedded.url})
     worker = Program("worker", worker_command(settings), environ, patience=settings.grace + _ENDING)
@@ -231,7 +231,7 @@ def programs_of(settings: Settings, embedded: EmbeddedBroker | None) -> tuple[Pr
 
 
 def worker_command(settings: Settings) -> tuple[str, ...]:
-    """A worker that takes one message at a time and does not talk to its neighbours."""
+    """Return the command of a worker that prefetches one message and uses no gossip."""
     options = f"--concurrency {settings.workers} --pool prefork --prefetch-multiplier 1 --loglevel {settings.log_level}"
     quiet = "--without-gossip --without-mingle --without-heartbeat"
     return (
@@ -248,7 +248,7 @@ def worker_command(settings: Settings) -> tuple[str, ...]:
 
 
 def web_command(settings: Settings) -> tuple[str, ...]:
-    """A web server of one process and many threads: a thread that waits for a pause holds up nobody."""
+    """Return the command of a web server with one process and many threads, since requests may wait for a pause."""
     options = f"--workers 1 --threads {_WEB_THREADS} --no-control-socket"
     configured = ("--config", f"python:{_SERVICE}.web.gunicorn_settings", "--log-level", settings.log_level.lower())
     where = ("--bind", f"{_in_url(settings.host)}:{settings.port}")
@@ -257,12 +257,12 @@ def web_command(settings: Settings) -> tuple[str, ...]:
 
 
 def address_of(settings: Settings) -> str:
-    """Where a browser on this machine finds the service."""
+    """Return the address of the service for a browser on this machine."""
     return f"http://{_in_url(_reachable(settings.host))}:{settings.port}{_mounted_at()}"
 
 
 def announcement(settings: Settings, token: Path | None) -> str:
-    """What a person needs to go on: the address, where the token is kept, and a line to paste."""
+    """Return what to print at the start: the address, the token's file, and an example command."""
     return f"""
 The service is ready: {address_of(settings)}
 {token_sentence(token)}{_line_to_paste(settings, token) if token else ""}
@@ -271,7 +271,7 @@ Ctrl-C stops everything; nothing is lost.
 
 
 def token_sentence(token: Path | None) -> str:
-    """Where the first user's token is kept, if it is."""
+    """Return where the first user's token is stored, if it is."""
     if token is None:
         return "The first user's token is kept no more; `flask users add NAME` makes another user."
     return f"The first user's token is kept in {_near(token)}."
@@ -284,17 +284,17 @@ def _line_to_paste(settings: Settings, token: Path) -> str:
 
 
 def _near(path: Path) -> Path:
-    """The path as one names it in the folder that the service was started in."""
+    """Return the path relative to the working directory if possible."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _broker(embedded: EmbeddedBroker) -> Program:
-    # Advice on the machine's memory for servers whose data would be missed: this one's would not.
+    # Hide the server's advice on memory overcommit, which concerns data that must not be lost.
     return Program("broker", embedded.command, is_ready=embedded.answers, patience=3, unsaid="Memory overcommit")
 
 
 def _mounted_at() -> str:
-    """The prefix under which the web server answers: gunicorn takes SCRIPT_NAME from its environment."""
+    """Return the URL prefix of the web server: gunicorn takes SCRIPT_NAME from its environment."""
     return os.environ.get("SCRIPT_NAME", "").rstrip("/")
 
 
@@ -318,18 +318,18 @@ def _is_ready(settings: Settings) -> bool:
 
 
 _WHILE_STARTING, _WHILE_SETTLED = 0.05, 5.0
-#: Characters of a line that is JSON: what it says is cut by the program that wrote it.
+#: Maximum characters of a JSON line; the program that wrote it has cut its texts.
 _OBJECT = 8 * LINE
 _printing = threading.Lock()
 
 
 def say(name: str, line: str) -> None:
-    """Print a line under the name of whose it is, with the passwords in it masked."""
+    """Print a line with its program's name, and passwords masked."""
     _print(f"{name:<8}| {cut(masked(line), LINE)}")
 
 
 def say_as_json(name: str, line: str) -> None:
-    """Print a line that is JSON as it is, and any other as the event of an object that names whose it is."""
+    """Print a JSON line as it is, and any other as the event of an object with its program's name."""
     if line.startswith("{") and len(line) <= _OBJECT:
         _print(masked(line))
     elif line.strip():
@@ -338,22 +338,22 @@ def say_as_json(name: str, line: str) -> None:
 
 
 def _print(line: str) -> None:
-    with _printing, contextlib.suppress(OSError):  # whoever read along may have gone
+    with _printing, contextlib.suppress(OSError):  # the reader may have gone
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
 
 
 def supervise(programs: Sequence[Program], announce: Callable[[], None], say: Say = say) -> int:
-    """Run the programs until a signal asks to stop, calling `announce` once all are ready; returns the exit status.
+    """Run the programs until a stop signal, calling `announce` once all are ready; return the exit status.
 
-    The status is 0 after a stop that was asked for and 1 when a program kept dying.
+    The status is 0 after a requested stop and 1 if a program kept exiting.
     """
     with Wakeups() as wakeups:
         return Supervision(programs, announce, wakeups, say).run()
 
 
 class Supervision:
-    """The programs of one run, in the order in which they start."""
+    """The programs of one run, in start order."""
 
     def __init__(
         self, programs: Sequence[Program], announce: Callable[[], None], wakeups: Wakeups, say: Say = say
@@ -365,7 +365,7 @@ class Supervision:
         self._wakeups = wakeups
 
     def run(self) -> int:
-        """Keep the programs alive until a stop is asked for or one of them keeps dying, then stop them all."""
+        """Keep the programs running until a stop is requested or one keeps exiting, then stop them all."""
         try:
             while not self._wakeups.stop_requested:
                 self._tend()

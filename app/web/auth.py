@@ -1,4 +1,4 @@
-"""Who is asking: the bearer token of a request, and the limit on tokens that open nothing."""
+"""Authentication: the bearer token of a request, and the limit on failed tokens."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
     from pausable.db.users import User
     from pausable.service.operations import Commands
 
-#: Tokens that are remembered to have opened something, by their digests.
+#: Maximum digests of valid tokens to remember.
 _REMEMBERED: Final = 10_000
-#: The bits of an IPv6 address that tell one customer of a network from another; the others are theirs to vary.
+#: Prefix length of an IPv6 address that identifies a customer; the other bits are theirs to vary.
 _NETWORK: Final = 64
 
 
 class FailedTokens:
-    """Counts the tokens that opened nothing, by the address they came from."""
+    """Counts failed tokens by client address."""
 
     def __init__(self, per_minute: int) -> None:
         self._limit = RateLimitItemPerMinute(per_minute)
-        # Fixed windows: with moving ones, the storage would remember every address for ever.
+        # Fixed windows: with moving ones, the storage would remember every address forever.
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._good: OrderedDict[str, None] = OrderedDict()
         self._changing = threading.Lock()
 
     def demand_place(self, address: str | None, digest: str) -> None:
-        """Let a token be looked up. Raises TooManyFailedTokens."""
+        """Raise TooManyFailedTokens if no token may be looked up for this address."""
         if digest not in self._good and not self._limiter.test(self._limit, network_of(address)):
             reset = self._limiter.get_window_stats(self._limit, network_of(address)).reset_time
             raise TooManyFailedTokens(max(1, math.ceil(reset - clock.now())))
 
     def note_good(self, digest: str) -> None:
-        """Remember that a token opened something; it takes nothing from what failed."""
+        """Remember a valid token, which does not count against the limit."""
         if digest in self._good:
             return
         with self._changing:
@@ -56,14 +56,14 @@ class FailedTokens:
                 self._good.popitem(last=False)
 
     def note_failed(self, address: str | None, digest: str) -> None:
-        """Count a token that opened nothing; one that was revoked is remembered no more."""
+        """Count a failed token; a revoked one is no longer remembered as valid."""
         with self._changing:
             self._good.pop(digest, None)
         self._limiter.hit(self._limit, network_of(address))
 
 
 def network_of(address: str | None) -> str:
-    """What counts as one address: an IPv4 address, or the network of an IPv6 address; anything else as it stands."""
+    """Return what counts as one client: an IPv4 address, or the network of an IPv6 address; else the text itself."""
     try:
         known = ip_address(address or "")
     except ValueError:
@@ -74,11 +74,11 @@ def network_of(address: str | None) -> str:
 
 
 def demand_token() -> None:
-    """Let a request pass that brings a valid token, and remember whose it is.
+    """Require a valid token, and store its user for the request.
 
     Raises:
-        TokenRefused: It brings none, or one that opens nothing.
-        TooManyFailedTokens: Too many that opened nothing came from the same address.
+        TokenRefused: There is none, or it is not valid.
+        TooManyFailedTokens: Too many failed tokens came from the same address.
     """
     scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
@@ -87,7 +87,7 @@ def demand_token() -> None:
 
 
 def user_of(token: str) -> User:
-    """Whose token that is. Raises TokenRefused, TooManyFailedTokens."""
+    """Return the user of a token. Raise TokenRefused or TooManyFailedTokens."""
     digest, failed = digest_of(token), cast("FailedTokens", current_app.extensions["failed_tokens"])
     failed.demand_place(request.remote_addr, digest)
     with commands().engine.database.glance() as tx:
@@ -100,12 +100,12 @@ def user_of(token: str) -> User:
 
 
 def requester() -> User:
-    """Whose token this request brought."""
+    """Return the user of this request."""
     return cast("User", g.requester)
 
 
 def is_token_valid() -> Callable[[], bool]:
-    """What tells, long after the request, whether its token opens anything still; where nobody knows, it does."""
+    """Return a callable that checks whether the token is still valid; it is if the database is unreachable."""
     digest, database = g.digest, commands().engine.database
 
     def is_valid() -> bool:
@@ -119,5 +119,5 @@ def is_token_valid() -> Callable[[], bool]:
 
 
 def commands() -> Commands:
-    """What the service can be asked for."""
+    """Return the commands of the service."""
     return cast("Commands", current_app.extensions["commands"])

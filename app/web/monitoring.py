@@ -32,13 +32,13 @@ from .responses import answer
 if TYPE_CHECKING:
     from pausable.engine.engine import Engine
 
-#: A worker beats every two seconds; one that has not for so many is not counted on.
+#: A worker beats every two seconds; one not seen for so many seconds does not count.
 _RECENTLY: Final = 30.0
-#: For so many seconds one answer serves all who ask: nobody needs a token for that, and each answer costs a connection.
+#: Seconds for which one answer serves all requests: it needs no token, and each check costs a connection.
 _FRESH_FOR: Final = 1.0
-#: Seconds after which what has not been found out yet counts as not there: whoever asks has a deadline too.
+#: Seconds after which an unfinished check counts as failed, since the caller has a deadline too.
 _PATIENCE: Final = 3.0
-#: Bytes that must be free on the disk of an SQLite database: a transaction may need some MiB.
+#: Minimum free bytes on the disk of an SQLite database: a transaction may need some MiB.
 _FREE: Final = 4 * 1024 * 1024
 
 Checks = Mapping[str, Mapping[str, Any]]
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 class Readiness:
-    """Looks at everything, at the most once a second however many ask."""
+    """Checks everything, at most once per second."""
 
     def __init__(self, engine: Engine, patience: float = _PATIENCE, fresh_for: float = _FRESH_FOR) -> None:
         self._engine = engine
@@ -56,7 +56,7 @@ class Readiness:
         self._look: _Look | None = None
 
     def checks(self) -> Checks:
-        """Of each part whether it is `ok`, and a `detail` that is fit for strangers; within `patience` seconds."""
+        """Return for each part whether it is `ok`, and a public `detail`, within `patience` seconds."""
         with self._asking:
             if self._look is None or self._look.is_stale:
                 self._look = _Look(self._engine, self._fresh_for)
@@ -67,7 +67,7 @@ class Readiness:
 
 
 class _Look(threading.Thread):
-    """One look at everything, in a thread of its own: a database that is silent holds up nobody else."""
+    """One check of everything in a thread of its own, so that a hanging database delays nothing else."""
 
     def __init__(self, engine: Engine, fresh_for: float) -> None:
         super().__init__(name="readiness", daemon=True)
@@ -80,11 +80,11 @@ class _Look(threading.Thread):
 
     @property
     def is_stale(self) -> bool:
-        """Whether another look is due."""
+        """Return whether another check is due."""
         return clock.monotonic() >= self._until
 
     def run(self) -> None:
-        """Look at one part after the other; those that need no database come first."""
+        """Check one part after the other, those without the database first."""
         try:
             for name, probe in _PROBES.items():
                 self.found[name] = _checked(self._engine, *probe)
@@ -97,7 +97,7 @@ class _Look(threading.Thread):
 def _checked(engine: Engine, is_there: Callable[[Engine], bool], yes: str, no: str) -> dict[str, Any]:
     try:
         ok = is_there(engine)
-    except Exception as why:  # whatever a driver of a database or a broker raises; its text may hold a password
+    except Exception as why:  # a driver may raise anything, and its text may contain a password
         _log.warning("not ready: %s (%s)", no, type(why).__name__)
         ok = False
     return {"ok": ok, "detail": yes if ok else no}
@@ -125,7 +125,7 @@ def _workers_were_seen(engine: Engine) -> bool:
 
 def _disk_has_room(engine: Engine) -> bool:
     file = engine.database.file
-    if file is None:  # of a server's disk nothing is known here
+    if file is None:  # the disk of a database server is unknown here
         return True
     disk = os.statvfs(Path(file).absolute().parent)
     return disk.f_bavail * disk.f_frsize >= _FREE
@@ -151,7 +151,7 @@ def healthz() -> Response:
 
 @health.get("/readyz", responses={200: answers.Readiness, **problems(503)})
 def readyz() -> Response:
-    """Tell of database, migrations, disk, broker and workers whether each is there."""
+    """Report the state of database, migrations, disk, broker and workers."""
     checks = cast("Readiness", current_app.extensions["readiness"]).checks()
     if not all(check["ok"] for check in checks.values()):
         raise NotReady(checks)
@@ -173,20 +173,20 @@ metrics.before_request(demand_token)
 @metrics.get("/metrics", responses={200: _TEXT})
 @reads_request
 def show_metrics() -> Response:
-    """Give the figures of the whole service in the text format of Prometheus."""
+    """Return the metrics of the service in the Prometheus text format."""
     registry = cast("CollectorRegistry", current_app.extensions["metrics"])
     return current_app.response_class(generate_latest(registry), content_type=_TYPE)
 
 
 def make_metrics(engine: Engine) -> CollectorRegistry:
-    """What the figures of this service are collected from."""
+    """Return the registry that collects the metrics of this service."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Figures(engine))
     return registry
 
 
 class _Figures:
-    """Looks at everything when it is asked, at the most once in five seconds and in a twentieth of the time."""
+    """Collects metrics on request, at most every five seconds and for at most a twentieth of the time."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -196,7 +196,7 @@ class _Figures:
         self._until = float("-inf")
 
     def collect(self) -> Iterable[Metric]:
-        """All figures; those of queues are left out while the broker is silent."""
+        """Yield all metrics; those of queues are omitted while the broker does not answer."""
         with self._looking:
             began = clock.monotonic()
             if began >= self._until:
@@ -208,7 +208,7 @@ class _Figures:
         yield _gauge("operations_queue_messages", "Messages that wait at the broker.", ("queue",), depths.items())
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: to be registered, no figure is looked at."""
+        """Return nothing, so that registering the collector collects nothing."""
         return ()
 
 

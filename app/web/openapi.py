@@ -50,26 +50,26 @@ _REASONS: Final = {
 
 
 def problems(*statuses: int) -> dict[Any, Any]:
-    """The problems that a route can answer with."""
+    """Return the problems that a route can answer with."""
     return {status: _referring(_REASONS[status], Problem.__name__, MEDIA_TYPE) for status in statuses}
 
 
 def answering(what: str, schema: type | None = None, *headers: str) -> dict[str, Any]:
-    """An answer of a shape that another one of the same route has brought into the document."""
+    """Return a response whose schema another response of the same route defines."""
     described = {name: {"schema": {"type": "string"}, "description": _HEADERS[name]} for name in headers}
     content = _referring(what, schema.__name__, "application/json") if schema else {"description": what}
     return content | {"headers": described}
 
 
 def answering_also(blueprint: APIBlueprint, path: str, content: dict[str, Any]) -> None:
-    """Let the document tell that what is read at a path is to be had in other media types, too."""
+    """Document further media types of the responses at a path."""
     blueprint.paths[path].get.responses["200"].content.update(
         {media_type: MediaType.model_validate(described) for media_type, described in content.items()}
     )
 
 
 def api(name: str, what: str, *, needs_token: bool = True) -> APIBlueprint:
-    """A blueprint whose routes are in the document, under a heading of that name."""
+    """Return a blueprint whose routes are documented under a heading of that name."""
     return APIBlueprint(
         name,
         __name__,
@@ -95,13 +95,13 @@ STATIC: Final = Path(__file__).parent / "static"
 
 pages = Blueprint("pages", __name__, static_folder=STATIC, static_url_path="/static")
 
-#: Swagger UI's style sheet has its arrows written into it as images.
+#: Swagger UI's style sheet contains images as data URLs.
 _DOCS_POLICY: Final = f"{CONTENT_POLICY}; img-src 'self' data:"
 
 
 @pages.after_request
 def keep(response: Response) -> Response:
-    """Let browsers keep a file whose address names its content, and send texts compressed."""
+    """Let browsers cache a file whose URL contains its digest, and compress texts."""
     if request.endpoint == "pages.static" and response.status_code == 200:
         if "v" in request.args:
             response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
@@ -111,18 +111,18 @@ def keep(response: Response) -> Response:
 
 @pages.get("/")
 def home() -> Redirect:
-    """Lead to the console."""
+    """Redirect to the console."""
     return redirect(f"{request.script_root}/console/")
 
 
 @pages.get("/docs")
 def docs() -> Response:
-    """Give the page that shows the API and lets one try it; all it needs comes from here."""
+    """Return the page of Swagger UI, served from here."""
     page = (STATIC / "docs.html").read_bytes()
     return current_app.response_class(page, headers={"Content-Security-Policy": _DOCS_POLICY})
 
 
 @pages.get("/openapi.json")
 def openapi() -> Response:
-    """Give the OpenAPI document."""
+    """Return the OpenAPI document."""
     return answer(to_json(cast("OpenAPI", current_app).api_doc))

@@ -1,4 +1,4 @@
-"""Read requests: path, query, headers and body become the models that a view function names."""
+"""Parse requests: path, query, headers and body become the models that a view function declares."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Moment = Annotated[
 
 View = TypeVar("View", bound=Callable[..., Response])
 
-#: The bytes that a body may have.
+#: Maximum bytes of a body.
 LARGEST_BODY: Final = 1024 * 1024
 
 _JSON: Final = "application/json"
@@ -42,7 +42,7 @@ _finite: Final = json.JSONEncoder(allow_nan=False, check_circular=False)
 
 
 def reads_request(view: View) -> View:
-    """Hand a view function what it asks of the request: `path`, `query`, `header` and `body`, each a pydantic model."""
+    """Pass the models that a view function declares: `path`, `query`, `header` and `body`."""
     hints = get_type_hints(view)
     readers = {name: make(hints[name]) for name, make in _READERS.items() if name in hints}
 
@@ -50,7 +50,7 @@ def reads_request(view: View) -> View:
     def read(**path: Any) -> Response:
         return view(**{name: reader(path) for name, reader in readers.items()})
 
-    # With this mark, flask-openapi takes the models into its document and leaves the request alone.
+    # With this mark, flask-openapi documents the models and does not parse the request.
     read.__delay_validate_request__ = True  # type: ignore[attr-defined]
     return read  # type: ignore[return-value]
 
@@ -74,7 +74,7 @@ def _query_reader(model: type[BaseModel]) -> Reader:
 
 
 def _one(values: list[str]) -> str | list[str]:
-    """The value of a parameter that may be given once; given more often, all of them, which no model takes for one."""
+    """Return the value of a parameter; a list, which no model accepts, if it is given repeatedly."""
     return values[0] if len(values) == 1 else values
 
 
@@ -107,7 +107,7 @@ _READERS: Final[Mapping[str, Callable[[type[BaseModel]], Reader]]] = {
 
 
 def content_of(largest: int) -> bytes:
-    """The bytes of a body that may have so many, and is read by what they are for."""
+    """Return the bytes of a body of at most so many bytes."""
     request.max_content_length = largest
     body = _body(largest)
     _demand_json(body)
@@ -116,14 +116,14 @@ def content_of(largest: int) -> bytes:
 
 def _body(largest: int = LARGEST_BODY) -> bytes:
     body = request.get_data(cache=False)
-    # What comes in chunks is cut off at the limit, and Werkzeug does not say so.
+    # Werkzeug truncates chunked bodies at the limit without an error.
     if request.content_length is None and len(body) >= largest:
         abort(413)
     return body
 
 
 def body_of(media_type: str) -> Any:
-    """The JSON of a body of another media type than usual. Raises BodyMalformed, and what HTTP has for the rest."""
+    """Return the JSON of a body of another media type. Raise BodyMalformed, or abort with the HTTP error."""
     return _parsed(_body(), media_type)
 
 
@@ -137,8 +137,8 @@ def _demand_json(body: bytes, media_type: str = _JSON) -> None:
 def _parsed(body: bytes, media_type: str = _JSON) -> Any:
     _demand_json(body, media_type)
     try:
-        value = from_json(body, allow_inf_nan=False)  # refuses what is nested more than 200 deep
-        _finite.encode(value)  # 1e999 is JSON, and too large for any number here
+        value = from_json(body, allow_inf_nan=False)  # refuses nesting deeper than 200 levels
+        _finite.encode(value)  # 1e999 is JSON, but not a finite float
     except ValueError as why:
         raise BodyMalformed(str(why)) from None
     return value

@@ -1,4 +1,4 @@
-"""The gunicorn worker that serves the application, and its log as JSON."""
+"""The gunicorn worker class of the service, and its log as JSON."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-#: Seconds that a client may be silent while it sends a request, and that the request may take as a whole.
+#: Seconds that a client may be silent while sending a request, and the limit for the whole request.
 SILENCE: Final = 10.0
 WHOLE: Final = 60.0
-#: Seconds that a client has to take each part of an answer.
+#: Seconds for a client to receive each part of a response.
 WRITING: Final = 20.0
-#: Connections of one address (of IPv6, its /64 network), and of all, on which a request is awaited; beyond that the
-#: oldest one is closed.
+#: Maximum connections waiting for a request, per address (for IPv6, its /64 network) and in total; beyond it the oldest
+#: one is closed.
 PER_ADDRESS: Final = 128
 IN_ALL: Final = 512
-#: Bytes that the head of a request may have; and its body, to be read before a thread is taken.
+#: Maximum bytes of a request's head, and of a body that is read before a thread is taken.
 LARGEST_HEAD: Final = 64 * 1024
 BUFFERED: Final = 64 * 1024
-#: Requests with a larger body that are served at the same time; each is read by its thread, within `WHOLE` seconds.
+#: Concurrent requests with a larger body; each is read by its thread within `WHOLE` seconds.
 LARGE_AT_ONCE: Final = 8
-#: Bytes of an answer that the kernel takes at once, so that no thread waits for a client that reads slowly.
+#: Bytes of a response that the kernel buffers, so that no thread waits for a slow client.
 _SEND_BUFFER: Final = 512 * 1024
-#: Seconds, and bytes, for which a connection is still read once its last answer has been sent (RFC 9112, 9.6).
+#: Seconds and bytes for which a connection is still read after its last response (RFC 9112, 9.6).
 _LINGER: Final = 2.0
 _LINGER_BYTES: Final = 64 * 1024
-#: Seconds between two looks for connections that have run out of time, at the least.
+#: Minimum seconds between two checks for timed-out connections.
 _LOOK: Final = 0.25
-#: Addresses that are answered by threads of their own, however busy the others are.
+#: Paths served by threads of their own, however busy the others are.
 _APART: Final = (b"/healthz", b"/readyz")
 _THREADS_APART: Final = 4
 _OPEN_FILES: Final = 4096
@@ -70,13 +70,13 @@ class _Connection(TConn):  # type: ignore[misc] # gunicorn has no types
     network = ""
 
     def init(self) -> None:
-        """Prepare for a thread, which has just made the socket blocking without any bound."""
+        """Set the deadlines for a thread, which has just made the socket blocking without a timeout."""
         super().init()
         self.sock.settimeout(WRITING)
 
 
 class _LateReader(SocketUnreader):  # type: ignore[misc] # gunicorn has no types
-    """Reads the rest of a large body in the thread that answers, until `deadline`."""
+    """Reads the rest of a large body in the serving thread, until `deadline`."""
 
     def __init__(self, sock: socket.socket, begun: bytes, deadline: float) -> None:
         super().__init__(sock)
@@ -97,7 +97,7 @@ class _LateReader(SocketUnreader):  # type: ignore[misc] # gunicorn has no types
 
 @dataclass(eq=False, slots=True)
 class Arriving:
-    """A request as far as it has arrived; `deadline` is when its connection is closed at the latest."""
+    """The received part of a request; its connection is closed at `deadline`."""
 
     deadline: float = 0.0
     received: bytearray = field(default_factory=bytearray)
@@ -109,47 +109,47 @@ class Arriving:
 
     @property
     def has_head(self) -> bool:
-        """Whether all of the head is there."""
+        """Return whether the head is complete."""
         return self._body_at > 0
 
     @property
     def head(self) -> bytes:
-        """The head, without the empty line that ends it."""
+        """Return the head without the empty line that ends it."""
         return bytes(self.received[: self._body_at - len(_END_OF_HEAD)])
 
     @property
     def target(self) -> bytes:
-        """The path that is asked for, without its query."""
+        """Return the requested path without its query."""
         words = self.head.partition(b"\r\n")[0].split(b" ")
         return words[1].partition(b"?")[0] if len(words) > 1 else b""
 
     @property
     def expects_continue(self) -> bool:
-        """Whether the client waits to be told that it may send the body."""
+        """Return whether the client waits for 100 Continue before it sends the body."""
         return _EXPECTS.search(self.head) is not None
 
     @property
     def is_whole(self) -> bool:
-        """Whether head and body are there."""
+        """Return whether head and body are complete."""
         return self._ends_at is not None and len(self.received) >= self._ends_at
 
     @property
     def is_large(self) -> bool:
-        """Whether the body is, or is going to be, too large to be buffered."""
+        """Return whether the body is too large to be buffered."""
         announced = (self._ends_at or 0) - self._body_at
         return self.has_head and max(announced, len(self.received) - self._body_at) > BUFFERED
 
     @property
     def is_refused(self) -> bool:
-        """Whether the head is larger than a head may be."""
+        """Return whether the head is too large."""
         return not self.has_head and len(self.received) > LARGEST_HEAD
 
     def is_over(self, now: float) -> bool:
-        """Whether the client has run out of time."""
+        """Return whether the client has run out of time."""
         return now >= min(self.deadline, self._heard + self.silence)
 
     def add(self, part: bytes, now: float) -> None:
-        """Add what has just been received."""
+        """Add received bytes."""
         searched = max(0, len(self.received) - len(_END_OF_HEAD) + 1)
         self.received += part
         self._heard, self.silence = now, SILENCE
@@ -160,11 +160,11 @@ class Arriving:
             self._follow_chunks(self._next_chunk)
 
     def start(self, now: float, patience: float) -> None:
-        """Begin to wait for the request, whose first byte has to come within `patience` seconds."""
+        """Start to wait for a request, whose first byte has to arrive within `patience` seconds."""
         self._heard, self.silence, self.deadline = now, patience, now + WHOLE
 
     def forget_expectation(self) -> None:
-        """Take the header `Expect` out of the head: it has been answered."""
+        """Remove the header `Expect` after it was answered."""
         lines = self.head.split(b"\r\n")
         kept = b"\r\n".join(line for line in lines if not line.lower().startswith(b"expect:")) + _END_OF_HEAD
         cut = self._body_at - len(kept)
@@ -174,7 +174,7 @@ class Arriving:
         self._next_chunk = None if self._next_chunk is None else self._next_chunk - cut
 
     def _expect_body(self, head: bytes) -> None:
-        """See from the head where the body ends. What gunicorn refuses later may count as whole here."""
+        """Determine from the head where the body ends. Requests that gunicorn refuses later may count as complete."""
         fields = {name.lower(): value for name, value in _OF_THE_BODY.findall(head)}
         length = fields.get(b"content-length", b"0").strip()
         if b"chunked" in fields.get(b"transfer-encoding", b"").lower():
@@ -186,7 +186,7 @@ class Arriving:
         while (line_end := self.received.find(b"\r\n", at)) >= 0:
             size = _chunk_size(bytes(self.received[at:line_end]))
             if size <= 0:
-                end = self.received.find(_END_OF_HEAD, line_end)  # behind trailers, if there are any
+                end = self.received.find(_END_OF_HEAD, line_end)  # after the trailers, if any
                 self._ends_at = None if size == 0 and end < 0 else max(end + len(_END_OF_HEAD), line_end)
                 break
             if (following := line_end + 2 + size + 2) > len(self.received):
@@ -196,7 +196,7 @@ class Arriving:
 
 
 def _chunk_size(line: bytes) -> int:
-    """The size that a chunk's first line tells; -1 where it tells none."""
+    """Return the size in a chunk's first line; -1 if it is invalid."""
     try:
         return int(line.partition(b";")[0], 16)
     except ValueError:
@@ -206,15 +206,14 @@ def _chunk_size(line: bytes) -> int:
 class FrontWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     """A threaded worker that reads requests in its event loop.
 
-    `per_address` bounds the connections of one address on which a request is awaited; None where all of them come from
-    a trusted proxy.
+    `per_address` limits the connections per address that wait for a request; None if a trusted proxy sends all of them.
     """
 
     per_address: int | None = PER_ADDRESS
 
     @classmethod
     def check_config(cls, cfg: Any, _log: Any) -> None:
-        """Refuse what the event loop cannot read."""
+        """Refuse settings that the event loop does not support."""
         if cfg.is_ssl or cfg.http2_cleartext in ("prior-knowledge", "both"):
             raise ValueError(
                 "gunicorn serves plain HTTP/1.1 here: let a proxy in front of it speak TLS and HTTP/2, "
@@ -222,7 +221,7 @@ class FrontWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             )
 
     def init_process(self) -> None:
-        """Make the pools of threads, and let the process open as many files as that many connections need."""
+        """Create the thread pools, and raise the limit of open files for that many connections."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
         if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -235,7 +234,7 @@ class FrontWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         super().init_process()
 
     def accept(self, listener: socket.socket) -> None:
-        """Accept a connection, and wait for its first request."""
+        """Accept a connection and wait for its first request."""
         try:
             client, address = listener.accept()
         except OSError as fault:
@@ -253,11 +252,11 @@ class FrontWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self._await_request(conn, SILENCE)
 
     def enqueue_req(self, conn: _Connection) -> None:
-        """Take over a connection from gunicorn's own ways, which this worker does not use."""
+        """Do nothing: this worker does not use gunicorn's queue."""
         self._await_request(conn, SILENCE)
 
     def finish_request(self, conn: _Connection, fs: Future[bool]) -> None:
-        """Wait for the next request of a connection that is kept, or let the client read the end and close it."""
+        """Wait for the next request of a kept connection, or let the client read the end and close it."""
         is_kept = not fs.cancelled() and fs.exception() is None and fs.result()
         if is_kept:
             self._await_request(conn, self.cfg.keepalive, conn.parser.unreader.take_buffered())
@@ -265,7 +264,7 @@ class FrontWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             self._linger(conn)
 
     def handle_request(self, req: Any, conn: _Connection) -> bool:
-        """Answer a request; a client that does not read its answer in time loses the connection."""
+        """Answer a request; a client that does not read its response in time loses the connection."""
         try:
             return bool(super().handle_request(req, conn))
         except TimeoutError:
@@ -273,7 +272,7 @@ class FrontWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             return False
 
     def murder_keepalived(self, force: bool = False) -> None:
-        """Close the connections whose clients have run out of time, or all."""
+        """Close the connections of clients that have run out of time, or all."""
         now = time.monotonic()
         if not force and now - self._looked < _LOOK:
             return
@@ -326,7 +325,7 @@ class FrontWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
                 conn.sock.send(_CONTINUE)
 
     def _hand_over(self, conn: _Connection, arriving: Arriving) -> None:
-        """Give a request to the threads it belongs to."""
+        """Submit a request to the thread pool responsible."""
         del self._arriving[conn]
         self._unregister(conn)
         conn.is_buffered = arriving.is_whole
@@ -345,7 +344,7 @@ class FrontWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         return next(apart, self.tpool)
 
     def _linger(self, conn: _Connection) -> None:
-        """Say that nothing follows, and read on for a moment: to close at once could cut off the answer."""
+        """Shut down the sending side and read on briefly: closing at once could cut off the response."""
         try:
             conn.sock.setblocking(False)
             conn.sock.shutdown(socket.SHUT_WR)
@@ -365,7 +364,7 @@ class FrontWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             self._drop(conn)
 
     def _keep_to_bounds(self, newest: _Connection) -> None:
-        """Close the oldest connection of whoever has most of them, where there are too many."""
+        """Close the oldest connection of the address with the most if there are too many."""
         if self.per_address is not None and len(self._arriving) > self.per_address:
             theirs = [conn for conn in self._arriving if conn.network == newest.network]
             if len(theirs) > self.per_address:
@@ -401,7 +400,7 @@ class FrontWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
 
 
 def _received(conn: _Connection) -> bytes | None:
-    """Return what has arrived: no bytes if the client has closed its side, None if there was nothing to read."""
+    """Return the received bytes: empty if the client has closed its side, None if there was nothing to read."""
     try:
         part: bytes = conn.sock.recv(65536)
         return part
@@ -412,10 +411,10 @@ def _received(conn: _Connection) -> bytes | None:
 
 
 class JsonLogger(Logger):  # type: ignore[misc] # gunicorn has no types
-    """Gunicorn's logger, whose lines are JSON from the first one on."""
+    """Gunicorn's logger with JSON lines."""
 
     def setup(self, cfg: Any) -> None:
-        """Set the log up as gunicorn does, and then give each handler another form."""
+        """Configure the log as gunicorn does, then replace each handler's formatter."""
         super().setup(cfg)
         for log in (self.error_log, self.access_log):
             for handler in log.handlers:

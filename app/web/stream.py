@@ -1,4 +1,4 @@
-"""What happens to an operation as server-sent events (html.spec.whatwg.org/multipage/server-sent-events.html)."""
+"""The events of an operation as server-sent events (html.spec.whatwg.org/multipage/server-sent-events.html)."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ from .auth import commands, is_token_valid, requester
 from .schemas import Asked, Place
 
 MEDIA_TYPE: Final = "text/event-stream"
-#: Streams that one web process holds open, each with a thread of its own, beside those that answer everything else.
+#: Maximum streams of one web process, each with a thread of its own besides the pool for other requests.
 PLACES: Final = 200
-#: Streams beside those, for people who have fewer than so many.
+#: Reserved streams for users who have fewer than so many.
 KEPT: Final = 32
 _FEW: Final = 4
-#: Streams of one session of the console. A browser opens six connections to a server that speaks HTTP/1.1: the pages in
-#: more windows than these ask again and again instead, or their streams would keep the browser from asking anything.
+#: Maximum streams per session of the console. A browser opens six connections to an HTTP/1.1 server: further windows
+#: poll instead, or their streams would block all other requests of the browser.
 _OF_A_SESSION: Final = 4
-#: Threads of a web server that answer all else.
+#: Threads of a web server that serve other requests.
 _ANSWERING: Final = 64
-#: Milliseconds after which a browser that lost the connection asks again.
+#: Milliseconds after which a browser reconnects.
 RETRY: Final = "retry: 1000\n\n"
-#: Seconds after which somebody to whom something is told all the time is asked again who they are.
+#: Seconds after which a client that receives data all the time is authenticated again.
 ASKED_EVERY: Final = 10.0
-#: A comment: it says nothing, and fails where nobody is there any more.
+#: A comment line, which fails if the client is gone.
 BEAT_MESSAGE: Final = ": beat\n\n"
-#: The same for scripts, which hear no comment: they know by it that the connection lives.
+#: The same for scripts, which cannot see comments: it shows that the connection is alive.
 BEAT_EVENT: Final = "event: beat\ndata: {}\n\n"
-#: For scripts: what is shown is the last that could be read, for the database is out of reach.
+#: For scripts: the data is the last that could be read, because the database cannot be reached.
 LOST_EVENT: Final = "event: lost\ndata: {}\n\n"
-# An event without data is not told (the same, 9.2.6).
+# An event without data is not dispatched (same specification, 9.2.6).
 _END: Final = "event: end\ndata: {}\n\n"
-#: What keeps a stream from being kept, or held back.
+#: Headers that keep caches and proxies from storing or buffering a stream.
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}
 
 
@@ -54,7 +54,7 @@ IsGone = Callable[[], bool]
 
 
 class StreamHeader(Asked):
-    """The headers of a request that follows an operation."""
+    """The headers of a request for a stream."""
 
     last_event_id: Place = Field(
         None, alias="Last-Event-ID", description="Of a stream: go on behind this event, whatever `after` says."
@@ -62,7 +62,7 @@ class StreamHeader(Asked):
 
 
 class StreamRoom:
-    """Room for so many streams at once, and beside them some for people who have few: nobody keeps all others out."""
+    """Limits concurrent streams, with reserved places for users who have few."""
 
     def __init__(self, places: int, kept: int = 0) -> None:
         self._places = places
@@ -72,16 +72,22 @@ class StreamRoom:
         self._lock = threading.Lock()
 
     def fit(self, threads: int) -> None:
-        """Hold no more than leave a server of so many threads enough of them for all else: 64, or half of them."""
+        """Reduce the limits so that a server of so many threads keeps 64 of them, or half, for other requests."""
         room = threads - max(1, min(_ANSWERING, threads // 2))
         self._kept = min(self._kept, room * self._kept // (self._places + self._kept))
         self._places = min(self._places, room - self._kept)
 
     def enter(self, user_id: int, session: str | None = None, is_gone: IsGone = lambda: False) -> Callable[[], None]:
-        """Take a place for a person, in a session of the console or in none; what is returned gives it back.
+        """Take a place for a user; return a callable that frees it.
 
-        `is_gone` tells whether the client has gone: such a stream ends when it is next written to, and counts no longer
-        for its session. Raises TooManyWatchers.
+        Args:
+            user_id: The user.
+            session: The console session of the page; None outside the console.
+            is_gone: Returns whether the client has gone: such a stream ends at its next write and no longer counts for
+                its session.
+
+        Raises:
+            TooManyWatchers: There is no place left.
         """
         with self._lock:
             open_to_them = self._places + (self._kept if self._held[user_id] < _FEW else 0)
@@ -103,7 +109,7 @@ class StreamRoom:
 
 
 def _leaver() -> IsGone:
-    """What tells whether the client of this request has closed its connection, where the web server lets one look."""
+    """Return a callable that checks whether the client has closed the connection, if the server supports it."""
     connection = request.environ.get("gunicorn.socket")
 
     def is_gone() -> bool:
@@ -113,21 +119,21 @@ def _leaver() -> IsGone:
         try:
             poll.register(connection, select.POLLIN)
             return bool(poll.poll(0)) and connection.recv(1, socket.MSG_PEEK) == b""
-        except (OSError, ValueError):  # reset, or closed by now
+        except (OSError, ValueError):  # reset or closed meanwhile
             return True
 
     return is_gone
 
 
 def prefers_stream() -> bool:
-    """Whether the request would rather have a stream than JSON."""
+    """Return whether the request prefers a stream to JSON."""
     return request.accept_mimetypes.best_match(["application/json", MEDIA_TYPE]) == MEDIA_TYPE
 
 
 def stream(operation_id: int, after: int | None) -> Response:
-    """What happens to an operation behind the event `after`, while it happens; 204 where nothing will any more.
+    """Return a stream of an operation's events after the event `after`; 204 if there will be none.
 
-    Raises OperationNotFound, TooManyWatchers.
+    Raise OperationNotFound or TooManyWatchers.
     """
     who, known = requester(), commands()
     view = known.show(who, operation_id)
@@ -139,11 +145,17 @@ def stream(operation_id: int, after: int | None) -> Response:
 
 
 def streamed(body: Iterator[str], close: Callable[[], None] = lambda: None, *, session: str | None = None) -> Response:
-    """A stream as an answer, which takes a place until it is closed; `close` is called before. Raises TooManyWatchers.
+    """Return a streaming response that takes a place until it is closed.
 
-    `session` names the session of the console whose page it is for.
+    A HEAD request starts nothing, since its body would be neither read nor closed.
 
-    Of what is only asked for its head nothing is begun: nothing would be read of it, and so nothing closed.
+    Args:
+        body: The messages.
+        close: Called when the response is closed, before the place is freed.
+        session: The console session of the page.
+
+    Raises:
+        TooManyWatchers: There is no place left.
     """
     if request.method == "HEAD":
         return current_app.response_class(headers=_HEADERS, mimetype=MEDIA_TYPE)
@@ -157,10 +169,10 @@ def streamed(body: Iterator[str], close: Callable[[], None] = lambda: None, *, s
 def messages(
     told: Iterable[Event | View | None], is_let_in: Callable[[], bool], *, asked_every: float = ASKED_EVERY
 ) -> Iterator[str]:
-    """What is told as messages, until the operation has ended, or whoever follows it is let in no longer.
+    """Yield the messages of a stream until the operation has ended, or the client's token is no longer valid.
 
-    That is asked with each beat, and every so many seconds while there is so much to tell that no beat comes.
-    All data is JSON in one line: no text of anybody's can begin another field.
+    The token is checked with each heartbeat, and every `asked_every` seconds while events leave no time for one. Data
+    is JSON in a single line, so that no text can start another field.
     """
     yield RETRY
     asked_at = clock.monotonic()
@@ -188,7 +200,7 @@ def _is_over(view: View) -> bool:
     return view.operation.completion in ENDED
 
 
-#: How the document tells of it.
+#: The description in the OpenAPI document.
 STREAM: Final[dict[str, Any]] = {
     MEDIA_TYPE: {
         "schema": {
