@@ -27,6 +27,9 @@ FORBIDDEN = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "marshal", "
 #: Loaders that do so too unless they are told otherwise, and what runs text.
 CALLS = {"eval", "exec", "compile", "__import__", "yaml.load", "yaml.unsafe_load", "yaml.full_load", "yaml.load_all"}
 
+#: It compiles the source of a module to tell whether that is what was loaded, and never runs what comes of it.
+NEVER_RUN = {"pausable/documents/fingerprint.py": {"compile"}}
+
 
 def imported(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
@@ -50,7 +53,7 @@ def test_no_module_can_unpickle_or_run_text(module: Path) -> None:
     tree = ast.parse(module.read_text())
 
     assert not FORBIDDEN & {*imported(tree)}
-    assert not CALLS & {*called(tree)}
+    assert not CALLS & {*called(tree)} - NEVER_RUN.get(str(module.relative_to(ROOT)), set())
 
 
 def test_the_celery_app_accepts_json_and_nothing_else(service: Service) -> None:
