@@ -75,6 +75,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is asked for."""
     if name not in _PLACE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "tappable":
+        import_module("pausable.canvas.pause")  # registers the task of a pause point
     place = import_module(_PLACE_OF[name])
     found = getattr(place, name, None)
     value = import_module(f"{place.__name__}.{name}") if found is None else found

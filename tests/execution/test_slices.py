@@ -170,7 +170,7 @@ def test_a_time_limit_that_comes_when_the_code_of_a_step_has_ended_comes_too_lat
     by_hand: ByHand, monkeypatch: pytest.MonkeyPatch, is_committed: bool
 ) -> None:
     service = by_hand(slice_steps=1)
-    monkeypatch.setattr(batch, "settle_surely", interrupted_once(is_committed=is_committed))
+    monkeypatch.setattr(batch, "settle_and_confirm", interrupted_once(is_committed=is_committed))
     operation = service.start("adding", numbers=[1, 2])
     service.deliver()
     with frozen_at(time.time() + 61):
