@@ -186,7 +186,7 @@ def test_a_child_that_authors_code_around_a_step_forked_ends_where_that_code_end
     operation = service.start("forking-elsewhere", where=where, ledger=ledger)
 
     service.wait_until(operation, Completion.FAILED, Completion.PAUSED)
-    wait_for(lambda: Path(ledger).exists())
+    wait_for(lambda: Path(ledger).exists() and bool(lines_of(ledger)))
     assert [line.rpartition(" with ")[0] for line in lines_of(ledger)] == ["the child ended"]
 
 
