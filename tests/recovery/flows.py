@@ -26,7 +26,7 @@ def lines_of(file: str) -> list[str]:
 def run_at(value: int, ledger: str, gate: str) -> int:
     """Write down the process, and wait until the gate is there."""
     write_line(ledger, f"{os.getpid()}")
-    until = time.monotonic() + 40
+    until = time.monotonic() + 120  # longer than a test waits for its other workers before it opens the gate
     while not Path(gate).exists():
         assert time.monotonic() < until, f"nobody opened {gate}"
         time.sleep(0.005)
