@@ -102,10 +102,6 @@ _BrokerUrl = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9+.-]*://\S+$")]
 _Token = Annotated[SecretStr, AfterValidator(_token)]
 
 
-#: Settings that are never shown.
-_SECRET = frozenset({"operations_token", "document_key", "session_key"})
-
-
 class Settings(BaseModel):
     """All settings, named like their variables in lower case; a field's description says which values are valid.
 
